@@ -1,0 +1,61 @@
+"""crayoncodec: pictures as a lightness plane and a sparse grid of their colours, in .cray files.
+
+Importing this package loads nothing heavy; numpy, OpenCV and torch come with the first call that needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from crayoncodec.codec import Decoder, decode, encode, is_cray, read, verify, write
+    from crayoncodec.container import Limits
+    from crayoncodec.errors import (
+        CheckpointError,
+        CrayError,
+        CrayWarning,
+        FormatError,
+        ImageError,
+        LimitError,
+    )
+    from crayoncodec.information import Info, info
+
+__version__ = "0.1.0"
+
+_HOMES: Final = {
+    "codec": ("Decoder", "decode", "encode", "is_cray", "read", "verify", "write"),
+    "container": ("Limits",),
+    "errors": ("CheckpointError", "CrayError", "CrayWarning", "FormatError", "ImageError", "LimitError"),
+    "information": ("Info", "info"),
+}
+
+__all__ = [
+    "CheckpointError",
+    "CrayError",
+    "CrayWarning",
+    "Decoder",
+    "FormatError",
+    "ImageError",
+    "Info",
+    "LimitError",
+    "Limits",
+    "decode",
+    "encode",
+    "info",
+    "is_cray",
+    "read",
+    "verify",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"crayoncodec.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,52 @@
+"""Where a network runs: numpy planes in, AB out. PyTorch so far; imports torch, so import it late."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from crayoncodec.guided import Planes
+from crayoncodec.networks import Crayon
+
+Device = Literal["auto", "cpu", "cuda"]
+DEVICES: Final[tuple[Device, ...]] = get_args(Device)
+
+F32 = NDArray[np.float32]
+
+
+class TorchBackend:
+    """A network on a device."""
+
+    def __init__(self, network: nn.Module, device: Device = "auto") -> None:
+        """Move ``network`` to ``device``. Raises RuntimeError for "cuda" where there is none."""
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.reach = cast(int, network.reach)
+        self.multiple = cast(int, network.multiple)
+
+    @torch.inference_mode()
+    def predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
+        """Guided planes of a window and its sparse samples, zero between them -> AB f32[2,H,W].
+
+        The compact network reads the planes, the paper's Crayon the lightness and the sparse samples.
+        """
+        if isinstance(self.network, Crayon):
+            ab = self.network(self._tensor(planes.lightness[None]), self._tensor(sparse))
+        else:
+            ab = self.network(
+                self._tensor(planes.lightness[None]),
+                self._tensor(planes.cell_lightness[None]),
+                self._tensor(planes.bicubic),
+                self._tensor(planes.base),
+                torch.tensor([float(spacing)], device=self.device),
+            )
+        return cast(F32, ab[0].cpu().numpy())
+
+    def _tensor(self, array: F32) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)[None]

@@ -1,0 +1,396 @@
+"""The ``cray`` command. Thin: options in, lines out; the work is in codec and jobs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+import crayoncodec
+from crayoncodec import codec, jobs
+from crayoncodec.container import MAX_SPACING, MIN_SPACING, PLANE_CODERS, SAMPLINGS
+from crayoncodec.errors import CrayError
+from crayoncodec.information import Info
+from crayoncodec.information import info as read_info
+
+if TYPE_CHECKING:
+    from crayoncodec.checkpoints import Card
+
+_BAR_DELAY: Final = 1.0
+
+_inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+_output = click.option(
+    "-o", "--output", metavar="OUT", help="File, existing directory, or - for standard output."
+)
+_recursive = click.option(
+    "-r", "--recursive", is_flag=True, help="Take directories, and keep their trees under -o."
+)
+_overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
+_quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(crayoncodec.__version__, package_name="crayoncodec", prog_name="cray")
+def main() -> None:
+    r"""Pictures as a lightness plane and a sparse grid of their colours.
+
+    \b
+    Exit codes: 0 all done, 1 some inputs failed (the others are done), 2 usage,
+    3 corrupt or unsupported file, 4 checkpoint missing or not as its card says.
+    """
+
+
+@main.command(epilog="Example: cray encode photo.jpg -n 20")
+@_inputs
+@_output
+@click.option(
+    "-n",
+    "--spacing",
+    "n",
+    type=click.IntRange(MIN_SPACING, MAX_SPACING),
+    default=codec.DEFAULT_SPACING,
+    show_default=True,
+    help="Pixels from one colour sample to the next.",
+)
+@click.option(
+    "-q",
+    "--quality",
+    type=click.IntRange(0, 100),
+    default=codec.DEFAULT_QUALITY,
+    show_default=True,
+    help="Of the lightness plane, on its coder's scale.",
+)
+@click.option("--lossless", is_flag=True, help="Keep the lightness plane exactly.")
+@click.option(
+    "--sampling",
+    type=click.Choice(SAMPLINGS),
+    default="mean",
+    show_default=True,
+    help="Mean of each cell, or the paper's every n-th pixel.",
+)
+@click.option(
+    "--lightness",
+    type=click.Choice(PLANE_CODERS),
+    help="Coder of the lightness plane.  [default: avif, "
+    "with --lossless webp; zstd is the fast lossless one]",
+)
+@_recursive
+@click.option(
+    "-j",
+    "--jobs",
+    "workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Pictures to encode at a time.",
+)
+@_overwrite
+@_json
+@_quiet
+def encode(
+    inputs: tuple[str, ...], output: str | None, n: int, quality: int, lossless: bool, sampling: str,
+    lightness: str | None, recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
+    if lightness == "zstd" and not lossless:
+        raise click.UsageError("--lightness zstd keeps the plane exactly, expected --lossless with it")
+    if lightness == "avif" and lossless:
+        raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
+    options = {"n": n, "quality": quality, "lossless": lossless, "sampling": sampling, "lightness": lightness}
+    planned = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite)
+    _finish(jobs.run(planned, partial(_encode, options=options), workers), planned, as_json, quiet)
+
+
+@main.command(epilog="Example: cray decode photo.cray -o photo.png --color guided")
+@_inputs
+@_output
+@click.option(
+    "--color",
+    type=click.Choice(codec.COLORS),
+    default="neural",
+    show_default=True,
+    help="Recolorize with a network, without one, or not at all.",
+)
+@click.option("--model", metavar="NAME|PATH", help="Checkpoint to recolorize with.  [default: compact]")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs.",
+)
+@_recursive
+@_overwrite
+@_json
+@_quiet
+def decode(
+    inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None, device: Any,
+    recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
+    planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
+    decoder = codec.Decoder(color=color, model=model, device=device)
+    _finish(jobs.run(planned, partial(_decode, decoder=decoder)), planned, as_json, quiet)
+
+
+@main.command(epilog="Example: cray info photo.cray --json")
+@click.argument("file", type=click.Path())
+@_json
+def info(file: str, as_json: bool) -> None:
+    """Show every header field of a .cray file, its chunks and what its size comes to."""
+    try:
+        found = read_info(file)
+    except (CrayError, OSError) as error:
+        _fail(file, error)
+    if as_json:
+        click.echo(_json_line(dataclasses.asdict(found)))
+    else:
+        click.echo("\n".join(_describe(found)))
+
+
+@main.command(epilog="Example: cray verify *.cray")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@_json
+@_quiet
+def verify(files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Check all checksums of .cray files and decode everything in them but the recolorization."""
+    planned = [jobs.Job(name, jobs.STREAM) for name in files]
+    _finish((_verify(job) for job in planned), planned, as_json, quiet)
+
+
+@main.command(epilog="Example: cray compare photo.jpg photo.cray")
+@click.argument("first", type=click.Path())
+@click.argument("second", type=click.Path())
+@_json
+def compare(first: str, second: str, as_json: bool) -> None:
+    """Measure how far a picture is from its original; both may be .cray files."""
+    from crayoncodec import metrics
+
+    pictures = []
+    for name in (first, second):
+        try:
+            pictures.append(_read_rgb(Path(name)))
+        except (CrayError, OSError) as error:
+            _fail(name, error)
+    try:
+        values = dataclasses.asdict(metrics.compare(*pictures))
+    except ValueError as error:
+        _fail(second, error)
+    if as_json:
+        click.echo(_json_line({"first": first, "second": second, **values}))
+    else:
+        click.echo("\n".join(f"{name:16} {value:.4f}" for name, value in values.items()))
+
+
+@main.group(invoke_without_command=True, epilog="Example: cray models show compact")
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List, show or verify the checkpoints that decoding can use."""
+    if context.invoked_subcommand is None:
+        context.invoke(models_list)
+
+
+@models.command("list", epilog="Example: cray models list")
+def models_list() -> None:
+    """One line for each checkpoint that is installed."""
+    from crayoncodec import checkpoints
+
+    for name in checkpoints.names():
+        card = _card(name)
+        click.echo(f"{name:12} {card.parameters:>11,} parameters {card.macs_per_pixel:>10,} MAC/pixel  "
+                   f"{card.description}")  # fmt: skip
+
+
+@models.command("show", epilog="Example: cray models show compact")
+@click.argument("name")
+def models_show(name: str) -> None:
+    """The model card of a checkpoint, as JSON."""
+    click.echo(json.dumps(dataclasses.asdict(_card(name)), indent=2))
+
+
+@models.command("verify", epilog="Example: cray models verify")
+@click.argument("names", nargs=-1)
+def models_verify(names: tuple[str, ...]) -> None:
+    """Check that checkpoints (all, by default) are what their cards say and load."""
+    from crayoncodec import checkpoints
+
+    codes = []
+    for name in names or checkpoints.names():
+        try:
+            checkpoints.load(name)
+        except CrayError as error:
+            click.echo(f"cray: {name}: {jobs.one_line(error)}", err=True)
+            codes.append(jobs.code_of(error))
+        else:
+            click.echo(f"{name}: ok")
+            codes.append(jobs.EXIT_DONE)
+    sys.exit(max(codes, default=jobs.EXIT_DONE))
+
+
+def _encode(data: bytes, _: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    import io
+
+    from crayoncodec import images
+
+    picture = images.open_picture(io.BytesIO(data))
+    result = codec.encode(picture, **options)
+    height, width = picture.rgb.shape[:2]
+    return result, {
+        "width": width,
+        "height": height,
+        "n": options["n"],
+        "bpp": 8 * len(result) / (width * height),
+    }
+
+
+def _decode(data: bytes, extension: str, decoder: codec.Decoder) -> tuple[bytes, dict[str, Any]]:
+    import io
+
+    from crayoncodec import images
+
+    picture = decoder.picture(data)
+    stream = io.BytesIO()
+    images.save_picture(picture, stream, extension or ".png")
+    height, width = picture.rgb.shape[:2]
+    return stream.getvalue(), {"width": width, "height": height, "color": decoder.color}
+
+
+def _verify(job: jobs.Job) -> jobs.Outcome:
+    start = time.perf_counter()
+    try:
+        codec.verify(Path(job.source).read_bytes())
+    except (CrayError, OSError) as error:
+        return jobs.Outcome(job, time.perf_counter() - start, jobs.code_of(error), jobs.one_line(error))
+    return jobs.Outcome(job, time.perf_counter() - start)
+
+
+def _read_rgb(path: Path) -> Any:
+    from crayoncodec import images
+
+    data = path.read_bytes()
+    if codec.is_cray(data):
+        return codec.decode(data)[..., :3]
+    return images.open_picture(path).rgb
+
+
+def _plan(
+    inputs: Sequence[str], output: str | None, extension: str, recursive: bool,
+    accepts: Callable[[Path], bool], overwrite: bool,
+) -> list[jobs.Job]:  # fmt: skip
+    try:
+        planned = jobs.plan(
+            inputs, output, extension, recursive=recursive, accepts=accepts, overwrite=overwrite
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if not planned:
+        raise click.UsageError(f"nothing to do in {', '.join(inputs)}")
+    return planned
+
+
+def _finish(
+    outcomes: Iterable[jobs.Outcome], planned: Sequence[jobs.Job], as_json: bool, quiet: bool
+) -> None:
+    """Print outcomes as they come, under a progress bar where a person watches, and exit."""
+    from tqdm import tqdm
+
+    codes = []
+    delay = _BAR_DELAY if len(planned) == 1 else 0
+    with tqdm(total=len(planned), delay=delay, disable=None, leave=False, unit=" files") as bar:
+        for outcome in outcomes:
+            codes.append(outcome.code)
+            bar.update()
+            with tqdm.external_write_mode():
+                _print(outcome, as_json, quiet)
+    sys.exit(jobs.exit_code(codes))
+
+
+def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool) -> None:
+    job = outcome.job
+    for warning in outcome.warnings:
+        click.echo(f"cray: {job.source}: warning: {warning}", err=True)
+    if outcome.error is not None:
+        click.echo(f"cray: {job.source}: {outcome.error}", err=True)
+    streamed = job.target == jobs.STREAM and "output_bytes" in outcome.report
+    if quiet or (outcome.error is not None and not as_json):
+        return
+    if as_json:
+        line = {
+            "input": job.source,
+            "output": job.target,
+            "code": outcome.code,
+            "error": outcome.error,
+            "warnings": outcome.warnings,
+            "seconds": round(outcome.seconds, 4),
+            **outcome.report,
+        }
+        click.echo(_json_line(line), err=streamed)
+    elif not outcome.report:
+        click.echo(f"{job.source}: ok")
+    else:
+        report = outcome.report
+        share = 100 * report["output_bytes"] / max(1, report["input_bytes"])
+        click.echo(
+            f"{job.source} -> {job.target}: {report['width']} x {report['height']}, "
+            f"{report['input_bytes']:,} -> {report['output_bytes']:,} bytes ({share:.0f} %), "
+            f"{outcome.seconds:.2f} s",
+            err=streamed,
+        )
+
+
+def _describe(found: Info) -> Iterable[str]:
+    yield f"picture      {found.width} x {found.height}, .cray {found.version}, {found.color}"
+    kept = "exact" if found.lightness_quality is None else f"quality {found.lightness_quality}"
+    yield f"lightness    {found.lightness_coder}, {kept}, {found.lightness_depth} bits"
+    yield f"alpha        {found.alpha_coder or 'none'}"
+    for grid in found.grids:
+        samples = f"{grid.columns} x {grid.rows} samples"
+        yield f"grid {grid.level}       n = {grid.n}, {grid.sampling}, {samples}, step {grid.step:g}, {grid.coder}"
+    if not found.grids:
+        yield "grid         none: grey picture"
+    yield f"metadata     {', '.join(found.metadata) or 'none'}"
+    for chunk in found.chunks:
+        yield f"chunk {chunk.type}   {chunk.size:>12,} bytes at {chunk.offset}"
+    yield f"size         {found.size:,} bytes, {found.bpp:.4f} bpp"
+    yield f"ratio        {found.ratio:.4f} of raw"
+    if found.paper_bound is not None:
+        yield f"paper        1/3 + 1/n² = {found.paper_bound:.4f}, corrected {found.corrected_bound:.4f} of raw"
+
+
+def _card(name: str) -> Card:
+    from crayoncodec import checkpoints
+
+    try:
+        return checkpoints.read_card(checkpoints.find(name))
+    except CrayError as error:
+        _fail(name, error)
+
+
+def _json_line(values: dict[str, Any]) -> str:
+    finite = {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in values.items()}
+    return json.dumps(finite)
+
+
+def _is_picture(path: Path) -> bool:
+    from PIL import Image
+
+    Image.init()
+    return path.suffix.lower() in Image.EXTENSION
+
+
+def _is_cray_name(path: Path) -> bool:
+    return path.suffix.lower() == ".cray"
+
+
+def _fail(name: str, error: BaseException) -> NoReturn:
+    click.echo(f"cray: {name}: {jobs.one_line(error)}", err=True)
+    sys.exit(jobs.code_of(error))

@@ -1,0 +1,238 @@
+"""Pictures <-> .cray bytes and files: the functions that the package exports."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, get_args
+
+from crayoncodec import container
+from crayoncodec.container import (
+    DEFAULT_LIMITS,
+    STEP_UNIT,
+    CrayFile,
+    GridChunk,
+    Header,
+    Limits,
+    PlaneChunk,
+    PlaneCoder,
+    Sampling,
+)
+from crayoncodec.errors import CrayWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crayoncodec.backends import Device, TorchBackend
+    from crayoncodec.grid import ColorGrid
+    from crayoncodec.images import Picture
+
+    U8 = NDArray[np.uint8]
+
+Color = Literal["neural", "guided", "gray"]
+COLORS: Final[tuple[Color, ...]] = get_args(Color)
+DEFAULT_SPACING: Final = 20
+DEFAULT_QUALITY: Final = 80
+
+
+def encode(
+    image: Any,
+    *,
+    n: int = DEFAULT_SPACING,
+    quality: int = DEFAULT_QUALITY,
+    lossless: bool = False,
+    sampling: Sampling = "mean",
+    lightness: PlaneCoder | None = None,
+    step: float | None = None,
+    exif: bytes | None = None,
+    icc_profile: bytes | None = None,
+    xmp: bytes | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> bytes:
+    """Encode a picture.
+
+    image: u8[H,W], u8[H,W,3], u8[H,W,4] (sRGB, straight alpha) or a PIL image, whose metadata is kept.
+    n: spacing of the colour grid in pixels, 1 to 65535.
+    quality: of the lightness plane, 0 to 100 on the coder's own scale; ignored if ``lossless``.
+    lossless: keep the 8-bit lightness plane exactly.
+    sampling: "mean" of each cell, or "point": the paper's every n-th pixel.
+    lightness: "avif", "webp" or "zstd" (lossless only); by default AVIF, or WebP if ``lossless``.
+    step: quantiser step of the colour samples in CIELAB units, 1/256 to 255; by default 1.
+    exif, icc_profile, xmp: stored verbatim in place of the image's own; empty to leave them out.
+
+    Returns the bytes of a .cray file. Raises ImageError, LimitError, ValueError for an option out of range.
+    """
+    from crayoncodec import color, grid, images
+    from crayoncodec.codestreams import grids
+
+    if not 0 <= quality <= 100:
+        raise ValueError(f"quality is {quality}, expected 0 to 100")
+    picture = images.from_any(image, limits)
+    given = {"exif": exif, "icc_profile": icc_profile, "xmp": xmp}
+    metadata = picture.metadata | {name: value for name, value in given.items() if value is not None}
+    plane, ab = color.rgb_to_lab(picture.rgb)
+    samples = grid.sample_grid(ab, n, sampling, grid.DEFAULT_STEP if step is None else step)
+    chunks: tuple[GridChunk, ...] = ()
+    if not picture.is_gray:
+        payload, coder = grids.encode(samples.samples)
+        chunks = (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
+    file = CrayFile(
+        Header(picture.rgb.shape[1], picture.rgb.shape[0], len(chunks)),
+        _encode_plane(color.lightness_to_u8(plane), lightness, None if lossless else quality),
+        chunks,
+        None if picture.alpha is None else _encode_plane(picture.alpha, None, None),
+        {name: value for name, value in metadata.items() if value},
+    )
+    return container.pack(file)
+
+
+def decode(
+    data: bytes,
+    *,
+    color: Color = "neural",
+    model: str | None = None,
+    device: Device = "auto",
+    limits: Limits = DEFAULT_LIMITS,
+) -> U8:
+    """Decode a .cray file to sRGB u8[H,W,3], or u8[H,W,4] if it has alpha. Orientation is not applied.
+
+    color: "neural" recolorizes with a network, "guided" without one, "gray" shows the lightness only
+    (and opens files whose grid or metadata is damaged, with a CrayWarning).
+    model: a shipped checkpoint's name or the path of a .safetensors file; by default the compact network.
+    device: "auto", "cpu" or "cuda".
+
+    Raises FormatError, LimitError, CheckpointError. For many files use a Decoder.
+    """
+    return Decoder(color=color, model=model, device=device, limits=limits).decode(data)
+
+
+def read(path: str | os.PathLike[str], **options: Any) -> U8:
+    """``decode`` the file at ``path``."""
+    return decode(Path(path).read_bytes(), **options)
+
+
+def write(path: str | os.PathLike[str], image: Any, **options: Any) -> None:
+    """``encode`` a picture into the file at ``path``, which is replaced whole or not at all."""
+    data = encode(image, **options)
+    with atomic_write(Path(path)) as stream:
+        stream.write(data)
+
+
+def is_cray(data: bytes) -> bool:
+    """Whether bytes begin like a .cray file; eight of them are enough."""
+    return data.startswith(container.MAGIC)
+
+
+class Decoder:
+    """Decodes many files with one network, loaded at the first picture that needs it."""
+
+    def __init__(
+        self,
+        *,
+        color: Color = "neural",
+        model: str | None = None,
+        device: Device = "auto",
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        """Options as for ``decode``. Raises ValueError for an unknown ``color``."""
+        if color not in COLORS:
+            raise ValueError(f"color is {color!r}, expected one of {', '.join(COLORS)}")
+        self.color = color
+        self.limits = limits
+        self._model = model
+        self._device = device
+
+    def decode(self, data: bytes) -> U8:
+        """As the function ``decode``."""
+        return self.picture(data).array()
+
+    def picture(self, data: bytes) -> Picture:
+        """As ``decode``, with alpha and metadata apart."""
+        from crayoncodec.images import Picture
+        from crayoncodec.recolorize import recolorize
+
+        file = container.unpack(data, self.limits, salvage=self.color == "gray")
+        for damage in file.damaged:
+            warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
+        grid = decode_grid(file) if self.color != "gray" else None
+        backend = self._backend if self.color == "neural" and grid is not None else None
+        rgb = recolorize(decode_lightness(file), grid, backend)
+        return Picture(rgb, decode_alpha(file), file.metadata)
+
+    @cached_property
+    def _backend(self) -> TorchBackend:
+        from crayoncodec import checkpoints
+        from crayoncodec.backends import TorchBackend
+
+        network, _ = checkpoints.load(self._model or checkpoints.DEFAULT)
+        return TorchBackend(network, self._device)
+
+
+def verify(data: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Check all checksums and decode lightness, grids and alpha. Raises FormatError, LimitError."""
+    file = container.unpack(data, limits)
+    decode_lightness(file)
+    decode_grid(file)
+    decode_alpha(file)
+
+
+def decode_lightness(file: CrayFile) -> U8:
+    """The stored lightness plane, u8[H,W]: the same on every machine. Raises FormatError."""
+    return _decode_plane(file.lightness, file.header, "lightness plane")
+
+
+def decode_alpha(file: CrayFile) -> U8 | None:
+    """The alpha plane, u8[H,W], if there is one. Raises FormatError."""
+    return None if file.alpha is None else _decode_plane(file.alpha, file.header, "alpha plane")
+
+
+def decode_grid(file: CrayFile) -> ColorGrid | None:
+    """The colour grid, None for a grey picture: the same on every machine. Raises FormatError."""
+    from crayoncodec.codestreams import grids
+    from crayoncodec.grid import ColorGrid, grid_shape
+
+    if not file.grids:
+        return None
+    (chunk,) = file.grids
+    shape = grid_shape(file.header.height, file.header.width, chunk.spacing)
+    samples = grids.decode(chunk.payload, chunk.coder, shape, "colour grid")
+    return ColorGrid(samples, chunk.spacing, chunk.sampling, chunk.step / STEP_UNIT)
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            yield stream
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _encode_plane(plane: U8, coder: PlaneCoder | None, quality: int | None) -> PlaneChunk:
+    from crayoncodec.codestreams import planes
+
+    if coder is None:
+        coders = planes.LOSSLESS_CODERS if quality is None else planes.LOSSY_CODERS
+        fitting = [coder for coder in coders if planes.fits(coder, plane.shape)]
+        if not fitting:
+            warnings.warn(
+                f"no lossy coder takes sides of {max(plane.shape)} pixels, lightness is kept exactly",
+                CrayWarning,
+                stacklevel=3,
+            )
+        coder, quality = (fitting[0], quality) if fitting else ("zstd", None)
+    return PlaneChunk(coder, planes.encode(plane, coder, quality), quality)
+
+
+def _decode_plane(chunk: PlaneChunk, header: Header, what: str) -> U8:
+    from crayoncodec.codestreams import planes
+
+    return planes.decode(chunk.payload, chunk.coder, (header.height, header.width), what)

@@ -1,0 +1,1 @@
+"""Codestreams: a plane or a colour grid <-> bytes (docs/format.md, "Codestreams")."""

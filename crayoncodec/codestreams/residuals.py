@@ -1,0 +1,91 @@
+"""Integer planes <-> bytes: median-edge prediction, then zstd (docs/format.md, "Coder 0").
+
+The predictor is that of JPEG-LS (ITU-T T.87, A.4.2) with zeros outside the plane.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from crayoncodec.errors import FormatError
+
+Integers = TypeVar("Integers", bound=np.integer[Any])
+Plane = NDArray[np.int32]
+
+_MAX_WINDOW: Final = 2**27
+
+
+def compress(planes: NDArray[Integers], level: int) -> bytes:
+    """u8 or i16 planes [..., H, W] -> one zstd frame of their zigzag residuals, low bytes before high."""
+    bits = planes.itemsize * 8
+    signed = np.dtype(f"i{planes.itemsize}")
+    residuals = np.stack([_predict(plane) for plane in _planes(planes)]).astype(signed)
+    zigzag = ((residuals << 1) ^ (residuals >> (bits - 1))).astype(f"<u{planes.itemsize}")
+    split = zigzag[..., None].view(np.uint8)
+    return zstandard.ZstdCompressor(level=level).compress(np.moveaxis(split, -1, 0).tobytes())
+
+
+def decompress(data: bytes, shape: tuple[int, ...], dtype: type[Integers], what: str) -> NDArray[Integers]:
+    """Inverse of compress for planes of ``shape`` and ``dtype``; never allocates more than they need.
+
+    Raises FormatError with ``what`` named.
+    """
+    itemsize = np.dtype(dtype).itemsize
+    raw = _decompress_frame(data, int(np.prod(shape)) * itemsize, what)
+    split = np.frombuffer(raw, np.uint8).reshape(itemsize, *shape)
+    zigzag = np.ascontiguousarray(np.moveaxis(split, 0, -1)).view(f"<u{itemsize}")[..., 0]
+    residuals = (zigzag >> 1).astype(np.int32) ^ -(zigzag & 1).astype(np.int32)
+    planes = [_restore(plane, dtype) for plane in _planes(residuals)]
+    return np.stack(planes).reshape(shape)
+
+
+def _decompress_frame(data: bytes, size: int, what: str) -> bytes:
+    try:
+        declared = zstandard.frame_content_size(data)
+        if declared != size:
+            raise FormatError(f"{what}: zstd frame holds {declared} bytes, expected {size}")
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
+        raw = decompressor.decompress(data)
+    except zstandard.ZstdError as error:
+        raise FormatError(f"{what}: damaged zstd frame ({error})") from error
+    if len(raw) != size or not decompressor.eof or decompressor.unused_data:
+        raise FormatError(f"{what}: zstd frame ends early or late, expected {size} bytes")
+    return raw
+
+
+def _planes(array: NDArray[Integers]) -> NDArray[Integers]:
+    return array.reshape(-1, *array.shape[-2:])
+
+
+def _predict(plane: NDArray[Integers]) -> Plane:
+    padded = np.pad(plane, ((1, 0), (1, 0))).astype(np.int32)
+    return padded[1:, 1:] - _median_edge(padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1])
+
+
+def _restore(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
+    """Inverse of _predict modulo the dtype's range; pixels of one anti-diagonal are independent."""
+    height, width = residual.shape
+    stride = width + 1
+    padded = np.zeros((height + 1) * stride, dtype)
+    source = residual.ravel()
+    for diagonal in range(height + width - 1):
+        first, last = max(0, diagonal - width + 1), min(height - 1, diagonal)
+        count = last - first + 1
+        at = (first + 1) * stride + diagonal - first + 1
+        left, above, corner, here = (
+            padded[start :: max(stride - 1, 1)][:count]
+            for start in (at - 1, at - stride, at - stride - 1, at)
+        )
+        values = source[first * width + diagonal - first :: max(width - 1, 1)][:count]
+        predicted = _median_edge(left.astype(np.int32), above.astype(np.int32), corner.astype(np.int32))
+        here[:] = (values + predicted).astype(dtype)
+    return padded.reshape(height + 1, stride)[1:, 1:]
+
+
+def _median_edge(left: Plane, above: Plane, corner: Plane) -> Plane:
+    low, high = np.minimum(left, above), np.maximum(left, above)
+    return cast(Plane, np.clip(left + above - corner, low, high))

@@ -1,0 +1,115 @@
+"""sRGB <-> CIELAB (docs/format.md, "Colour"). The only home of colour constants.
+
+sRGB curve: IEC 61966-2-1. CIELAB: CIE 15:2004, section 8.2.1, white D65. The white point is the
+row sum of the four-digit IEC matrix, so that every grey has a* = b* = 0 exactly.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+RGB_TO_XYZ: Final = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+WHITE: Final = RGB_TO_XYZ.sum(axis=1)
+DELTA: Final = 6 / 29
+
+_RGB_TO_RATIOS: Final = RGB_TO_XYZ / WHITE[:, None]
+_RATIOS_TO_RGB: Final = np.linalg.inv(_RGB_TO_RATIOS)
+# f(X/Xn), f(Y/Yn), f(Z/Zn) -> L*, a*, b*, and back; the last column is the offset.
+_F_TO_LAB: Final = np.array([[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float64)
+_LAB_TO_F: Final = np.array(
+    [[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]]
+)
+
+# Linear values this far outside 0..1 are clipped. Rounding L* to 8 bits moves saturated colours out of
+# the gamut by as much; reducing their chroma instead would halve that of pure yellow.
+_GAMUT_LOW: Final = -0.0003
+_GAMUT_HIGH: Final = 1.008
+_BISECTIONS: Final = 10
+_CURVE_STEPS: Final = 65535
+
+
+def lightness_to_u8(lightness: F32) -> U8:
+    """L* f32[H,W] 0..100 -> the stored plane u8[H,W]: round(L* x 255 / 100), halves up."""
+    scaled = cv2.convertScaleAbs(lightness, alpha=255 / 100)
+    return cast(U8, scaled)
+
+
+def lightness_from_u8(plane: U8) -> F32:
+    """The stored plane u8[H,W] -> L* f32[H,W] 0..100."""
+    return plane.astype(np.float32) * np.float32(100 / 255)
+
+
+def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
+    """SRGB u8[H,W,3] -> L* f32[H,W] 0..100 and AB f32[2,H,W], within -108..99."""
+    linear = cv2.LUT(np.ascontiguousarray(rgb), _linear_of_u8())
+    ratios = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS))
+    # One formula for both branches of f: the second term is zero above the knee.
+    knee = np.float32(DELTA**3)
+    f = cast(F32, cv2.pow(np.maximum(ratios, knee), 1 / 3))
+    f += (np.minimum(ratios, knee) - knee) * np.float32(1 / (3 * DELTA**2))
+    lab = cv2.transform(f, _F_TO_LAB)
+    lightness, a, b = cast(tuple[F32, F32, F32], cv2.split(lab))
+    return np.clip(lightness, 0, 100, out=lightness), np.stack([a, b])
+
+
+def lab_to_rgb(lightness: F32, ab: F32) -> U8:
+    """L* f32[H,W] 0..100 and AB f32[2,H,W] -> sRGB u8[H,W,3].
+
+    Colours outside the sRGB gamut keep L* and hue and lose chroma: AB is scaled towards grey until it
+    fits. What lies outside by no more than the rounding of L* can explain is only clipped.
+    """
+    lab = cast(F32, cv2.merge([lightness, ab[0], ab[1]]))
+    linear = _lab_to_linear(lab)
+    low, high = linear.min(axis=-1), linear.max(axis=-1)
+    outside = (low < _GAMUT_LOW) | (high > _GAMUT_HIGH)
+    if outside.any():
+        linear[outside] = _reduce_chroma(lab[outside])
+    np.clip(linear, 0, 1, out=linear)
+    index = (linear * np.float32(_CURVE_STEPS) + np.float32(0.5)).astype(np.uint16)
+    return _u8_of_linear()[index]
+
+
+def _reduce_chroma(lab: F32) -> F32:
+    """Out-of-gamut f32[N,3] -> linear RGB f32[N,3] of the most chromatic colour of same L* and hue."""
+    keep = np.zeros(len(lab), np.float32)
+    step = np.float32(0.5)
+    trial = lab[:, None].copy()
+    for _ in range(_BISECTIONS):
+        trial[:, 0, 1:] = lab[:, 1:] * (keep + step)[:, None]
+        linear = _lab_to_linear(trial)[:, 0]
+        inside = (linear.min(axis=-1) >= _GAMUT_LOW) & (linear.max(axis=-1) <= _GAMUT_HIGH)
+        keep += step * inside
+        step /= 2
+    trial[:, 0, 1:] = lab[:, 1:] * keep[:, None]
+    return _lab_to_linear(trial)[:, 0]
+
+
+def _lab_to_linear(lab: F32) -> F32:
+    f = cv2.transform(lab, _LAB_TO_F)
+    delta = np.float32(DELTA)
+    above = np.maximum(f, delta)
+    ratios = above * above * above
+    ratios += np.minimum(f - delta, 0) * np.float32(3 * DELTA**2)
+    return cast(F32, cv2.transform(ratios, _RATIOS_TO_RGB))
+
+
+@cache
+def _linear_of_u8() -> F32:
+    value = np.arange(256) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+@cache
+def _u8_of_linear() -> U8:
+    linear = np.arange(_CURVE_STEPS + 1) / _CURVE_STEPS
+    value = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.floor(value * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,27 @@
+"""Every error and warning that crayoncodec raises on purpose. Anything else that escapes is a bug."""
+
+from __future__ import annotations
+
+
+class CrayError(Exception):
+    """Base of all errors about data; its text is one line: what, where, what was expected."""
+
+
+class FormatError(CrayError):
+    """The bytes are not a .cray file that this version can read: damaged, cut off, or too new."""
+
+
+class LimitError(CrayError):
+    """The file or picture is larger than the limits in force allow."""
+
+
+class ImageError(CrayError):
+    """The picture handed to the encoder cannot be read or encoded, or not be written as asked."""
+
+
+class CheckpointError(CrayError):
+    """A checkpoint is missing, damaged, or not the one that its model card describes."""
+
+
+class CrayWarning(UserWarning):
+    """Something was left out or assumed; the result is still what was asked for."""

@@ -1,0 +1,93 @@
+"""Colour grids: one AB sample for every cell of n x n pixels (docs/format.md, "Colour grid")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec.container import MAX_SPACING, MAX_STEP, MIN_SPACING, SAMPLINGS, STEP_UNIT, Sampling
+
+DEFAULT_STEP: Final = 1.0
+"""Quantiser step of the samples in CIELAB units (docs/design.md says why)."""
+
+F32 = NDArray[np.float32]
+I16 = NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class ColorGrid:
+    """AB samples of a picture, i16[2, h, w] in units of ``step``, h = ceil(H/n), w = ceil(W/n)."""
+
+    samples: I16
+    spacing: int
+    sampling: Sampling
+    step: float
+
+    def ab(self) -> F32:
+        """The samples in CIELAB units, f32[2, h, w]."""
+        return self.samples.astype(np.float32) * np.float32(self.step)
+
+
+def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:
+    """Rows and columns of the grid of a height x width picture."""
+    return -(-height // spacing), -(-width // spacing)
+
+
+def sample_grid(ab: F32, spacing: int, sampling: Sampling = "mean", step: float = DEFAULT_STEP) -> ColorGrid:
+    """AB f32[2,H,W] -> its colour grid, samples rounded to the nearest multiple of ``step``.
+
+    Raises ValueError for a spacing, sampling or step outside the format's range.
+    """
+    if not MIN_SPACING <= spacing <= MAX_SPACING:
+        raise ValueError(f"spacing n is {spacing}, expected {MIN_SPACING} to {MAX_SPACING}")
+    if sampling not in SAMPLINGS:
+        raise ValueError(f"sampling is {sampling!r}, expected one of {', '.join(SAMPLINGS)}")
+    units = round(step * STEP_UNIT)
+    if not 1 <= units <= MAX_STEP:
+        raise ValueError(f"step is {step}, expected 1/{STEP_UNIT} to {MAX_STEP}/{STEP_UNIT}")
+    step = units / STEP_UNIT
+    cells = reduce_to_cells(ab, spacing, sampling)
+    samples = np.rint(cells / np.float32(step)).astype(np.int16)
+    return ColorGrid(samples, spacing, sampling, step)
+
+
+def reduce_to_cells(planes: F32, spacing: int, sampling: Sampling) -> F32:
+    """f32[...,H,W] -> one value per cell, f32[...,h,w].
+
+    ``mean``: the mean of the cell's pixels. ``point``: its middle pixel, row min(i*n + n//2, H-1) and
+    column min(j*n + n//2, W-1): the paper's "every n-th pixel" (section 2.2), which leaves the phase open.
+    """
+    height, width = planes.shape[-2:]
+    if sampling == "point":
+        rows, columns = point_positions(height, width, spacing)
+        return planes[..., rows[:, None], columns]
+    row_starts, column_starts = np.arange(0, height, spacing), np.arange(0, width, spacing)
+    sums = np.add.reduceat(planes, row_starts, axis=-2, dtype=np.float64)
+    sums = np.add.reduceat(sums, column_starts, axis=-1)
+    areas = np.outer(np.diff(row_starts, append=height), np.diff(column_starts, append=width))
+    cells: F32 = (sums / areas).astype(np.float32)
+    return cells
+
+
+def point_positions(height: int, width: int, spacing: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixel rows and pixel columns at which point samples are taken."""
+    rows, columns = grid_shape(height, width, spacing)
+    return (
+        np.minimum(np.arange(rows) * spacing + spacing // 2, height - 1),
+        np.minimum(np.arange(columns) * spacing + spacing // 2, width - 1),
+    )
+
+
+def scatter_samples(grid: ColorGrid, shape: tuple[int, int], window: tuple[slice, slice]) -> F32:
+    """The paper's decoder input: AB f32[2,h,w] of a window of the picture, zero between the samples."""
+    sparse = np.zeros((2, *(span.stop - span.start for span in window)), np.float32)
+    inside, at = [], []
+    for positions, span in zip(point_positions(*shape, grid.spacing), window, strict=True):
+        cells = np.flatnonzero((positions >= span.start) & (positions < span.stop))
+        inside.append(cells)
+        at.append(positions[cells] - span.start)
+    sparse[:, at[0][:, None], at[1]] = grid.ab()[:, inside[0][:, None], inside[1]]
+    return sparse

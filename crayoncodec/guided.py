@@ -1,0 +1,129 @@
+"""Lightness-guided upsampling of a colour grid: the decoder that needs no network.
+
+Around every cell AB is modelled as a linear function of L*: slope = cov(L, AB) / (var(L) + eps) over a
+5x5 binomial window of cells (the guided filter of He, Sun and Tang, PAMI 2013, on the grid's own scale).
+Then base = up(AB) + up(slope) * (L - up(L_cell)) with up = bicubic (Keys 1981). One step of iterated back
+projection (Irani and Peleg 1991) corrects AB so that the base, sampled again, comes closer to the samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec.container import Sampling
+from crayoncodec.grid import ColorGrid, reduce_to_cells
+
+EPSILON: Final = 160.0
+"""Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
+_KEYS: Final = -0.75
+_WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
+_COLUMN_BLOCK: Final = 128
+_STRIP_PIXELS: Final = 2**19
+
+F32 = NDArray[np.float32]
+
+
+class Planes(NamedTuple):
+    """What a window of the picture is recolorized from, in CIELAB units."""
+
+    lightness: F32
+    """L*, f32[H,W]."""
+    cell_lightness: F32
+    """The cells' L*, upsampled, f32[H,W]."""
+    bicubic: F32
+    """The samples, upsampled, f32[2,H,W]."""
+    base: F32
+    """The guided upsampling of the samples, f32[2,H,W]."""
+
+
+@dataclass(frozen=True, eq=False)
+class GuidedModel:
+    """The linear model of every cell; renders any window of the picture."""
+
+    cells: F32
+    """f32[5,h,w]: a*, b*, their slopes against L*, L*."""
+    spacing: int
+    sampling: Sampling
+
+    @classmethod
+    def fit(cls, grid: ColorGrid, lightness: F32) -> GuidedModel:
+        """Fit to a grid and the picture's whole L* plane, f32[H,W] 0..100."""
+        ab = grid.ab()
+        cell_lightness = reduce_to_cells(lightness, grid.spacing, grid.sampling)
+        mean = _blur(cell_lightness)
+        variance = np.maximum(_blur(cell_lightness**2) - mean**2, 0)
+        slopes = [
+            (_blur(cells * cell_lightness) - _blur(cells) * mean) / (variance + np.float32(EPSILON))
+            for cells in ab
+        ]
+        model = cls(np.stack([*ab, *slopes, cell_lightness]), grid.spacing, grid.sampling)
+        model.cells[:2] += ab - model._resample(lightness)
+        return model
+
+    def _resample(self, lightness: F32) -> F32:
+        """The cells of the base itself, f32[2,h,w], in strips of whole rows of cells."""
+        height, width = lightness.shape
+        rows = max(1, _STRIP_PIXELS // (width * self.spacing)) * self.spacing
+        strips = [
+            reduce_to_cells(self.planes(lightness[top : top + rows], top).base, self.spacing, self.sampling)
+            for top in range(0, height, rows)
+        ]
+        return np.concatenate(strips, axis=1)
+
+    def planes(self, lightness: F32, top: int = 0, left: int = 0) -> Planes:
+        """Upsample for the window whose L* is given, f32[H,W], its corner at (top, left).
+
+        A window gets the same values as that part of the whole picture, to float rounding.
+        """
+        up = upsample(self.cells, self.spacing, self.sampling, (top, left, *lightness.shape))
+        base = up[2:4] * (lightness - up[4])
+        base += up[:2]
+        return Planes(lightness, up[4], up[:2], base)
+
+
+def guided_upsample(grid: ColorGrid, lightness: F32) -> F32:
+    """Grid and L* f32[H,W] 0..100 -> AB f32[2,H,W] of the whole picture."""
+    return GuidedModel.fit(grid, lightness).planes(lightness).base
+
+
+def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, int, int, int]) -> F32:
+    """Bicubic upsampling of f32[C,h,w] by ``spacing``, cut to a window (top, left, height, width).
+
+    A cell's value stands at the middle of its n x n pixels (``mean``) or at its sampled pixel
+    (``point``); beyond the outermost cells the nearest one is repeated. Returns f32[C,height,width].
+    """
+    top, left, height, width = window
+    first_row, by_row = _interpolation(top, height, cells.shape[1], spacing, sampling)
+    rows = by_row @ cells[:, first_row : first_row + by_row.shape[1]]
+    out = np.empty((len(cells), height, width), np.float32)
+    # Blocks of columns keep the matrices narrow: each touches few cells.
+    for start in range(0, width, _COLUMN_BLOCK):
+        size = min(_COLUMN_BLOCK, width - start)
+        first, by_column = _interpolation(left + start, size, cells.shape[2], spacing, sampling)
+        part = rows[..., first : first + by_column.shape[1]]
+        np.matmul(part, by_column.T, out=out[..., start : start + size])
+    return out
+
+
+def _interpolation(start: int, size: int, cells: int, spacing: int, sampling: Sampling) -> tuple[int, F32]:
+    """Weights f32[size, k] that turn k cells, from the returned one on, into pixels start..start+size."""
+    middle = (spacing - 1) / 2 if sampling == "mean" else spacing // 2
+    position = (np.arange(start, start + size) - middle) / spacing
+    nearest = np.floor(position).astype(np.intp)
+    taps = np.clip(nearest[:, None] + np.arange(-1, 3), 0, cells - 1)
+    distance = np.abs(position[:, None] - nearest[:, None] - np.arange(-1, 3))
+    near = ((_KEYS + 2) * distance - (_KEYS + 3)) * distance**2 + 1
+    far = _KEYS * (((distance - 5) * distance + 8) * distance - 4)
+    first = int(taps.min())
+    weights = np.zeros((size, int(taps.max()) - first + 1), np.float32)
+    np.add.at(weights, (np.arange(size)[:, None], taps - first), np.where(distance <= 1, near, far))
+    return first, weights
+
+
+def _blur(plane: F32) -> F32:
+    return cast(F32, cv2.sepFilter2D(plane, -1, _WINDOW, _WINDOW, borderType=cv2.BORDER_REPLICATE))

@@ -1,0 +1,209 @@
+"""Pictures as users have them <-> 8-bit sRGB arrays: files, PIL images, modes, metadata.
+
+docs/format.md, "What an encoder does with other pictures", says what becomes of each mode.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
+
+from crayoncodec.container import DEFAULT_LIMITS, Limits
+from crayoncodec.errors import CrayWarning, ImageError, LimitError
+
+U8 = NDArray[np.uint8]
+
+_EXIF_PREFIX: Final = b"Exif\0\0"
+_GRAY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An 8-bit picture with what belongs to it."""
+
+    rgb: U8
+    """sRGB u8[H,W,3]."""
+    alpha: U8 | None = None
+    """u8[H,W], 255 opaque."""
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    """Any of exif (TIFF structure without the "Exif" prefix), icc_profile, xmp."""
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether red, green and blue are the same everywhere."""
+        red, green, blue = np.moveaxis(self.rgb, -1, 0)
+        return bool(np.array_equal(red, green) and np.array_equal(red, blue))
+
+    def array(self) -> U8:
+        """u8[H,W,3], or u8[H,W,4] with alpha."""
+        return self.rgb if self.alpha is None else np.dstack([self.rgb, self.alpha])
+
+
+def from_any(image: Any, limits: Limits = DEFAULT_LIMITS) -> Picture:
+    """u8[H,W], u8[H,W,3], u8[H,W,4], a PIL image or a Picture -> Picture. Raises ImageError, LimitError."""
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, Image.Image):
+        return from_pil(image, limits)
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
+        raise ImageError(
+            f"image is {array.dtype}{list(array.shape)}, expected uint8 [H,W], [H,W,3] or [H,W,4], "
+            "or a PIL image"
+        )
+    if 0 in array.shape:
+        raise ImageError(f"image is {array.shape[1]} x {array.shape[0]}, expected at least 1 x 1")
+    _check_size(array.shape[1], array.shape[0], limits)
+    if array.ndim == 2:
+        return Picture(np.dstack([array] * 3))
+    return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
+
+
+def open_picture(source: Path | IO[bytes], limits: Limits = DEFAULT_LIMITS) -> Picture:
+    """Read any format that Pillow reads. Raises ImageError, LimitError, OSError for a missing file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as image:
+                return from_pil(image, limits)
+    except Image.DecompressionBombError as error:
+        raise LimitError(str(error)) from error
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image in a format that Pillow reads") from error
+
+
+def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
+    """First frame of a PIL image -> Picture. Raises ImageError if it cannot be decoded, LimitError."""
+    _check_size(image.width, image.height, limits)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        warnings.warn(f"{frames} frames, only the first is stored", CrayWarning, stacklevel=2)
+    try:
+        image.load()
+        metadata = _metadata(image)
+        icc = metadata.pop("icc_profile", None)
+        converted = _to_rgb(image, icc)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise ImageError(f"cannot be decoded ({error})") from error
+    if icc is not None and _icc_space(icc) == ("GRAY" if image.mode in _GRAY_MODES else "RGB "):
+        metadata["icc_profile"] = icc
+    pixels = np.asarray(converted)
+    return Picture(pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None, metadata)
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """Picture -> PIL image in mode RGB, RGBA, or L and LA where it is grey and its profile allows."""
+    icc = picture.metadata.get("icc_profile")
+    if picture.is_gray and (icc is None or _icc_space(icc) == "GRAY"):
+        bands = picture.rgb[..., 0]
+        if picture.alpha is None:
+            return Image.fromarray(np.ascontiguousarray(bands))
+        return Image.merge("LA", [Image.fromarray(np.ascontiguousarray(b)) for b in (bands, picture.alpha)])
+    return Image.fromarray(np.ascontiguousarray(picture.array()))
+
+
+def save_picture(picture: Picture, stream: IO[bytes], extension: str) -> None:
+    """Write in the format that Pillow knows by this file extension, metadata included.
+
+    Raises ImageError for an extension or picture that Pillow cannot write.
+    """
+    Image.init()
+    kind = Image.EXTENSION.get(extension.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise ImageError(f"extension {extension!r} is no format that Pillow writes")
+    image = to_pil(picture)
+    options: dict[str, Any] = {}
+    if "icc_profile" in picture.metadata:
+        options["icc_profile"] = picture.metadata["icc_profile"]
+    if "exif" in picture.metadata:
+        options["exif"] = _EXIF_PREFIX + picture.metadata["exif"]
+    if "xmp" in picture.metadata:
+        if kind == "PNG":
+            info = PngImagePlugin.PngInfo()
+            info.add_itxt("XML:com.adobe.xmp", picture.metadata["xmp"].decode("utf-8", "replace"))
+            options["pnginfo"] = info
+        else:
+            options["xmp"] = picture.metadata["xmp"]
+    try:
+        data = _save(image, kind, options)
+    except ImageError:
+        # JPEG and its like have no transparency; anything else that is wrong goes wrong again.
+        if picture.alpha is None:
+            raise
+        data = _save(image.convert("L" if image.mode == "LA" else "RGB"), kind, options)
+        warnings.warn(f"{kind} has no transparency, alpha is left out", CrayWarning, stacklevel=2)
+    stream.write(data)
+
+
+def _save(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, kind, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageError(f"cannot be written as {kind} ({error})") from error
+    return buffer.getvalue()
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    if width * height > limits.pixels:
+        raise LimitError(
+            f"picture is {width} x {height} = {width * height} pixels, the limit is {limits.pixels}"
+        )
+
+
+def _metadata(image: Image.Image) -> dict[str, bytes]:
+    found = {}
+    for name in ("exif", "icc_profile", "xmp"):
+        value = image.info.get(name)
+        if isinstance(value, str):
+            value = value.encode("utf-8")
+        if value:
+            found[name] = bytes(value).removeprefix(_EXIF_PREFIX) if name == "exif" else bytes(value)
+    return found
+
+
+def _to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """Any mode -> RGB or RGBA."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_to_8_bits(image)).convert("RGB")
+    if image.mode == "CMYK" and icc is not None and _icc_space(icc) == "CMYK":
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        return _require(
+            ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        )
+    transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    if image.mode == "La":
+        image = image.convert("LA")
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def _require(image: Image.Image | None) -> Image.Image:
+    if image is None:
+        raise ValueError("the CMYK profile cannot be applied")
+    return image
+
+
+def _to_8_bits(image: Image.Image) -> U8:
+    values = np.asarray(image)
+    narrow: U8
+    if image.mode == "F" or (image.mode == "I" and values.max() <= 255):
+        narrow = np.clip(values, 0, 255).astype(np.uint8)
+    else:
+        narrow = ((np.clip(values, 0, 65535).astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    return narrow
+
+
+def _icc_space(icc: bytes) -> str | None:
+    """Colour space signature of an ICC profile; None, with a warning, if it is unusable."""
+    try:
+        return str(ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space)
+    except (OSError, ImageCms.PyCMSError, TypeError):
+        warnings.warn("ICC profile is unusable, left out", CrayWarning, stacklevel=2)
+        return None

@@ -1,0 +1,111 @@
+"""What a .cray file says of itself, read from its headers alone; imports no numpy."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from crayoncodec import container
+from crayoncodec.container import (
+    DEFAULT_LIMITS,
+    STEP_UNIT,
+    ChunkInfo,
+    GridCoder,
+    Limits,
+    PlaneCoder,
+    Sampling,
+)
+
+
+@dataclass(frozen=True)
+class GridInfo:
+    """A colour grid as its GRID chunk describes it."""
+
+    level: int
+    n: int
+    sampling: Sampling
+    step: float
+    """Quantiser step in CIELAB units."""
+    coder: GridCoder
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Info:
+    """Every header field of a file, and what its size comes to."""
+
+    width: int
+    height: int
+    version: str
+    color: str
+    lightness_depth: int
+    lightness_coder: PlaneCoder
+    lightness_quality: int | None
+    """Of the lightness coder, 0 to 100; None for a plane kept exactly."""
+    alpha_coder: PlaneCoder | None
+    """None for a picture without alpha."""
+    grids: tuple[GridInfo, ...]
+    """Empty for a grey picture."""
+    metadata: tuple[str, ...]
+    """Which of exif, icc_profile and xmp are there."""
+    chunks: tuple[ChunkInfo, ...]
+    size: int
+    """Bytes of the file."""
+    bpp: float
+    """Bits of the file per pixel."""
+    ratio: float
+    """Bytes of the file over those of the raw picture, 3 (with alpha 4) per pixel."""
+    paper_bound: float | None
+    """1/3 + 1/n², equation 1 of the paper; None for a grey picture."""
+    corrected_bound: float | None
+    """1/3 + 2/(3n²): the same with two bytes of three, a sample's a* and b*, counted."""
+
+
+def info(source: str | os.PathLike[str] | bytes | IO[bytes], limits: Limits = DEFAULT_LIMITS) -> Info:
+    """Describe a file: a path, its bytes, or a seekable stream. Payloads are neither read nor checked.
+
+    Raises FormatError, LimitError, OSError.
+    """
+    if isinstance(source, bytes):
+        return info(io.BytesIO(source), limits)
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb") as stream:
+            return info(stream, limits)
+    file, chunks = container.scan(source, limits)
+    header = file.header
+    size = chunks[-1].offset + chunks[-1].size
+    pixels = header.width * header.height
+    finest = min((grid.spacing for grid in file.grids), default=None)
+    return Info(
+        width=header.width,
+        height=header.height,
+        version=f"{header.major}.{header.minor}",
+        color="CIELAB D65",
+        lightness_depth=header.lightness_depth,
+        lightness_coder=file.lightness.coder,
+        lightness_quality=file.lightness.quality,
+        alpha_coder=None if file.alpha is None else file.alpha.coder,
+        grids=tuple(
+            GridInfo(
+                grid.level,
+                grid.spacing,
+                grid.sampling,
+                grid.step / STEP_UNIT,
+                grid.coder,
+                -(-header.height // grid.spacing),
+                -(-header.width // grid.spacing),
+            )
+            for grid in file.grids
+        ),
+        metadata=tuple(file.metadata),
+        chunks=tuple(chunks),
+        size=size,
+        bpp=8 * size / pixels,
+        ratio=size / (pixels * (3 if file.alpha is None else 4)),
+        paper_bound=None if finest is None else 1 / 3 + 1 / finest**2,
+        corrected_bound=None if finest is None else 1 / 3 + 2 / (3 * finest**2),
+    )

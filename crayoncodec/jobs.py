@@ -1,0 +1,183 @@
+"""Many files in, many files out: which output belongs to which input, and how each of them went.
+
+What goes wrong with one file is told by its Outcome and never stops the others.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from crayoncodec.codec import atomic_write
+from crayoncodec.errors import CheckpointError, CrayError, CrayWarning
+
+STREAM: Final = "-"
+"""Stands for standard input or standard output."""
+
+EXIT_DONE: Final = 0
+EXIT_SOME_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNREADABLE: Final = 3
+EXIT_CHECKPOINT: Final = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and where its output goes; ``error`` if planning already found that it cannot."""
+
+    source: str
+    target: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job."""
+
+    job: Job
+    seconds: float
+    code: int = EXIT_DONE
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+Convert = Callable[[bytes, str], tuple[bytes, dict[str, Any]]]
+"""Input bytes and the target's extension -> output bytes and what to report."""
+
+
+def plan(
+    inputs: Sequence[str],
+    output: str | None,
+    extension: str,
+    *,
+    recursive: bool,
+    accepts: Callable[[Path], bool],
+    overwrite: bool,
+) -> list[Job]:
+    """Pair inputs (files, directories with ``recursive``, "-") with outputs.
+
+    Without ``output`` a file's output lies beside it. Trees are kept under an output directory.
+    Raises ValueError for a combination that makes no sense.
+    """
+    many = len(inputs) > 1 or any(Path(name).is_dir() for name in inputs if name != STREAM)
+    directory = output is not None and output != STREAM and (
+        many or output.endswith(os.sep) or Path(output).is_dir()
+    )  # fmt: skip
+    if many and output == STREAM:
+        raise ValueError("several inputs cannot share standard output, expected -o DIRECTORY")
+    if directory and not Path(str(output)).is_dir():
+        raise ValueError(f"output directory {output} does not exist")
+    jobs = []
+    taken: dict[str, str] = {}
+    for source, relative in _sources(inputs, recursive, accepts):
+        if output is not None and not directory:
+            target = output
+        elif source == STREAM:
+            target = STREAM
+        else:
+            base = Path(str(output)) / relative if directory else Path(source)
+            target = str(base.with_suffix(extension))
+        error = None
+        if target != STREAM:
+            if target in taken:
+                error = f"its output {target} is already that of {taken[target]}"
+            elif Path(target).exists() and not overwrite:
+                error = f"{target} exists, use --overwrite to replace it"
+            elif not directory and not Path(target).parent.is_dir():
+                error = f"output directory {Path(target).parent} does not exist"
+            taken.setdefault(target, source)
+        jobs.append(Job(source, target, error))
+    return jobs
+
+
+def run(jobs: Sequence[Job], convert: Convert, workers: int = 1) -> Iterator[Outcome]:
+    """Do all jobs, in order; with several workers ``convert`` must be picklable."""
+    if workers == 1 or len(jobs) == 1:
+        for job in jobs:
+            yield do(job, convert)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        for future in [pool.submit(do, job, convert) for job in jobs]:
+            yield future.result()
+
+
+def do(job: Job, convert: Convert) -> Outcome:
+    """Do one job. Its target appears whole or not at all."""
+    start = time.perf_counter()
+    caught: list[str] = []
+    if job.error is not None:
+        return Outcome(job, 0.0, EXIT_SOME_FAILED, job.error)
+    try:
+        with warnings.catch_warnings(record=True) as recorded:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", CrayWarning)
+            data = sys.stdin.buffer.read() if job.source == STREAM else Path(job.source).read_bytes()
+            result, report = convert(data, Path(job.target).suffix)
+        caught = [str(warning.message) for warning in recorded]
+        _write(job.target, result)
+    except (CrayError, OSError, MemoryError) as error:
+        return Outcome(job, time.perf_counter() - start, code_of(error), one_line(error), tuple(caught))
+    return Outcome(
+        job,
+        time.perf_counter() - start,
+        warnings=tuple(caught),
+        report={"input_bytes": len(data), "output_bytes": len(result), **report},
+    )
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code that stands for an error."""
+    if isinstance(error, CheckpointError):
+        return EXIT_CHECKPOINT
+    return EXIT_UNREADABLE if isinstance(error, CrayError) else EXIT_SOME_FAILED
+
+
+def exit_code(codes: Sequence[int]) -> int:
+    """0 if all went well, 1 if some failed, the worst code if all did."""
+    failed = [code for code in codes if code != EXIT_DONE]
+    if not failed:
+        return EXIT_DONE
+    return max(failed) if len(failed) == len(codes) else EXIT_SOME_FAILED
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line, without the path that OSError repeats."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _sources(
+    inputs: Sequence[str], recursive: bool, accepts: Callable[[Path], bool]
+) -> Iterator[tuple[str, Path]]:
+    """Every input file with its path relative to where its tree begins."""
+    for name in inputs:
+        path = Path(name)
+        if name == STREAM or not path.is_dir():
+            yield name, Path(path.name)
+        elif not recursive:
+            raise ValueError(f"{name} is a directory, expected a file or -r")
+        else:
+            for found in sorted(path.rglob("*")):
+                if found.is_file() and accepts(found):
+                    yield str(found), found.relative_to(path)
+
+
+def _write(target: str, data: bytes) -> None:
+    if target == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as stream:
+        stream.write(data)

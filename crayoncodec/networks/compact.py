@@ -1,0 +1,88 @@
+"""The compact network: a small U-Net that adds to the guided base what a linear model cannot know."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_PLANES: Final = 6
+_SHUFFLE: Final = 2
+
+
+class Compact(nn.Module):
+    """U-Net on the half-resolution rearrangement of its input planes; 19 k MAC per pixel by default.
+
+    Works for every spacing: the planes are at full resolution whatever n is, and n is an input.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80)) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.multiple = _SHUFFLE * 2 ** (len(widths) - 1)
+        """Heights and widths are padded to multiples of this."""
+        first, pairs = widths[0], list(pairwise(widths))
+        self.stem = _conv(_PLANES * _SHUFFLE**2 + 1, first)
+        self.encoders = nn.ModuleList([_conv(first, first), *(_Residual(w) for w in widths[1:-1])])
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, 2) for fine, coarse in pairs)
+        self.bottom = _Residual(widths[-1])
+        self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, 2) for fine, coarse in pairs)
+        self.decoders = nn.ModuleList(_Residual(fine) for fine, _ in pairs)
+        self.head = _conv(first, 2 * _SHUFFLE**2)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(cast(Tensor, self.head.bias))
+
+    @property
+    def reach(self) -> int:
+        """How many pixels away an input may change an output pixel, rounded up to ``multiple``."""
+        deepest = len(self.widths) - 1
+        # 3x3 convolutions at each level: stem, encoder, two of the decoder and head; four; two at the bottom.
+        counts = [5, *[4] * (deepest - 1), 2]
+        pixels = self.multiple
+        for level, count in enumerate(counts):
+            pixels += count * (_SHUFFLE << level)
+        return -(-pixels // self.multiple) * self.multiple
+
+    def forward(
+        self, lightness: Tensor, cell_lightness: Tensor, bicubic: Tensor, base: Tensor, spacing: Tensor
+    ) -> Tensor:
+        """Planes of guided.Planes, in CIELAB units, and the spacing of each picture -> AB.
+
+        lightness, cell_lightness: f32[B,1,H,W]; bicubic, base: f32[B,2,H,W]; spacing: f32[B].
+        Returns f32[B,2,H,W].
+        """
+        height, width = lightness.shape[-2:]
+        planes = torch.cat(
+            [lightness / 50 - 1, (lightness - cell_lightness) / 16, base / 32, (base - bicubic) / 8], dim=1
+        )
+        right, bottom = -width % self.multiple, -height % self.multiple
+        x = F.pixel_unshuffle(F.pad(planes, (0, right, 0, bottom), mode="replicate"), _SHUFFLE)
+        scale = (torch.log2(spacing) / 3 - 1).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
+        x = F.relu(self.stem(torch.cat([x, scale.to(x.dtype)], dim=1)))
+        skips = []
+        for encode, down in zip(self.encoders, self.down, strict=True):
+            skips.append(encode(x))
+            x = F.relu(down(skips[-1]))
+        x = self.bottom(x)
+        for up, decode in zip(reversed(self.up), reversed(self.decoders), strict=True):
+            x = decode(F.relu(up(x) + skips.pop()))
+        residual = F.pixel_shuffle(self.head(x), _SHUFFLE)
+        return base + 8 * residual[..., :height, :width].to(base.dtype)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = _conv(width, width)
+        self.second = _conv(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = F.relu(x + self.second(F.relu(self.first(x))))
+        return out
+
+
+def _conv(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)

@@ -1,0 +1,1 @@
+"""Plugins for other libraries; each is imported only by those who want it."""

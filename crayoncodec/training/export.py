@@ -1,0 +1,71 @@
+"""``python -m crayoncodec.training.export``: the averaged weights of a run -> a checkpoint with its card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import nn
+
+from crayoncodec import checkpoints
+from crayoncodec.networks import Compact
+
+_SIDE = 256
+
+
+@click.command(epilog="Example: python -m crayoncodec.training.export runs/a models/compact.safetensors")
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.option("--version", default="1", show_default=True)
+@click.option("--data", default="", help="What it was trained on, in words.")
+@click.option("--kodak", type=click.Path(exists=True, path_type=Path), help="Results of benchmarks.color.")
+def main(run: Path, weights: Path, version: str, data: str, kodak: Path | None) -> None:
+    """Write the float16 checkpoint WEIGHTS and its card from the folder RUN."""
+    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
+    network = Compact()
+    network.load_state_dict(state["average"])
+    evaluations = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    metrics: dict[str, Any] = {"photos-val, AB MSE": evaluations[-1]["ab_mse"]}
+    if kodak is not None:
+        metrics["Kodak, AB MSE"] = json.loads(kodak.read_text())["ab_mse"]
+    card = checkpoints.save(
+        network,
+        weights,
+        half=True,
+        version=version,
+        architecture="compact",
+        config={"widths": list(network.widths)},
+        macs_per_pixel=round(macs_per_pixel(network)),
+        description="U-Net residual over the guided base, every n from 2 to 100",
+        license="Apache-2.0",
+        training={"data": data, "steps": state["step"], "recipe": state["recipe"]},
+        metrics=metrics,
+    )
+    click.echo(f"{weights}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")
+
+
+@torch.no_grad()
+def macs_per_pixel(network: nn.Module) -> float:
+    """Multiply-accumulates of all convolutions, counted on a 256 x 256 picture."""
+    total = 0
+
+    def count(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            total += output.numel() * module.in_channels * module.kernel_size[0] * module.kernel_size[1]
+        elif isinstance(module, nn.ConvTranspose2d):
+            total += inputs[0].numel() * module.out_channels * module.kernel_size[0] * module.kernel_size[1]
+
+    handles = [module.register_forward_hook(count) for module in network.modules()]
+    plane, ab = torch.zeros(1, 1, _SIDE, _SIDE), torch.zeros(1, 2, _SIDE, _SIDE)
+    network(plane, plane, ab, ab, torch.ones(1)) if isinstance(network, Compact) else network(plane, ab)
+    for handle in handles:
+        handle.remove()
+    return total / _SIDE**2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The checkpoints that ship: <name>.safetensors, each with its model card <name>.json."""
