@@ -55,10 +55,9 @@ def find(name_or_path: str) -> Path:
 
     Raises CheckpointError if there is none.
     """
-    path = Path(name_or_path)
-    if path.suffix != _SUFFIX:
-        path = folder() / (name_or_path + _SUFFIX)
-    if not path.is_file() or not path.with_suffix(".json").is_file():
+    shipped = name_or_path in names()
+    path = folder() / (name_or_path + _SUFFIX) if shipped else Path(name_or_path)
+    if path.suffix != _SUFFIX or not path.is_file() or not path.with_suffix(".json").is_file():
         raise CheckpointError(
             f"no checkpoint {name_or_path!r}, expected one of {', '.join(names()) or 'none'} "
             f"or the path of a {_SUFFIX} file with its .json card beside it"

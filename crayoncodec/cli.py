@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import logging
 import math
 import sys
 import time
@@ -38,7 +40,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines."
 _quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: cray encode photo.jpg -n 20, then cray decode photo.cray",
+)
 @click.version_option(crayoncodec.__version__, package_name="crayoncodec", prog_name="cray")
 def main() -> None:
     r"""Pictures as a lightness plane and a sparse grid of their colours.
@@ -47,6 +52,11 @@ def main() -> None:
     Exit codes: 0 all done, 1 some inputs failed (the others are done), 2 usage,
     3 corrupt or unsupported file, 4 checkpoint missing or not as its card says.
     """
+    # What Pillow logs of damaged files would come on top of our one line.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names need not be text.
+        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 @main.command(epilog="Example: cray encode photo.jpg -n 20")
@@ -137,6 +147,11 @@ def decode(
     recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
+    if device == "cuda" and color == "neural":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise click.UsageError("--device cuda: there is none")
     planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
     decoder = codec.Decoder(color=color, model=model, device=device)
     _finish(jobs.run(planned, partial(_decode, decoder=decoder)), planned, as_json, quiet)
@@ -178,9 +193,12 @@ def compare(first: str, second: str, as_json: bool) -> None:
     pictures = []
     for name in (first, second):
         try:
-            pictures.append(_read_rgb(Path(name)))
+            with jobs.collected_warnings() as collected:
+                pictures.append(_read_rgb(Path(name)))
         except (CrayError, OSError) as error:
             _fail(name, error)
+        for warning in collected:
+            click.echo(f"cray: {name}: warning: {warning.message}", err=True)
     try:
         values = dataclasses.asdict(metrics.compare(*pictures))
     except ValueError as error:
@@ -237,8 +255,6 @@ def models_verify(names: tuple[str, ...]) -> None:
 
 
 def _encode(data: bytes, _: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    import io
-
     from crayoncodec import images
 
     picture = images.open_picture(io.BytesIO(data))
@@ -253,8 +269,6 @@ def _encode(data: bytes, _: str, options: dict[str, Any]) -> tuple[bytes, dict[s
 
 
 def _decode(data: bytes, extension: str, decoder: codec.Decoder) -> tuple[bytes, dict[str, Any]]:
-    import io
-
     from crayoncodec import images
 
     picture = decoder.picture(data)
@@ -353,8 +367,8 @@ def _describe(found: Info) -> Iterable[str]:
     yield f"lightness    {found.lightness_coder}, {kept}, {found.lightness_depth} bits"
     yield f"alpha        {found.alpha_coder or 'none'}"
     for grid in found.grids:
-        samples = f"{grid.columns} x {grid.rows} samples"
-        yield f"grid {grid.level}       n = {grid.n}, {grid.sampling}, {samples}, step {grid.step:g}, {grid.coder}"
+        samples = f"n = {grid.n}, {grid.sampling}, {grid.columns} x {grid.rows} samples"
+        yield f"grid {grid.level}       {samples}, step {grid.step:g}, {grid.coder}"
     if not found.grids:
         yield "grid         none: grey picture"
     yield f"metadata     {', '.join(found.metadata) or 'none'}"
@@ -363,7 +377,8 @@ def _describe(found: Info) -> Iterable[str]:
     yield f"size         {found.size:,} bytes, {found.bpp:.4f} bpp"
     yield f"ratio        {found.ratio:.4f} of raw"
     if found.paper_bound is not None:
-        yield f"paper        1/3 + 1/n² = {found.paper_bound:.4f}, corrected {found.corrected_bound:.4f} of raw"
+        yield f"paper        1/3 + 1/n² = {found.paper_bound:.4f} of raw"
+        yield f"corrected    1/3 + 2/(3n²) = {found.corrected_bound:.4f} of raw"
 
 
 def _card(name: str) -> Card:
@@ -384,7 +399,7 @@ def _is_picture(path: Path) -> bool:
     from PIL import Image
 
     Image.init()
-    return path.suffix.lower() in Image.EXTENSION
+    return Image.EXTENSION.get(path.suffix.lower()) in Image.OPEN
 
 
 def _is_cray_name(path: Path) -> bool:

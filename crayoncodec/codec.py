@@ -22,7 +22,7 @@ from crayoncodec.container import (
     PlaneCoder,
     Sampling,
 )
-from crayoncodec.errors import CrayWarning
+from crayoncodec.errors import CrayWarning, LimitError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +75,9 @@ def encode(
     picture = images.from_any(image, limits)
     given = {"exif": exif, "icc_profile": icc_profile, "xmp": xmp}
     metadata = picture.metadata | {name: value for name, value in given.items() if value is not None}
+    size = sum(map(len, metadata.values()))
+    if size > limits.metadata:
+        raise LimitError(f"metadata has {size} bytes, the limit is {limits.metadata}")
     plane, ab = color.rgb_to_lab(picture.rgb)
     samples = grid.sample_grid(ab, n, sampling, grid.DEFAULT_STEP if step is None else step)
     chunks: tuple[GridChunk, ...] = ()
@@ -207,7 +210,7 @@ def decode_grid(file: CrayFile) -> ColorGrid | None:
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".cray-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as stream:
             yield stream

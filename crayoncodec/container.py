@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Final, Literal, TypeVar, get_args
 
@@ -32,6 +31,7 @@ PlaneCoder = Literal["zstd", "webp", "avif"]
 SAMPLINGS: Final[tuple[Sampling, ...]] = get_args(Sampling)
 GRID_CODERS: Final[tuple[GridCoder, ...]] = get_args(GridCoder)
 PLANE_CODERS: Final[tuple[PlaneCoder, ...]] = get_args(PlaneCoder)
+ALPHA_CODERS: Final = PLANE_CODERS[:2]
 
 HEAD: Final = b"HEAD"
 GRID: Final = b"GRID"
@@ -51,6 +51,8 @@ _ALPHA: Final = struct.Struct(">B")
 _PREFIXES: Final = {HEAD: _HEAD.size, GRID: _GRID.size, LIGHTNESS: _LIGHTNESS.size, ALPHA: _ALPHA.size}
 _ORDER: Final = {HEAD: 0, GRID: 1, LIGHTNESS: 2, ALPHA: 3, END: 4}
 _FRAME: Final = 12
+_MAX_DAMAGES: Final = 100
+"""After so many salvage gives up: each may cost a checksum over the whole file."""
 
 Name = TypeVar("Name", bound=str)
 
@@ -129,6 +131,16 @@ class ChunkInfo:
     offset: int
     size: int
 
+    @property
+    def payload_offset(self) -> int:
+        """Where its payload begins."""
+        return self.offset + 8
+
+    @property
+    def payload_size(self) -> int:
+        """Bytes of its payload."""
+        return self.size - _FRAME
+
 
 def pack(file: CrayFile) -> bytes:
     """CrayFile -> bytes, chunks in the order of the format. Raises LimitError for a chunk over 2 GiB."""
@@ -140,7 +152,7 @@ def pack(file: CrayFile) -> bytes:
         (LIGHTNESS, _pack_lightness(file.lightness)),
     ]
     if file.alpha is not None:
-        chunks.append((ALPHA, _ALPHA.pack(PLANE_CODERS.index(file.alpha.coder)) + file.alpha.payload))
+        chunks.append((ALPHA, _ALPHA.pack(ALPHA_CODERS.index(file.alpha.coder)) + file.alpha.payload))
     chunks.append((END, b""))
     parts = [MAGIC]
     for kind, payload in chunks:
@@ -160,15 +172,17 @@ def unpack(data: bytes, limits: Limits = DEFAULT_LIMITS, *, salvage: bool = Fals
     reader = _Reader(limits)
     position = len(MAGIC)
     while not reader.ended:
+        after = position + 1
         try:
             kind, payload = _chunk_at(data, position)
+            after = position + len(payload) + _FRAME
             reader.take(kind, payload, position)
-            position += len(payload) + _FRAME
+            position = after
         except _Damage as error:
-            if not salvage or reader.header is None:
+            if not salvage or reader.header is None or len(reader.damaged) == _MAX_DAMAGES:
                 raise
             reader.damaged.append(str(error))
-            found = _next_chunk(data, position + 1)
+            found = _next_frame(data, after)
             if found is None:
                 break
             position = found
@@ -233,6 +247,8 @@ class _Reader:
         repeated = rank == self._rank and kind != GRID
         if (self.header is None) != (kind == HEAD) or rank < self._rank or repeated:
             raise _Damage(f"chunk {name} at offset {offset} is out of order")
+        if kind == HEAD:
+            _check_version(payload)
         if len(payload) < _PREFIXES.get(kind, 0) or (kind in (HEAD, END) and size != _PREFIXES.get(kind, 0)):
             raise _Damage(f"chunk {name} at offset {offset} has {size} bytes, not what it must have")
         if kind == HEAD:
@@ -242,7 +258,7 @@ class _Reader:
         elif kind == LIGHTNESS:
             self.lightness = _parse_lightness(payload, offset)
         elif kind == ALPHA:
-            coder = _named(payload[0], PLANE_CODERS, f"ALPH at offset {offset}: coder")
+            coder = _named(payload[0], ALPHA_CODERS, f"ALPH at offset {offset}: coder")
             self.alpha = PlaneChunk(coder, payload[_ALPHA.size :])
         else:
             self.ended = True
@@ -269,8 +285,11 @@ class _Reader:
             if self.damaged:
                 raise FormatError(self.damaged[0])
             raise FormatError(f"no {'HEAD' if self.header is None else 'LGHT'} chunk, expected one")
-        if len(self.grids) != self.header.levels and not salvage:
-            raise FormatError(f"{len(self.grids)} GRID chunks, HEAD says {self.header.levels}")
+        if len(self.grids) != self.header.levels and not self.damaged:
+            damage = f"{len(self.grids)} GRID chunks, HEAD says {self.header.levels}"
+            if not salvage:
+                raise FormatError(damage)
+            self.damaged.append(damage)
         return CrayFile(
             self.header, self.lightness, tuple(self.grids), self.alpha, self.metadata,
             tuple(self.unknown), tuple(self.damaged),
@@ -290,7 +309,7 @@ def _frame(frame: bytes, position: int, length: int) -> tuple[bytes, int]:
     (size,), kind = struct.unpack_from(">I", frame), frame[4:8]
     if not all(65 <= letter <= 90 or 97 <= letter <= 122 for letter in kind):
         raise _Damage(f"chunk type {kind.hex(' ')} at offset {position + 4}, expected four letters")
-    if position + size + _FRAME > length:
+    if size > MAX_CHUNK or position + size + _FRAME > length:
         raise _Damage(
             f"chunk {kind.decode()} at offset {position} claims {size} bytes, the file ends after "
             f"{max(0, length - position - _FRAME)}"
@@ -310,26 +329,25 @@ def _chunk_at(data: bytes, position: int) -> tuple[bytes, bytes]:
     return kind, payload
 
 
-def _next_chunk(data: bytes, start: int) -> int | None:
-    """Offset of the next whole chunk of a known type at or after ``start``."""
-    names = b"|".join([*_ORDER, *METADATA])
-    for match in _matches(names, data, start + 4):
-        try:
-            _chunk_at(data, match - 4)
-        except _Damage:
-            continue
-        return match - 4
+def _next_frame(data: bytes, start: int) -> int | None:
+    """Offset of the next chunk at or after ``start`` with a known type and a size that fits the file."""
+    names = re.compile(b"|".join([*_ORDER, *METADATA]))
+    for match in names.finditer(data, start + 4):
+        position = match.start() - 4
+        (size,) = struct.unpack_from(">I", data, position)
+        if position + size + _FRAME <= len(data):
+            return position
     return None
 
 
-def _matches(pattern: bytes, data: bytes, start: int) -> Iterator[int]:
-    return (match.start() for match in re.compile(pattern).finditer(data, start))
+def _check_version(head: bytes) -> None:
+    """Comes before all else: another major version may have another HEAD."""
+    if head and head[0] != MAJOR:
+        raise FormatError(f"format version {head[0]}, this crayoncodec reads version {MAJOR}")
 
 
 def _parse_head(payload: bytes, limits: Limits) -> Header:
     major, minor, width, height, color, depth, levels = _HEAD.unpack(payload)
-    if major != MAJOR:
-        raise FormatError(f"format version {major}.{minor}, this crayoncodec reads version {MAJOR}")
     if width == 0 or height == 0:
         raise FormatError(f"picture is {width} x {height}, expected at least 1 x 1")
     if width * height > limits.pixels:

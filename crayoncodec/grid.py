@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,9 @@ from crayoncodec.container import MAX_SPACING, MAX_STEP, MIN_SPACING, SAMPLINGS,
 
 DEFAULT_STEP: Final = 1.0
 """Quantiser step of the samples in CIELAB units (docs/design.md says why)."""
+MAX_AB: Final = 128.0
+"""Samples are taken as no farther from grey than this; sRGB ends at 108."""
+_STRIP_PIXELS: Final = 2**19
 
 F32 = NDArray[np.float32]
 I16 = NDArray[np.int16]
@@ -27,8 +31,22 @@ class ColorGrid:
     step: float
 
     def ab(self) -> F32:
-        """The samples in CIELAB units, f32[2, h, w]."""
-        return self.samples.astype(np.float32) * np.float32(self.step)
+        """The samples in CIELAB units, f32[2, h, w], -128 to 128."""
+        return np.clip(self.samples * np.float32(self.step), -MAX_AB, MAX_AB)
+
+    def residual(self, shape: tuple[int, int], render: Callable[[slice], F32]) -> F32:
+        """What the samples have more than a picture of ``shape`` sampled in the same way, f32[2,h,w].
+
+        ``render`` gives the picture's AB, f32[2,rows,W], for a slice of its rows; it is asked for whole
+        rows of cells, few at a time.
+        """
+        height, width = shape
+        step = max(1, _STRIP_PIXELS // (width * self.spacing)) * self.spacing
+        strips = [
+            reduce_to_cells(render(slice(top, min(top + step, height))), self.spacing, self.sampling)
+            for top in range(0, height, step)
+        ]
+        return self.ab() - np.concatenate(strips, axis=1)
 
 
 def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:

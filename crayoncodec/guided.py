@@ -23,7 +23,6 @@ EPSILON: Final = 160.0
 _KEYS: Final = -0.75
 _WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _COLUMN_BLOCK: Final = 128
-_STRIP_PIXELS: Final = 2**19
 
 F32 = NDArray[np.float32]
 
@@ -62,18 +61,10 @@ class GuidedModel:
             for cells in ab
         ]
         model = cls(np.stack([*ab, *slopes, cell_lightness]), grid.spacing, grid.sampling)
-        model.cells[:2] += ab - model._resample(lightness)
+        model.cells[:2] += grid.residual(
+            lightness.shape, lambda rows: model.planes(lightness[rows], rows.start).base
+        )
         return model
-
-    def _resample(self, lightness: F32) -> F32:
-        """The cells of the base itself, f32[2,h,w], in strips of whole rows of cells."""
-        height, width = lightness.shape
-        rows = max(1, _STRIP_PIXELS // (width * self.spacing)) * self.spacing
-        strips = [
-            reduce_to_cells(self.planes(lightness[top : top + rows], top).base, self.spacing, self.sampling)
-            for top in range(0, height, rows)
-        ]
-        return np.concatenate(strips, axis=1)
 
     def planes(self, lightness: F32, top: int = 0, left: int = 0) -> Planes:
         """Upsample for the window whose L* is given, f32[H,W], its corner at (top, left).

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -16,11 +18,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from crayoncodec.container import DEFAULT_LIMITS, Limits
-from crayoncodec.errors import CrayWarning, ImageError, LimitError
+from crayoncodec.errors import CrayError, CrayWarning, ImageError, LimitError
 
 U8 = NDArray[np.uint8]
 
-_EXIF_PREFIX: Final = b"Exif\0\0"
+EXIF_PREFIX: Final = b"Exif\0\0"
+"""What JPEG puts before the TIFF structure, and Pillow with it; .cray files do not have it."""
+_UNUSABLE: Final = "ICC profile is unusable, left out"
+_EXIF_PARSERS: Final = ("AVIF", "TIFF")
+"""Formats whose EXIF Pillow does not write as it is."""
+_PNG_XMP: Final = "XML:com.adobe.xmp"
+_TIFF_XMP: Final = 700
 _GRAY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -58,8 +66,6 @@ def from_any(image: Any, limits: Limits = DEFAULT_LIMITS) -> Picture:
             f"image is {array.dtype}{list(array.shape)}, expected uint8 [H,W], [H,W,3] or [H,W,4], "
             "or a PIL image"
         )
-    if 0 in array.shape:
-        raise ImageError(f"image is {array.shape[1]} x {array.shape[0]}, expected at least 1 x 1")
     _check_size(array.shape[1], array.shape[0], limits)
     if array.ndim == 2:
         return Picture(np.dstack([array] * 3))
@@ -67,32 +73,26 @@ def from_any(image: Any, limits: Limits = DEFAULT_LIMITS) -> Picture:
 
 
 def open_picture(source: Path | IO[bytes], limits: Limits = DEFAULT_LIMITS) -> Picture:
-    """Read any format that Pillow reads. Raises ImageError, LimitError, OSError for a missing file."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(source) as image:
-                return from_pil(image, limits)
-    except Image.DecompressionBombError as error:
-        raise LimitError(str(error)) from error
-    except UnidentifiedImageError as error:
-        raise ImageError("not an image in a format that Pillow reads") from error
+    """Read any format that Pillow reads. Raises ImageError, LimitError, OSError for an unreadable file."""
+    data = source.read_bytes() if isinstance(source, Path) else source.read()
+    with warnings.catch_warnings(), _decoding():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(data)) as image:
+            return from_pil(image, limits)
 
 
 def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
     """First frame of a PIL image -> Picture. Raises ImageError if it cannot be decoded, LimitError."""
     _check_size(image.width, image.height, limits)
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        warnings.warn(f"{frames} frames, only the first is stored", CrayWarning, stacklevel=2)
-    try:
+    with _decoding():
+        frames = getattr(image, "n_frames", 1)
         image.load()
         metadata = _metadata(image)
-        icc = metadata.pop("icc_profile", None)
+        icc = _fitting_profile(metadata.pop("icc_profile", None), image.mode)
         converted = _to_rgb(image, icc)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise ImageError(f"cannot be decoded ({error})") from error
-    if icc is not None and _icc_space(icc) == ("GRAY" if image.mode in _GRAY_MODES else "RGB "):
+    if frames > 1:
+        warnings.warn(f"{frames} frames, only the first is stored", CrayWarning, stacklevel=2)
+    if icc is not None and image.mode != "CMYK":
         metadata["icc_profile"] = icc
     pixels = np.asarray(converted)
     return Picture(pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None, metadata)
@@ -100,13 +100,19 @@ def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
 
 def to_pil(picture: Picture) -> Image.Image:
     """Picture -> PIL image in mode RGB, RGBA, or L and LA where it is grey and its profile allows."""
-    icc = picture.metadata.get("icc_profile")
-    if picture.is_gray and (icc is None or _icc_space(icc) == "GRAY"):
-        bands = picture.rgb[..., 0]
-        if picture.alpha is None:
-            return Image.fromarray(np.ascontiguousarray(bands))
-        return Image.merge("LA", [Image.fromarray(np.ascontiguousarray(b)) for b in (bands, picture.alpha)])
-    return Image.fromarray(np.ascontiguousarray(picture.array()))
+    mode = pil_mode(
+        gray=picture.is_gray, alpha=picture.alpha is not None, icc=picture.metadata.get("icc_profile")
+    )
+    if mode.startswith("RGB"):
+        return Image.fromarray(np.ascontiguousarray(picture.array()))
+    bands = [picture.rgb[..., 0], *([] if picture.alpha is None else [picture.alpha])]
+    return Image.merge(mode, [Image.fromarray(np.ascontiguousarray(band)) for band in bands])
+
+
+def pil_mode(*, gray: bool, alpha: bool, icc: bytes | None) -> str:
+    """The mode in which a picture is given back: the profile must be one for its channels."""
+    mode = "L" if gray and (icc is None or _icc_space(icc) == "GRAY") else "RGB"
+    return mode + "A" * alpha
 
 
 def save_picture(picture: Picture, stream: IO[bytes], extension: str) -> None:
@@ -119,18 +125,7 @@ def save_picture(picture: Picture, stream: IO[bytes], extension: str) -> None:
     if kind is None or kind not in Image.SAVE:
         raise ImageError(f"extension {extension!r} is no format that Pillow writes")
     image = to_pil(picture)
-    options: dict[str, Any] = {}
-    if "icc_profile" in picture.metadata:
-        options["icc_profile"] = picture.metadata["icc_profile"]
-    if "exif" in picture.metadata:
-        options["exif"] = _EXIF_PREFIX + picture.metadata["exif"]
-    if "xmp" in picture.metadata:
-        if kind == "PNG":
-            info = PngImagePlugin.PngInfo()
-            info.add_itxt("XML:com.adobe.xmp", picture.metadata["xmp"].decode("utf-8", "replace"))
-            options["pnginfo"] = info
-        else:
-            options["xmp"] = picture.metadata["xmp"]
+    options = _metadata_options(picture.metadata, kind)
     try:
         data = _save(image, kind, options)
     except ImageError:
@@ -142,16 +137,59 @@ def save_picture(picture: Picture, stream: IO[bytes], extension: str) -> None:
     stream.write(data)
 
 
+def _metadata_options(metadata: dict[str, bytes], kind: str) -> dict[str, Any]:
+    """Keywords of Image.save that write metadata, as far as Pillow and the format have a place for it."""
+    options: dict[str, Any] = {}
+    if "icc_profile" in metadata:
+        options["icc_profile"] = metadata["icc_profile"]
+    exif = Image.Exif()
+    if "exif" in metadata:
+        options["exif"] = EXIF_PREFIX + metadata["exif"]
+        if kind in _EXIF_PARSERS:
+            try:
+                exif.load(options["exif"])
+            except Exception:  # damaged EXIF makes the parser raise all sorts
+                del options["exif"]
+                warnings.warn(f"EXIF is damaged, left out of the {kind} file", CrayWarning, stacklevel=3)
+    if "xmp" in metadata:
+        if kind == "PNG":
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            options["pnginfo"].add_itxt(_PNG_XMP, metadata["xmp"].decode("utf-8", "replace"))
+        elif kind == "TIFF":
+            exif[_TIFF_XMP] = metadata["xmp"]
+            options["exif"] = exif
+        else:
+            options["xmp"] = metadata["xmp"]
+    return options
+
+
 def _save(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     try:
         image.save(buffer, kind, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # Pillow's plugins raise whatever their library gave them
         raise ImageError(f"cannot be written as {kind} ({error})") from error
     return buffer.getvalue()
 
 
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Pillow's plugins raise whatever their library gave them: here it becomes ImageError or LimitError."""
+    try:
+        yield
+    except (CrayError, CrayWarning):
+        raise
+    except Image.DecompressionBombError as error:
+        raise LimitError(str(error)) from error
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image in a format that Pillow reads") from error
+    except Exception as error:
+        raise ImageError(f"cannot be decoded ({error})") from error
+
+
 def _check_size(width: int, height: int, limits: Limits) -> None:
+    if width == 0 or height == 0:
+        raise ImageError(f"image is {width} x {height}, expected at least 1 x 1")
     if width * height > limits.pixels:
         raise LimitError(
             f"picture is {width} x {height} = {width * height} pixels, the limit is {limits.pixels}"
@@ -165,7 +203,7 @@ def _metadata(image: Image.Image) -> dict[str, bytes]:
         if isinstance(value, str):
             value = value.encode("utf-8")
         if value:
-            found[name] = bytes(value).removeprefix(_EXIF_PREFIX) if name == "exif" else bytes(value)
+            found[name] = bytes(value).removeprefix(EXIF_PREFIX) if name == "exif" else bytes(value)
     return found
 
 
@@ -173,31 +211,42 @@ def _to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     """Any mode -> RGB or RGBA."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_to_8_bits(image)).convert("RGB")
-    if image.mode == "CMYK" and icc is not None and _icc_space(icc) == "CMYK":
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        return _require(
-            ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        )
+    if image.mode == "CMYK" and icc is not None:
+        try:
+            return _cmyk_to_rgb(image, icc)
+        except ImageCms.PyCMSError:
+            warnings.warn(_UNUSABLE, CrayWarning, stacklevel=4)
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     if image.mode == "La":
         image = image.convert("LA")
     return image.convert("RGBA" if transparent else "RGB")
 
 
-def _require(image: Image.Image | None) -> Image.Image:
-    if image is None:
-        raise ValueError("the CMYK profile cannot be applied")
-    return image
+def _cmyk_to_rgb(image: Image.Image, icc: bytes) -> Image.Image:
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert converted is not None  # as it is with inPlace only
+    return converted
 
 
 def _to_8_bits(image: Image.Image) -> U8:
     values = np.asarray(image)
     narrow: U8
     if image.mode == "F" or (image.mode == "I" and values.max() <= 255):
-        narrow = np.clip(values, 0, 255).astype(np.uint8)
+        narrow = np.clip(np.nan_to_num(values), 0, 255).astype(np.uint8)
     else:
         narrow = ((np.clip(values, 0, 65535).astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     return narrow
+
+
+def _fitting_profile(icc: bytes | None, mode: str) -> bytes | None:
+    """The ICC profile if it is one for the mode's channels; None, with a warning, otherwise."""
+    space = None if icc is None else _icc_space(icc)
+    if space == ("CMYK" if mode == "CMYK" else "GRAY" if mode in _GRAY_MODES else "RGB "):
+        return icc
+    if space is not None:
+        warnings.warn(f"ICC profile is for {space.strip()}, left out", CrayWarning, stacklevel=4)
+    return None
 
 
 def _icc_space(icc: bytes) -> str | None:
@@ -205,5 +254,5 @@ def _icc_space(icc: bytes) -> str | None:
     try:
         return str(ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space)
     except (OSError, ImageCms.PyCMSError, TypeError):
-        warnings.warn("ICC profile is unusable, left out", CrayWarning, stacklevel=2)
+        warnings.warn(_UNUSABLE, CrayWarning, stacklevel=3)
         return None

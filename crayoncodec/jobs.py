@@ -12,6 +12,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -68,14 +70,16 @@ def plan(
     Without ``output`` a file's output lies beside it. Trees are kept under an output directory.
     Raises ValueError for a combination that makes no sense.
     """
-    many = len(inputs) > 1 or any(Path(name).is_dir() for name in inputs if name != STREAM)
+    many = len(inputs) > 1 or any(_is_directory(name) for name in inputs if name != STREAM)
     directory = output is not None and output != STREAM and (
-        many or output.endswith(os.sep) or Path(output).is_dir()
+        many or output.endswith(os.sep) or _is_directory(output)
     )  # fmt: skip
     if many and output == STREAM:
         raise ValueError("several inputs cannot share standard output, expected -o DIRECTORY")
-    if directory and not Path(str(output)).is_dir():
+    if directory and not _is_directory(str(output)):
         raise ValueError(f"output directory {output} does not exist")
+    if directory and STREAM in inputs:
+        raise ValueError(f"standard input has no name to have in {output}, expected -o FILE")
     jobs = []
     taken: dict[str, str] = {}
     for source, relative in _sources(inputs, recursive, accepts):
@@ -88,13 +92,14 @@ def plan(
             target = str(base.with_suffix(extension))
         error = None
         if target != STREAM:
-            if target in taken:
-                error = f"its output {target} is already that of {taken[target]}"
-            elif Path(target).exists() and not overwrite:
+            place, parent = os.path.realpath(target), Path(target).parent
+            if place in taken:
+                error = f"its output {target} is already that of {taken[place]}"
+            elif os.path.lexists(target) and not overwrite:
                 error = f"{target} exists, use --overwrite to replace it"
-            elif not directory and not Path(target).parent.is_dir():
-                error = f"output directory {Path(target).parent} does not exist"
-            taken.setdefault(target, source)
+            elif not directory and not _is_directory(parent):
+                error = f"output directory {parent} does not exist"
+            taken.setdefault(place, source)
         jobs.append(Job(source, target, error))
     return jobs
 
@@ -107,8 +112,14 @@ def run(jobs: Sequence[Job], convert: Convert, workers: int = 1) -> Iterator[Out
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        for future in [pool.submit(do, job, convert) for job in jobs]:
-            yield future.result()
+        # Standard streams are this process's own.
+        futures = [None if STREAM in (job.source, job.target) else pool.submit(do, job, convert)
+                   for job in jobs]  # fmt: skip
+        for job, future in zip(jobs, futures, strict=True):
+            try:
+                yield do(job, convert) if future is None else future.result()
+            except BrokenProcessPool:
+                yield Outcome(job, 0.0, EXIT_SOME_FAILED, "a worker process died, out of memory?")
 
 
 def do(job: Job, convert: Convert) -> Outcome:
@@ -118,12 +129,10 @@ def do(job: Job, convert: Convert) -> Outcome:
     if job.error is not None:
         return Outcome(job, 0.0, EXIT_SOME_FAILED, job.error)
     try:
-        with warnings.catch_warnings(record=True) as recorded:
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("always", CrayWarning)
+        with collected_warnings() as collected:
             data = sys.stdin.buffer.read() if job.source == STREAM else Path(job.source).read_bytes()
             result, report = convert(data, Path(job.target).suffix)
-        caught = [str(warning.message) for warning in recorded]
+        caught = [str(warning.message) for warning in collected]
         _write(job.target, result)
     except (CrayError, OSError, MemoryError) as error:
         return Outcome(job, time.perf_counter() - start, code_of(error), one_line(error), tuple(caught))
@@ -133,6 +142,15 @@ def do(job: Job, convert: Convert) -> Outcome:
         warnings=tuple(caught),
         report={"input_bytes": len(data), "output_bytes": len(result), **report},
     )
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """The CrayWarnings of a block, to be told in our way; what other libraries warn of is dropped."""
+    with warnings.catch_warnings(record=True) as collected:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", CrayWarning)
+        yield collected
 
 
 def code_of(error: BaseException) -> int:
@@ -162,7 +180,7 @@ def _sources(
     """Every input file with its path relative to where its tree begins."""
     for name in inputs:
         path = Path(name)
-        if name == STREAM or not path.is_dir():
+        if name == STREAM or not _is_directory(path):
             yield name, Path(path.name)
         elif not recursive:
             raise ValueError(f"{name} is a directory, expected a file or -r")
@@ -172,12 +190,23 @@ def _sources(
                     yield str(found), found.relative_to(path)
 
 
+def _is_directory(path: str | Path) -> bool:
+    """As Path.is_dir, but False too for a name that is too long or a folder that is closed."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
 def _write(target: str, data: bytes) -> None:
     if target == STREAM:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
     path = Path(target)
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)  # a device or a pipe: not to be replaced
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as stream:
         stream.write(data)

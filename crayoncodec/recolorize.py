@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from crayoncodec.color import lab_to_rgb, lightness_from_u8
 from crayoncodec.grid import ColorGrid, scatter_samples
-from crayoncodec.guided import GuidedModel, Planes
+from crayoncodec.guided import GuidedModel, Planes, upsample
 
 TILE: Final = 1024
 """Side of a tile in pixels, without its overlap."""
 
+F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+Window = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 class Backend(Protocol):
@@ -32,10 +35,10 @@ class Backend(Protocol):
 
 
 class Tile(NamedTuple):
-    """A tile and the larger window that it is computed from, as (rows, columns) of the picture."""
+    """A tile and the larger window that it is computed from."""
 
-    core: tuple[slice, slice]
-    window: tuple[slice, slice]
+    core: Window
+    window: Window
 
     def cut(self, array: F32) -> F32:
         """The core's part of an array over the window."""
@@ -67,19 +70,43 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
     Without a grid the picture is grey; without a backend its colours are the guided upsampling.
     """
     height, width = lightness.shape
+    paint = painter(lightness, grid, backend, tile)
     out = np.empty((height, width, 3), np.uint8)
-    model = None if grid is None else GuidedModel.fit(grid, lightness_from_u8(lightness))
-    overlap, multiple = (backend.reach, backend.multiple) if backend is not None else (0, 1)
-    for part in tiles(height, width, -(-tile // multiple) * multiple, overlap):
-        l_window = lightness_from_u8(lightness[part.window])
-        if model is None or grid is None:
-            ab = np.zeros((2, *l_window.shape), np.float32)
-        else:
-            top, left = (span.start for span in part.window)
-            planes = model.planes(l_window, top, left)
-            ab = planes.base
-            if backend is not None:
-                sparse = scatter_samples(grid, lightness.shape, part.window)
-                ab = backend.predict(planes, sparse, grid.spacing)
-        out[part.core] = lab_to_rgb(part.cut(l_window), part.cut(ab))
+    for part in tiles(height, width, tile, 0):
+        out[part.core] = lab_to_rgb(lightness_from_u8(lightness[part.core]), paint(part.core))
     return out
+
+
+def predict(lightness: U8, model: GuidedModel, grid: ColorGrid, backend: Backend, tile: int = TILE) -> F16:
+    """What the network makes of the whole picture: AB f16[2,H,W]."""
+    height, width = lightness.shape
+    ab = np.empty((2, height, width), np.float16)
+    side = -(-tile // backend.multiple) * backend.multiple
+    for part in tiles(height, width, side, backend.reach):
+        top, left = (span.start for span in part.window)
+        planes = model.planes(lightness_from_u8(lightness[part.window]), top, left)
+        sparse = scatter_samples(grid, lightness.shape, part.window)
+        ab[:, *part.core] = part.cut(backend.predict(planes, sparse, grid.spacing))
+    return ab
+
+
+def painter(
+    lightness: U8, grid: ColorGrid | None, backend: Backend | None = None, tile: int = TILE
+) -> Callable[[Window], F32]:
+    """The function that gives AB f32[2,h,w] of any window of the picture; arguments as for recolorize."""
+    if grid is None:
+        return lambda window: np.zeros((2, *lightness[window].shape), np.float32)
+    model = GuidedModel.fit(grid, lightness_from_u8(lightness))
+    if backend is None:
+        return lambda window: (
+            model.planes(lightness_from_u8(lightness[window]), *(span.start for span in window)).base
+        )
+    predicted = predict(lightness, model, grid, backend, tile)
+    # Sampled again, the network's colours are not quite the samples: spread what is missing over the cells.
+    missing = grid.residual(lightness.shape, lambda rows: predicted[:, rows].astype(np.float32))
+
+    def paint(window: Window) -> F32:
+        part = (*(span.start for span in window), *lightness[window].shape)
+        return predicted[:, *window] + upsample(missing, grid.spacing, grid.sampling, part)
+
+    return paint

@@ -9,7 +9,9 @@ from torch import nn
 from crayoncodec.networks.compact import Compact
 from crayoncodec.networks.crayon import Crayon
 
-ARCHITECTURES: Final[dict[str, type[nn.Module]]] = {"compact": Compact, "crayon": Crayon}
+ARCHITECTURES: Final[dict[str, type[nn.Module]]] = {
+    network.architecture: network for network in (Compact, Crayon)
+}
 """The names that model cards use."""
 
 __all__ = ["ARCHITECTURES", "Compact", "Crayon", "build"]

@@ -19,9 +19,13 @@ class Compact(nn.Module):
     Works for every spacing: the planes are at full resolution whatever n is, and n is an input.
     """
 
+    architecture: Final = "compact"
+
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80)) -> None:
         super().__init__()
         self.widths = tuple(widths)
+        self.config = {"widths": list(widths)}
+        """The keywords that build this network again."""
         self.multiple = _SHUFFLE * 2 ** (len(widths) - 1)
         """Heights and widths are padded to multiples of this."""
         first, pairs = widths[0], list(pairwise(widths))
@@ -41,10 +45,11 @@ class Compact(nn.Module):
         deepest = len(self.widths) - 1
         # 3x3 convolutions at each level: stem, encoder, two of the decoder and head; four; two at the bottom.
         counts = [5, *[4] * (deepest - 1), 2]
-        pixels = self.multiple
+        multiple: int = self.multiple
+        pixels = multiple
         for level, count in enumerate(counts):
             pixels += count * (_SHUFFLE << level)
-        return -(-pixels // self.multiple) * self.multiple
+        return -(-pixels // multiple) * multiple
 
     def forward(
         self, lightness: Tensor, cell_lightness: Tensor, bicubic: Tensor, base: Tensor, spacing: Tensor

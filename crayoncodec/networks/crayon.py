@@ -35,6 +35,8 @@ class Layer(NamedTuple):
 class Crayon(nn.Module):
     """24,109,572 parameters, 1351 k multiply-accumulates per pixel at any size."""
 
+    architecture: Final = "crayon"
+    config: Final[dict[str, object]] = {}
     multiple: Final = 8
     """Heights and widths are padded to multiples of this (three poolings)."""
     reach: Final = 168

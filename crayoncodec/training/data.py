@@ -6,7 +6,7 @@ import io
 import queue
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -133,20 +133,20 @@ def draw_batch(cache: NDArray[np.int16], pixels: int, rng: np.random.Generator) 
     return make_batch(crops, spacing, sampling, float(2 ** rng.uniform(-1, 1)), rng.random() < 1 / 3)
 
 
-def prefetch(make: Callable[[], Batch], depth: int = 4) -> Iterator[Batch]:
-    """Batches made ahead of time by one background thread; an error there is raised here."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+def prefetch(batches: Iterable[Batch], depth: int = 4) -> Iterator[Batch]:
+    """The same batches, made ahead of time by one background thread; an error there is raised here."""
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
 
     def work() -> None:
         try:
-            while True:
-                ready.put(make())
+            for batch in batches:
+                ready.put(batch)
+            ready.put(None)
         except BaseException as error:
             ready.put(error)
 
     threading.Thread(target=work, daemon=True).start()
-    while True:
-        item = ready.get()
+    while (item := ready.get()) is not None:
         if isinstance(item, BaseException):
             raise item
         yield item

@@ -11,21 +11,22 @@ import torch
 from torch import nn
 
 from crayoncodec import checkpoints
-from crayoncodec.networks import Compact
+from crayoncodec.networks import Compact, build
 
-_SIDE = 256
+_SIDE = 64
 
 
 @click.command(epilog="Example: python -m crayoncodec.training.export runs/a models/compact.safetensors")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.argument("weights", type=click.Path(path_type=Path))
 @click.option("--version", default="1", show_default=True)
+@click.option("--description", default="", help="What it is, in a line.")
 @click.option("--data", default="", help="What it was trained on, in words.")
 @click.option("--kodak", type=click.Path(exists=True, path_type=Path), help="Results of benchmarks.color.")
-def main(run: Path, weights: Path, version: str, data: str, kodak: Path | None) -> None:
+def main(run: Path, weights: Path, version: str, description: str, data: str, kodak: Path | None) -> None:
     """Write the float16 checkpoint WEIGHTS and its card from the folder RUN."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
-    network = Compact()
+    network = build(state["architecture"], state["config"])
     network.load_state_dict(state["average"])
     evaluations = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     metrics: dict[str, Any] = {"photos-val, AB MSE": evaluations[-1]["ab_mse"]}
@@ -36,10 +37,10 @@ def main(run: Path, weights: Path, version: str, data: str, kodak: Path | None) 
         weights,
         half=True,
         version=version,
-        architecture="compact",
-        config={"widths": list(network.widths)},
+        architecture=state["architecture"],
+        config=state["config"],
         macs_per_pixel=round(macs_per_pixel(network)),
-        description="U-Net residual over the guided base, every n from 2 to 100",
+        description=description,
         license="Apache-2.0",
         training={"data": data, "steps": state["step"], "recipe": state["recipe"]},
         metrics=metrics,
@@ -49,7 +50,7 @@ def main(run: Path, weights: Path, version: str, data: str, kodak: Path | None) 
 
 @torch.no_grad()
 def macs_per_pixel(network: nn.Module) -> float:
-    """Multiply-accumulates of all convolutions, counted on a 256 x 256 picture."""
+    """Multiply-accumulates of all convolutions, counted on a 64 x 64 picture."""
     total = 0
 
     def count(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from crayoncodec.training.data import Batch, draw_batch, make_batch, prefetch
+from crayoncodec.training.data import draw_batch, make_batch, prefetch
 
 EVALUATED_SPACINGS: Final = (2, 6, 10, 20, 40, 80)
 _EPSILON: Final = 0.01
-_EVALUATION_CROP: Final = 320
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,19 @@ def train(
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
-    rng = np.random.default_rng(recipe.seed)
     parts = {"network": network, "average": average, "optimizer": optimizer}
-    first = _resume(run, parts, rng)
-    batches = prefetch(lambda: draw_batch(cache, recipe.pixels, rng))
+    first = _resume(run, parts)
+    # Every step has a generator of its own, so a resumed run draws what an uninterrupted one would have.
+    batches = prefetch(
+        draw_batch(cache, recipe.pixels, np.random.default_rng((recipe.seed, step)))
+        for step in range(first, recipe.steps)
+    )
     losses: list[float] = []
     bar = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, mininterval=10)
-    for step in bar:
+    for step, batch in zip(bar, batches, strict=True):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step)
-        *arguments, truth = (tensor.to(device, non_blocking=True) for tensor in next(batches))
+        *arguments, truth = (tensor.to(device, non_blocking=True) for tensor in batch)
         with torch.autocast(device.type, torch.bfloat16):
             predicted = network(*arguments)
         error = loss(predicted, truth)
@@ -88,19 +90,16 @@ def train(
         error.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
         optimizer.step()
-        decay = min(recipe.averaging, (step + 1) / (step + 10))
-        for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-            slow.lerp_(fast, 1 - decay)
+        _follow(average, network, min(recipe.averaging, (step + 1) / (step + 10)))
         losses.append(error.item())
         done = step + 1
         if done % recipe.evaluate_every == 0 or done == recipe.steps:
-            measured = evaluate(average, validation, device)
-            line = {"step": done, "time": time.time(), "loss": float(np.mean(losses)), **measured}
+            line = {"step": done, "time": time.time(), "loss": float(np.mean(losses))}
             with (run / "metrics.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
+                log.write(json.dumps(line | {"ab_mse": evaluate(average, validation, device)}) + "\n")
             losses.clear()
         if done % recipe.save_every == 0 or done == recipe.steps:
-            _save(run, parts, rng, done, recipe)
+            _save(run, parts, done, recipe)
     return average
 
 
@@ -108,35 +107,41 @@ def train(
 def evaluate(
     network: nn.Module, validation: NDArray[np.int16], device: torch.device
 ) -> dict[str, dict[str, float]]:
-    """AB MSE over all validation pictures, cell means and exact lightness, network and guided base."""
+    """AB MSE by spacing over all validation pictures (means, exact lightness): network and guided base."""
     result = {}
     for spacing in EVALUATED_SPACINGS:
         sums = np.zeros(2)
         for start in range(0, len(validation), 4):
-            batch: Batch = make_batch(list(validation[start : start + 4]), spacing)
+            batch = make_batch(list(validation[start : start + 4]), spacing)
             *arguments, truth = (tensor.to(device) for tensor in batch)
             with torch.autocast(device.type, torch.bfloat16):
                 predicted = network(*arguments)
             for index, ab in enumerate((predicted.float(), arguments[3])):
                 sums[index] += (ab - truth).square().mean(dim=(1, 2, 3)).sum().item()
-        network_mse, guided_mse = sums / len(validation)
+        network_mse, guided_mse = (sums / len(validation)).tolist()
         result[str(spacing)] = {"network": network_mse, "guided": guided_mse}
-    return {"ab_mse": result}  # type: ignore[dict-item]
+    return result
 
 
-def _save(run: Path, parts: dict[str, Any], rng: np.random.Generator, step: int, recipe: Recipe) -> None:
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, 1 - decay)
+
+
+def _save(run: Path, parts: dict[str, Any], step: int, recipe: Recipe) -> None:
     state = {name: part.state_dict() for name, part in parts.items()}
-    state |= {"step": step, "rng": rng.bit_generator.state, "recipe": asdict(recipe)}
+    network = parts["network"]
+    state |= {"architecture": network.architecture, "config": network.config}
+    state |= {"step": step, "recipe": asdict(recipe)}
     temporary = run / "state.pt.tmp"
     torch.save(state, temporary)
     temporary.replace(run / "state.pt")
 
 
-def _resume(run: Path, parts: dict[str, Any], rng: np.random.Generator) -> int:
+def _resume(run: Path, parts: dict[str, Any]) -> int:
     if not (run / "state.pt").exists():
         return 0
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    rng.bit_generator.state = state["rng"]
     return int(state["step"])

@@ -1,0 +1,1 @@
+"""Every figure that README and docs state, measured: ``python -m benchmarks --help``."""

@@ -1,0 +1,66 @@
+"""Writes the golden files: run it only when the format changes, and say so in the commit.
+
+Each <name>.cray is small; <name>.json has the integers that every decoder must find in it, for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import crayoncodec
+from crayoncodec import codec, container
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from pictures import photo  # noqa: E402
+
+CASES = {
+    "default": {"n": 5},
+    "point-avif": {"n": 4, "sampling": "point", "quality": 50},
+    "lossless-webp": {"n": 6, "lossless": True},
+    "lossless-zstd": {"n": 3, "lossless": True, "lightness": "zstd", "step": 0.25},
+    "lossy-webp": {"n": 65535, "lightness": "webp", "quality": 70},
+    "metadata": {"n": 7, "exif": b"MM\0*\0\0\0\x08\0\0", "xmp": b"<x:xmpmeta/>"},
+}
+
+
+def integers(data: bytes) -> dict[str, object]:
+    """Everything in a file that is the same on every machine."""
+    file = container.unpack(data)
+    grid, alpha = codec.decode_grid(file), codec.decode_alpha(file)
+    return {
+        "lightness": codec.decode_lightness(file).tolist(),
+        "grid": None
+        if grid is None
+        else {
+            "spacing": grid.spacing,
+            "sampling": grid.sampling,
+            "step": grid.step,
+            "samples": grid.samples.tolist(),
+        },
+        "alpha": None if alpha is None else alpha.tolist(),
+        "metadata": {name: value.hex() for name, value in file.metadata.items()},
+    }
+
+
+def main() -> None:
+    """Write all cases: colour pictures of 17 x 11, one with alpha, one grey."""
+    image = photo(11, 17)
+    alpha = np.arange(11 * 17, dtype=np.uint8).reshape(11, 17)
+    files = {name: crayoncodec.encode(image, **options) for name, options in CASES.items()}
+    files["alpha"] = crayoncodec.encode(np.dstack([image, alpha]), n=5)
+    files["grey"] = crayoncodec.encode(image[..., 0])
+    # Large enough for WebP to be the smaller grid coder.
+    files["grid-webp"] = crayoncodec.encode(photo(48, 64), n=2, quality=30)
+    for name, data in files.items():
+        (FOLDER / f"{name}.cray").write_bytes(data)
+        (FOLDER / f"{name}.json").write_text(json.dumps(integers(data)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The functions that the package exports, end to end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pictures import photo
+from PIL import Image
+
+import crayoncodec
+from crayoncodec import CrayWarning, ImageError, LimitError, Limits, color
+from crayoncodec.codec import COLORS
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    height=st.integers(1, 24),
+    width=st.integers(1, 24),
+    channels=st.sampled_from([1, 3, 4]),
+    n=st.integers(1, 40),
+    sampling=st.sampled_from(["mean", "point"]),
+    lightness=st.sampled_from(["webp", "zstd"]),
+    seed=st.integers(0, 999),
+)
+def test_lossless_lightness_and_alpha_come_back_exactly(
+    height, width, channels, n, sampling, lightness, seed
+):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, channels), np.uint8)
+    image = image[..., 0] if channels == 1 else image
+    data = crayoncodec.encode(image, n=n, sampling=sampling, lossless=True, lightness=lightness)
+    crayoncodec.verify(data)
+    decoded = crayoncodec.decode(data, color="guided")
+    assert decoded.shape == (height, width, 4 if channels == 4 else 3)
+    rgb = np.dstack([image] * 3) if channels == 1 else image[..., :3]
+    planes = [
+        color.lightness_to_u8(color.rgb_to_lab(np.ascontiguousarray(x))[0]) for x in (rgb, decoded[..., :3])
+    ]
+    # One level: what rounding RGB to 8 bits does to L*.
+    assert np.abs(planes[0].astype(int) - planes[1]).max() <= 1
+    if channels == 4:
+        assert np.array_equal(decoded[..., 3], image[..., 3])
+
+
+def test_spacing_1_keeps_colours_to_the_step():
+    image = photo(30, 40)
+    decoded = crayoncodec.decode(crayoncodec.encode(image, n=1, lossless=True, step=1 / 256), color="guided")
+    assert np.abs(decoded.astype(int) - image).max() <= 2
+
+
+@pytest.mark.parametrize("kind", COLORS)
+def test_colours_come_back_as_far_as_they_were_asked_for(kind):
+    image = photo(120, 160)
+    decoded = crayoncodec.decode(crayoncodec.encode(image, n=8), color=kind)
+    error = np.square(decoded.astype(float) - image).mean()
+    assert decoded.dtype == np.uint8
+    if kind == "gray":
+        assert (decoded == decoded[..., :1]).all()
+        assert error > 300
+    else:
+        assert error < 60
+
+
+def test_finer_grids_and_higher_qualities_come_closer():
+    image = photo(120, 160)
+
+    def error(**options):
+        decoded = crayoncodec.decode(crayoncodec.encode(image, **options), color="guided")
+        return np.square(decoded.astype(float) - image).mean()
+
+    assert error(n=4) < error(n=12) < error(n=60)
+    assert error(n=4, quality=95) < error(n=4, quality=60) < error(n=4, quality=10)
+
+
+def test_read_and_write(tmp_path):
+    image, path = photo(20, 30), tmp_path / "picture.cray"
+    crayoncodec.write(path, image, n=5)
+    assert path.read_bytes() == crayoncodec.encode(image, n=5)
+    assert np.array_equal(
+        crayoncodec.read(path, color="guided"), crayoncodec.decode(path.read_bytes(), color="guided")
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["picture.cray"]
+
+
+def test_a_failing_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "picture.cray"
+    path.write_bytes(b"old")
+    with pytest.raises(ImageError):
+        crayoncodec.write(path, np.zeros((2, 2), np.float32))
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["picture.cray"]
+
+
+def test_info_says_what_was_asked_for(tmp_path):
+    image = np.dstack([photo(40, 50), np.full((40, 50), 9, np.uint8)])
+    data = crayoncodec.encode(image, n=7, quality=33, sampling="point", step=0.5, exif=b"II*\0", xmp=b"<x/>")
+    path = tmp_path / "picture.cray"
+    path.write_bytes(data)
+    found = crayoncodec.info(path)
+    assert found == crayoncodec.info(data)
+    assert (found.width, found.height, found.version) == (50, 40, "1.0")
+    assert (found.lightness_coder, found.lightness_quality) == ("avif", 33)
+    assert found.alpha_coder in ("webp", "zstd")
+    (grid,) = found.grids
+    assert (grid.n, grid.sampling, grid.step, grid.rows, grid.columns) == (7, "point", 0.5, 6, 8)
+    assert found.metadata == ("exif", "xmp")
+    assert found.size == len(data) == 8 + sum(chunk.size for chunk in found.chunks)
+    assert found.bpp == pytest.approx(8 * len(data) / 2000)
+    assert found.ratio == pytest.approx(len(data) / 8000)
+    assert found.paper_bound == pytest.approx(1 / 3 + 1 / 49)
+    assert found.corrected_bound == pytest.approx(1 / 3 + 2 / 147)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"n": 0}, "n is 0"),
+        ({"n": 65536}, "n is 65536"),
+        ({"quality": -1}, "quality is -1"),
+        ({"quality": 101}, "quality is 101"),
+        ({"step": 0}, "step is 0"),
+        ({"sampling": "median"}, "sampling is 'median'"),
+        ({"lightness": "zstd"}, "zstd is not lossy"),
+        ({"lightness": "avif", "lossless": True}, "avif is not lossless"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        crayoncodec.encode(photo(4, 4), **options)
+
+
+def test_limits_are_those_of_the_caller():
+    data = crayoncodec.encode(photo(10, 10))
+    with pytest.raises(LimitError, match="the limit is 99"):
+        crayoncodec.decode(data, limits=Limits(pixels=99))
+    with pytest.raises(LimitError, match="the limit is 99"):
+        crayoncodec.encode(photo(10, 10), limits=Limits(pixels=99))
+
+
+def test_sides_that_no_lossy_coder_takes_are_kept_exactly():
+    image = np.tile(photo(1, 64), (1, 1100, 1))
+    with pytest.warns(CrayWarning, match="kept exactly"):
+        data = crayoncodec.encode(image)
+    assert crayoncodec.info(data).lightness_coder == "zstd"
+    assert crayoncodec.decode(data, color="guided").shape == image.shape
+
+
+def test_metadata_given_replaces_the_pictures_own():
+    image = Image.fromarray(photo(8, 8))
+    image.info["exif"] = b"Exif\0\0MM\0*old"
+    assert crayoncodec.info(crayoncodec.encode(image)).metadata == ("exif",)
+    assert b"II*new" in crayoncodec.encode(image, exif=b"II*new")
+    assert crayoncodec.info(crayoncodec.encode(image, exif=b"")).metadata == ()
+
+
+def test_a_decoder_loads_its_network_once(monkeypatch):
+    from crayoncodec import checkpoints
+
+    calls = []
+    load = checkpoints.load
+    monkeypatch.setattr(checkpoints, "load", lambda name: calls.append(name) or load(name))
+    decoder = crayoncodec.Decoder()
+    decoder.decode(crayoncodec.encode(np.zeros((8, 8), np.uint8)))
+    assert calls == []
+    for _ in range(2):
+        decoder.decode(crayoncodec.encode(photo(16, 16)))
+    assert calls == ["compact"]
+
+
+def test_the_papers_network_decodes_too(tmp_path):
+    import torch
+
+    from crayoncodec import checkpoints
+    from crayoncodec.networks import Crayon
+
+    torch.manual_seed(0)
+    described = {"version": "0", "architecture": "crayon", "config": {}, "macs_per_pixel": 1_350_912}
+    described |= {"description": "untrained", "license": "none"}
+    path = tmp_path / "untrained.safetensors"
+    checkpoints.save(Crayon(), path, half=True, **described)
+    image = photo(13, 18)
+    decoded = crayoncodec.decode(crayoncodec.encode(image, n=4, sampling="point"), model=str(path))
+    assert decoded.shape == image.shape
+
+
+def test_is_cray():
+    data = crayoncodec.encode(photo(2, 2))
+    assert crayoncodec.is_cray(data)
+    assert crayoncodec.is_cray(data[:8])
+    assert not crayoncodec.is_cray(data[:7])
+    assert not crayoncodec.is_cray(b"\x89PNG\r\n\x1a\n")

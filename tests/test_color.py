@@ -1,0 +1,76 @@
+"""Colour agrees with the formulas of docs/format.md, section 2, and comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pictures import photo
+from skimage.color import rgb2lab
+
+from crayoncodec import color
+
+CUBE = np.stack(np.meshgrid(*[np.arange(0, 256, 15, np.uint8)] * 3, indexing="ij"), axis=-1).reshape(1, -1, 3)
+
+
+def formulas(rgb):
+    """Section 2, word for word, in float64."""
+    v = rgb / 255
+    linear = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+    matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    t = linear @ matrix.T / np.array([0.9505, 1, 1.0890])
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(f, -1, 0)
+    return 116 * y - 16, np.stack([500 * (x - y), 200 * (y - z)])
+
+
+def test_lab_is_that_of_the_formulas():
+    lightness, ab = color.rgb_to_lab(CUBE)
+    true_lightness, true_ab = formulas(CUBE)
+    assert np.abs(lightness - true_lightness).max() < 0.001
+    assert np.abs(ab - true_ab).max() < 0.001
+
+
+def test_lab_agrees_with_scikit_image():
+    reference = rgb2lab(CUBE)
+    lightness, ab = color.rgb_to_lab(CUBE)
+    assert np.abs(lightness - reference[..., 0]).max() < 0.05
+    assert np.abs(np.moveaxis(ab, 0, -1) - reference[..., 1:]).max() < 0.05
+
+
+def test_greys_have_no_chroma():
+    greys = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
+    _, ab = color.rgb_to_lab(greys)
+    assert np.abs(ab).max() < 1e-3
+
+
+def test_rgb_comes_back_exactly_from_unrounded_lab():
+    assert np.array_equal(color.lab_to_rgb(*color.rgb_to_lab(CUBE)), CUBE)
+
+
+def test_rounding_lightness_moves_rgb_by_little_and_lightness_not_at_all():
+    for rgb in (CUBE, photo(60, 80)):
+        lightness, ab = color.rgb_to_lab(rgb)
+        plane = color.lightness_to_u8(lightness)
+        back = color.lab_to_rgb(color.lightness_from_u8(plane), ab)
+        assert np.abs(back.astype(int) - rgb).max() <= 4
+        assert np.array_equal(color.lightness_to_u8(color.rgb_to_lab(back)[0]), plane)
+
+
+def test_stored_lightness_is_rounded_as_specified():
+    lightness, _ = color.rgb_to_lab(CUBE)
+    scaled = formulas(CUBE)[0] * 255 / 100
+    assert np.abs(color.lightness_to_u8(lightness) - scaled).max() <= 0.5 + 1e-3
+    assert color.lightness_from_u8(np.array([[0, 255]], np.uint8)).tolist() == [[0, 100]]
+
+
+@pytest.mark.parametrize("stretch", [1.5, 3, 10])
+def test_colours_outside_the_gamut_keep_lightness_and_hue(stretch):
+    lightness, ab = color.rgb_to_lab(photo(40, 50))
+    back_lightness, back_ab = color.rgb_to_lab(color.lab_to_rgb(lightness, ab * stretch))
+    assert np.abs(back_lightness - lightness).max() < 0.5
+    before, after = (np.hypot(*plane) for plane in (ab * stretch, back_ab))
+    assert (after <= before + 1).all()
+    chromatic = (after > 20) & (before > 20)
+    assert chromatic.any()
+    cosine = (ab[0] * back_ab[0] + ab[1] * back_ab[1])[chromatic] * stretch / (before * after)[chromatic]
+    assert np.rad2deg(np.arccos(np.clip(cosine, -1, 1))).max() < 4
