@@ -178,7 +178,7 @@ def info(file: str, as_json: bool) -> None:
 @_quiet
 def verify(files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Check all checksums of .cray files and decode everything in them but the recolorization."""
-    planned = [jobs.Job(name, jobs.STREAM) for name in files]
+    planned = [jobs.Job(name, "") for name in files]
     _finish((_verify(job) for job in planned), planned, as_json, quiet)
 
 
@@ -318,36 +318,37 @@ def _finish(
     from tqdm import tqdm
 
     codes = []
+    # Lines never mix with a picture on standard output.
+    to_stderr = any(job.target == jobs.STREAM for job in planned)
     delay = _BAR_DELAY if len(planned) == 1 else 0
     with tqdm(total=len(planned), delay=delay, disable=None, leave=False, unit=" files") as bar:
         for outcome in outcomes:
             codes.append(outcome.code)
             bar.update()
             with tqdm.external_write_mode():
-                _print(outcome, as_json, quiet)
+                _print(outcome, as_json, quiet, to_stderr)
     sys.exit(jobs.exit_code(codes))
 
 
-def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool) -> None:
+def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool, to_stderr: bool) -> None:
     job = outcome.job
     for warning in outcome.warnings:
         click.echo(f"cray: {job.source}: warning: {warning}", err=True)
     if outcome.error is not None:
         click.echo(f"cray: {job.source}: {outcome.error}", err=True)
-    streamed = job.target == jobs.STREAM and "output_bytes" in outcome.report
     if quiet or (outcome.error is not None and not as_json):
         return
     if as_json:
         line = {
             "input": job.source,
-            "output": job.target,
+            **({"output": job.target} if job.target else {}),
             "code": outcome.code,
             "error": outcome.error,
             "warnings": outcome.warnings,
             "seconds": round(outcome.seconds, 4),
             **outcome.report,
         }
-        click.echo(_json_line(line), err=streamed)
+        click.echo(_json_line(line), err=to_stderr)
     elif not outcome.report:
         click.echo(f"{job.source}: ok")
     else:
@@ -357,7 +358,7 @@ def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool) -> None:
             f"{job.source} -> {job.target}: {report['width']} x {report['height']}, "
             f"{report['input_bytes']:,} -> {report['output_bytes']:,} bytes ({share:.0f} %), "
             f"{outcome.seconds:.2f} s",
-            err=streamed,
+            err=to_stderr,
         )
 
 

@@ -32,7 +32,8 @@ class ColorGrid:
 
     def ab(self) -> F32:
         """The samples in CIELAB units, f32[2, h, w], -128 to 128."""
-        return np.clip(self.samples * np.float32(self.step), -MAX_AB, MAX_AB)
+        values: F32 = np.clip(self.samples * np.float32(self.step), -MAX_AB, MAX_AB)
+        return values
 
     def residual(self, shape: tuple[int, int], render: Callable[[slice], F32]) -> F32:
         """What the samples have more than a picture of ``shape`` sampled in the same way, f32[2,h,w].

@@ -246,25 +246,25 @@ def interpolation(size: int, n: int, sampling: int) -> Array:
 
 def lab_to_rgb(lab: Array) -> U8:
     """§2, Back: f64[3,H,W] to u8[H,W,3], with a* and b* scaled into the gamut."""
-    light, colour = lab[0], lab[1:]
-
-    def linear(factor: Array) -> Array:
-        fy = (light + 16) / 116
-        f = np.stack([fy + factor * colour[0] / 500, fy, fy - factor * colour[1] / 200], axis=-1)
-        t = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
-        return (t * WHITE) @ np.linalg.inv(RGB_TO_XYZ).T
-
-    def inside(rgb: Array) -> NDArray[np.bool_]:
-        return ((rgb >= -0.0003) & (rgb <= 1.008)).all(axis=-1)
-
-    rgb = linear(np.ones_like(light))
-    outside = ~inside(rgb)
+    colours = lab.reshape(3, -1).T
+    linear = lab_to_linear(colours)
+    outside = np.flatnonzero(out_of_gamut(linear))
     for k in range(1023, -1, -1):  # the largest factor, to within 1/1024
-        if not outside.any():
-            break
-        scaled = linear(np.full_like(light, k / 1024))
-        rgb[outside] = scaled[outside]
-        outside &= ~inside(scaled)
-    rgb = np.clip(rgb, 0, 1)
-    values = np.where(rgb <= 0.04045 / 12.92, 12.92 * rgb, 1.055 * rgb ** (1 / 2.4) - 0.055)
-    return np.floor(255 * values + 0.5).astype(np.uint8)
+        linear[outside] = lab_to_linear(colours[outside] * [1, k / 1024, k / 1024])
+        outside = outside[out_of_gamut(linear[outside])]
+    linear = np.clip(linear, 0, 1)
+    values = np.where(linear <= 0.04045 / 12.92, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.floor(255 * values + 0.5).astype(np.uint8).reshape(*lab.shape[1:], 3)
+
+
+def lab_to_linear(lab: Array) -> Array:
+    """§2: CIELAB to linear RGB, f64[N,3]."""
+    fy = (lab[:, 0] + 16) / 116
+    f = np.stack([fy + lab[:, 1] / 500, fy, fy - lab[:, 2] / 200], axis=1)
+    t = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
+    return (t * WHITE) @ np.linalg.inv(RGB_TO_XYZ).T
+
+
+def out_of_gamut(linear: Array) -> NDArray[np.bool_]:
+    """§2: bool[N]."""
+    return ((linear < -0.0003) | (linear > 1.008)).any(axis=1)

@@ -1,0 +1,367 @@
+"""The container: every rule of docs/format.md, section 1, and that no damage passes."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import tracemalloc
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import photo
+
+import crayoncodec
+from crayoncodec import CrayWarning, FormatError, LimitError, Limits, container
+from crayoncodec.container import (
+    ALPHA_CODERS,
+    GRID_CODERS,
+    MAGIC,
+    METADATA,
+    PLANE_CODERS,
+    SAMPLINGS,
+    CrayFile,
+    GridChunk,
+    Header,
+    PlaneChunk,
+    pack,
+    unpack,
+)
+
+
+def chunk(kind, payload=b""):
+    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+
+
+def head(major=1, minor=0, width=5, height=3, color=1, depth=8, levels=1):
+    return chunk(b"HEAD", struct.pack(">BBIIBBB", major, minor, width, height, color, depth, levels))
+
+
+def grid(level=0, spacing=2, sampling=0, step=256, coder=0):
+    return chunk(b"GRID", struct.pack(">BHBHB", level, spacing, sampling, step, coder) + b"grid")
+
+
+def lightness(coder=0, quality=255):
+    return chunk(b"LGHT", bytes([coder, quality]) + b"plane")
+
+
+def alpha(coder=0):
+    return chunk(b"ALPH", bytes([coder]) + b"alpha")
+
+
+END = chunk(b"CEND")
+EXIF = chunk(b"eXIf", b"II*\0")
+FULL = CrayFile(
+    Header(258, 3, 1),
+    PlaneChunk("avif", b"L", 80),
+    (GridChunk(20, "point", 256, "webp", b"G"),),
+    PlaneChunk("webp", b"A"),
+    {"exif": b"E", "icc_profile": b"I", "xmp": b"X"},
+    ((b"teSt", b"?"),),
+)
+
+
+def scan(data, limits=container.DEFAULT_LIMITS):
+    return container.scan(io.BytesIO(data), limits)[0]
+
+
+def refused(data, read=unpack):
+    try:
+        read(data)
+    except (FormatError, LimitError):
+        return True
+    return False
+
+
+def test_the_smallest_file_byte_for_byte():
+    file = CrayFile(Header(width=1, height=1, levels=0), PlaneChunk("zstd", b"\x2a"))
+    data = bytes.fromhex(
+        "89 43 52 59 0d 0a 1a 0a"
+        "00 00 00 0d 48 45 41 44 01 00 00 00 00 01 00 00 00 01 01 08 00 6d 10 76 05"
+        "00 00 00 03 4c 47 48 54 00 ff 2a 68 e9 45 7e"
+        "00 00 00 00 43 45 4e 44 c1 ff 80 e6"
+    )
+    assert pack(file) == data
+    assert unpack(data) == file
+
+
+def test_a_file_with_everything_byte_for_byte():
+    data = bytes.fromhex(
+        "89 43 52 59 0d 0a 1a 0a"
+        "00 00 00 0d 48 45 41 44 01 00 00 00 01 02 00 00 00 03 01 08 01 29 ea 9d b8"
+        "00 00 00 01 65 58 49 66 45 d3 13 e7 1c"
+        "00 00 00 01 69 43 43 50 49 1c c6 82 0b"
+        "00 00 00 01 78 4d 50 64 58 6e 63 85 26"
+        "00 00 00 01 74 65 53 74 3f 55 47 b7 05"
+        "00 00 00 08 47 52 49 44 00 00 14 01 01 00 01 47 12 15 69 be"
+        "00 00 00 03 4c 47 48 54 02 50 4c e6 23 f5 5b"
+        "00 00 00 02 41 4c 50 48 01 41 45 81 5e bf"
+        "00 00 00 00 43 45 4e 44 c1 ff 80 e6"
+    )
+    assert pack(FULL) == data
+    assert unpack(data) == FULL
+
+
+def planes(coders, **options):
+    return st.builds(PlaneChunk, st.sampled_from(coders), st.binary(max_size=40), **options)
+
+
+@st.composite
+def files(draw):
+    levels = draw(st.integers(0, 1))
+    grids = st.builds(
+        GridChunk,
+        st.integers(1, 65535),
+        st.sampled_from(SAMPLINGS),
+        st.integers(1, 65535),
+        st.sampled_from(GRID_CODERS),
+        st.binary(max_size=40),
+    )
+    kinds = st.from_regex(rb"\A[a-z][A-Za-z]{3}\Z").filter(lambda kind: kind not in METADATA)
+    return CrayFile(
+        Header(
+            draw(st.integers(1, 9999)), draw(st.integers(1, 9999)), levels, minor=draw(st.integers(0, 255))
+        ),
+        draw(planes(PLANE_CODERS, quality=st.none() | st.integers(0, 100))),
+        tuple(draw(grids) for _ in range(levels)),
+        draw(st.none() | planes(ALPHA_CODERS)),
+        draw(st.dictionaries(st.sampled_from([*METADATA.values()]), st.binary(max_size=40))),
+        tuple(draw(st.lists(st.tuples(kinds, st.binary(max_size=40)), max_size=3))),
+    )
+
+
+@given(files())
+def test_what_is_packed_comes_back(file):
+    data = pack(file)
+    assert unpack(data) == file
+    assert unpack(data, salvage=True) == file
+
+
+@given(files())
+def test_scan_agrees_with_unpack_on_all_but_payloads(file):
+    data = pack(file)
+    scanned, chunks = container.scan(io.BytesIO(data))
+    assert scanned == replace(
+        file,
+        lightness=replace(file.lightness, payload=b""),
+        grids=tuple(replace(grid, payload=b"") for grid in file.grids),
+        alpha=None if file.alpha is None else replace(file.alpha, payload=b""),
+        metadata=dict.fromkeys(file.metadata, b""),
+        unknown=tuple((kind, b"") for kind, _ in file.unknown),
+    )
+    assert chunks[0].offset == len(MAGIC)
+    for found, following in zip(chunks, [*(chunk.offset for chunk in chunks[1:]), len(data)], strict=True):
+        assert found.offset + found.size == following
+        assert data[found.offset + 4 : found.offset + 8] == found.type.encode()
+        assert found.payload_offset + found.payload_size + 4 == following
+
+
+def test_scan_reads_no_payload():
+    class Counting(io.BytesIO):
+        count = 0
+
+        def read(self, size=-1):
+            data = super().read(size)
+            self.count += len(data)
+            return data
+
+    big = b"x" * 100_000
+    plane = PlaneChunk("zstd", big)
+    file = replace(FULL, lightness=plane, alpha=plane, metadata={"xmp": big}, unknown=((b"teSt", big),))
+    stream = Counting(pack(file))
+    container.scan(stream)
+    assert stream.count < 150
+
+
+def test_scan_starts_where_the_stream_stands():
+    stream = io.BytesIO(b"before" + pack(FULL))
+    stream.seek(6)
+    assert container.scan(stream)[0].header == FULL.header
+
+
+def test_files_cut_off_anywhere_are_refused():
+    data = pack(FULL)
+    assert [
+        size for size in range(len(data)) if not (refused(data[:size]) and refused(data[:size], scan))
+    ] == []
+
+
+@pytest.mark.parametrize("mask", [0xFF, *(1 << bit for bit in range(8))])
+def test_a_damaged_byte_anywhere_is_found(mask):
+    data = pack(FULL)
+    damaged = (data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :] for at in range(len(data)))
+    assert [at for at, bad in enumerate(damaged) if not refused(bad)] == []
+
+
+@pytest.mark.parametrize("read", [unpack, scan])
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "empty"),
+        (MAGIC[:-1], "not a .cray file: begins with 89 43"),
+        (b"\x89PNG\r\n\x1a\n" + head(), "not a .cray file: begins with 89 50"),
+        (MAGIC.replace(b"\r\n", b"\n") + head(), "not a .cray file"),
+        (MAGIC, "file ends at offset 8"),
+        (MAGIC + lightness() + END, "LGHT at offset 8 is out of order"),
+        (MAGIC + EXIF + head(), "eXIf at offset 8, expected HEAD"),
+        (MAGIC + head() + head() + lightness() + END, "HEAD at offset 33 is out of order"),
+        (MAGIC + head() + lightness() + grid() + END, "GRID at offset 52 is out of order"),
+        (MAGIC + head(levels=0) + lightness() + lightness() + END, "LGHT at offset 52 is out of order"),
+        (MAGIC + head(levels=0) + alpha() + lightness() + END, "LGHT at offset 51 is out of order"),
+        (MAGIC + head(levels=0) + lightness() + alpha() + alpha() + END, "ALPH at offset 70 is out of order"),
+        (MAGIC + head(levels=0) + EXIF + lightness() + EXIF + END, "eXIf at offset 68 is there twice"),
+        (MAGIC + head(levels=0) + END, "no LGHT chunk"),
+        (MAGIC + head(levels=0) + lightness(), "file ends at offset 52"),
+        (MAGIC + head(levels=0) + lightness() + END + END, "12 bytes after CEND at offset 64"),
+        (MAGIC + head(levels=0) + lightness() + END + b"\n", "1 bytes after CEND at offset 64"),
+        (MAGIC + head(levels=1) + lightness() + END, "0 GRID chunks, HEAD says 1"),
+        (MAGIC + head(levels=0) + grid() + lightness() + END, "1 GRID chunks, HEAD says 0"),
+        (MAGIC + head(levels=1) + grid() + grid() + lightness() + END, "2 GRID chunks, HEAD says 1"),
+        (MAGIC + head(major=2), "format version 2"),
+        (MAGIC + head(major=0), "format version 0"),
+        (MAGIC + chunk(b"HEAD", b"\2and all else is new"), "format version 2"),
+        (MAGIC + chunk(b"HEAD", b""), "HEAD at offset 8 has 0 bytes"),
+        (MAGIC + chunk(b"HEAD", b"\1" * 12), "HEAD at offset 8 has 12 bytes"),
+        (MAGIC + chunk(b"HEAD", b"\1" * 14), "HEAD at offset 8 has 14 bytes"),
+        (MAGIC + head(width=0), "picture is 0 x 3"),
+        (MAGIC + head(height=0), "picture is 5 x 0"),
+        (MAGIC + head(color=0), "colour transform 0"),
+        (MAGIC + head(color=2), "colour transform 2"),
+        (MAGIC + head(depth=16), "lightness depth 16"),
+        (MAGIC + head(levels=2), "2 colour grids"),
+        (MAGIC + head() + grid(level=1), "level is 1"),
+        (MAGIC + head() + grid(spacing=0), "spacing n is 0"),
+        (MAGIC + head() + grid(step=0), "step 0"),
+        (MAGIC + head() + grid(sampling=2), "sampling is 2"),
+        (MAGIC + head() + grid(coder=2), "coder is 2"),
+        (MAGIC + head() + chunk(b"GRID", b"\0" * 6), "GRID at offset 33 has 6 bytes"),
+        (MAGIC + head() + lightness(coder=3), "coder is 3"),
+        (MAGIC + head() + lightness(quality=101), "quality is 101"),
+        (MAGIC + head() + lightness(quality=254), "quality is 254"),
+        (MAGIC + head() + chunk(b"LGHT", b"\0"), "LGHT at offset 33 has 1 bytes"),
+        (MAGIC + head() + lightness() + alpha(coder=2), "coder is 2"),
+        (MAGIC + head() + lightness() + chunk(b"ALPH"), "ALPH at offset 52 has 0 bytes"),
+        (MAGIC + head() + lightness() + chunk(b"CEND", b"!"), "CEND at offset 52 has 1 bytes"),
+        (MAGIC + head() + chunk(b"TEST"), "unknown critical chunk TEST at offset 33"),
+        (MAGIC + head() + chunk(b"LGHX"), "unknown critical chunk LGHX"),
+        (MAGIC + head() + chunk(b"te5t"), "chunk type 74 65 35 74 at offset 37"),
+        (MAGIC + head() + chunk(b"\xe9eee"), "chunk type e9 65 65 65"),
+        (MAGIC + head() + b"\xff\xff\xff\xff" + lightness()[4:], "claims 4294967295 bytes, the file ends after 7"),
+        (MAGIC + head() + b"\x80\0\0\0" + lightness()[4:], "claims 2147483648 bytes"),
+        (MAGIC + head() + b"\0\0\0\x08" + lightness()[4:], "claims 8 bytes, the file ends after 7"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(read, data, text):
+    with pytest.raises(FormatError) as caught:
+        read(data)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_checksums_are_compared():
+    data = bytearray(MAGIC + head(levels=0) + lightness() + END)
+    data[40] ^= 1
+    with pytest.raises(
+        FormatError, match="LGHT at offset 33: CRC-32 is [0-9a-f]{8}, the file says [0-9a-f]{8}"
+    ):
+        unpack(bytes(data))
+
+
+@pytest.mark.parametrize("where", range(4))
+def test_unknown_ancillary_chunks_are_passed_over_anywhere_and_kept(where):
+    parts = [head(), grid(), lightness(), alpha(), END]
+    parts.insert(1 + where, chunk(b"teSt", b"kept"))
+    file = unpack(MAGIC + b"".join(parts))
+    assert file.unknown == ((b"teSt", b"kept"),)
+    assert chunk(b"teSt", b"kept") in pack(file)
+    assert unpack(pack(file)) == file
+
+
+@pytest.mark.parametrize("read", [unpack, scan])
+def test_a_tiny_file_that_claims_a_huge_picture_costs_nothing(read):
+    data = (MAGIC + head(width=65535, height=65535) + lightness())[:40]
+    tracemalloc.start()
+    with pytest.raises(LimitError, match="65535 x 65535 = 4294836225 pixels, the limit is 178956970"):
+        read(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+@pytest.mark.parametrize("read", [unpack, scan])
+def test_limits(read):
+    data = pack(FULL)
+    assert read(data, Limits(pixels=774, metadata=4)).header == FULL.header
+    with pytest.raises(LimitError, match="258 x 3 = 774 pixels, the limit is 773"):
+        read(data, Limits(pixels=773))
+    with pytest.raises(LimitError, match="ancillary chunks exceed 3 bytes at offset"):
+        read(data, Limits(metadata=3))
+
+
+def test_chunks_of_more_than_2_gib_are_not_written(monkeypatch):
+    monkeypatch.setattr(container, "MAX_CHUNK", 100)
+    with pytest.raises(LimitError, match="chunk xMPd has 101 bytes, expected at most 100"):
+        pack(replace(FULL, metadata={"xmp": b"x" * 101}))
+
+
+class TestSalvage:
+    """With color="gray" a file opens as long as HEAD and LGHT are whole, and says what was damaged."""
+
+    image = np.dstack([photo(12, 16), np.arange(192, dtype=np.uint8).reshape(12, 16)])
+    data = crayoncodec.encode(
+        image, n=4, exif=b"II*\0", icc_profile=b"profile", xmp=b"<GRID/>", lossless=True
+    )
+    gray = crayoncodec.decode(data, color="gray")[..., :3]
+
+    def damaged(self, kind, mask=0xFF):
+        """The file with each byte of a chunk damaged in turn."""
+        (found,) = (chunk for chunk in crayoncodec.info(self.data).chunks if chunk.type == kind)
+        for at in range(found.offset, found.offset + found.size):
+            yield self.data[:at] + bytes([self.data[at] ^ mask]) + self.data[at + 1 :]
+
+    @pytest.mark.parametrize("kind", ["GRID", "eXIf", "iCCP", "xMPd", "ALPH", "CEND"])
+    def test_damage_beside_the_lightness_is_survived(self, kind):
+        for bad in self.damaged(kind):
+            with pytest.raises(FormatError):
+                crayoncodec.decode(bad, color="guided")
+            with pytest.warns(CrayWarning, match="left out: "):
+                assert np.array_equal(crayoncodec.decode(bad, color="gray")[..., :3], self.gray)
+
+    @pytest.mark.parametrize("kind", ["HEAD", "LGHT"])
+    def test_damage_to_the_lightness_is_not(self, kind):
+        for bad in self.damaged(kind, mask=0x20):
+            with pytest.raises(FormatError):
+                crayoncodec.decode(bad, color="gray")
+
+    def test_damage_costs_no_other_chunk(self):
+        for bad in self.damaged("eXIf"):
+            file = unpack(bad, salvage=True)
+            assert (len(file.grids), len(file.damaged)) == (1, 1)
+            assert file.metadata == {"icc_profile": b"profile", "xmp": b"<GRID/>"}
+
+    def test_what_is_missing_is_said(self):
+        (found,) = (chunk for chunk in crayoncodec.info(self.data).chunks if chunk.type == "GRID")
+        cut = self.data[: found.offset] + self.data[found.offset + found.size :]
+        with pytest.warns(CrayWarning, match="0 GRID chunks, HEAD says 1"):
+            crayoncodec.decode(cut, color="gray")
+        with pytest.warns(CrayWarning, match="3 bytes after CEND"):
+            crayoncodec.decode(self.data + b"end", color="gray")
+        with pytest.warns(CrayWarning, match="file ends at"):
+            crayoncodec.decode(self.data[:-12], color="gray")
+
+    def test_what_is_too_new_or_too_large_stays_refused(self):
+        with pytest.raises(FormatError, match="unknown critical chunk"):
+            unpack(MAGIC + head(levels=0) + chunk(b"TEST") + lightness() + END, salvage=True)
+        with pytest.raises(LimitError, match="ancillary"):
+            unpack(self.data, Limits(metadata=5), salvage=True)
+
+    @pytest.mark.parametrize("inner", [b"\0\7\0\0GRID", chunk(b"GRID", b"")])
+    def test_a_hostile_file_is_given_up_soon(self, inner):
+        start = time.perf_counter()
+        with pytest.raises(FormatError):
+            unpack(MAGIC + head(levels=0) + inner * 60_000, salvage=True)
+        assert time.perf_counter() - start < 5
