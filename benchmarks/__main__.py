@@ -19,7 +19,7 @@ _out = click.option("--out", type=click.Path(dir_okay=False, path_type=Path), he
 
 @click.group()
 def main() -> None:
-    """Measure crayoncodec on a folder of PNG pictures."""
+    """Measure crayoncodec on a folder of PNG or JPEG pictures."""
 
 
 @main.command("colors", epilog="Example: python -m benchmarks colors kodak/ --out colors.json")
@@ -48,9 +48,9 @@ def speed_command(folder: Path, out: Path | None) -> None:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = sorted(folder.glob("*.png"))
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".png", ".jpg"))
     if not found:
-        raise click.UsageError(f"{folder} has no .png pictures")
+        raise click.UsageError(f"{folder} has no .png or .jpg pictures")
     return found
 
 

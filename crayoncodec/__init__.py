@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         CheckpointError,
         CrayError,
         CrayWarning,
+        DeviceError,
         FormatError,
         ImageError,
         LimitError,
@@ -26,7 +27,15 @@ __version__ = "0.1.0"
 _HOMES: Final = {
     "codec": ("Decoder", "decode", "encode", "is_cray", "read", "verify", "write"),
     "container": ("Limits",),
-    "errors": ("CheckpointError", "CrayError", "CrayWarning", "FormatError", "ImageError", "LimitError"),
+    "errors": (
+        "CheckpointError",
+        "CrayError",
+        "CrayWarning",
+        "DeviceError",
+        "FormatError",
+        "ImageError",
+        "LimitError",
+    ),
     "information": ("Info", "info"),
 }
 
@@ -35,6 +44,7 @@ __all__ = [
     "CrayError",
     "CrayWarning",
     "Decoder",
+    "DeviceError",
     "FormatError",
     "ImageError",
     "Info",

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from crayoncodec.errors import DeviceError
 from crayoncodec.guided import Planes
 from crayoncodec.networks import Crayon
 
@@ -22,9 +23,11 @@ class TorchBackend:
     """A network on a device."""
 
     def __init__(self, network: nn.Module, device: Device = "auto") -> None:
-        """Move ``network`` to ``device``. Raises RuntimeError for "cuda" where there is none."""
+        """Move ``network`` to ``device``. Raises DeviceError for "cuda" where there is none."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and not torch.cuda.is_available():
+            raise DeviceError("device cuda is not available here, expected auto or cpu")
         self.device = torch.device(device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.reach = cast(int, network.reach)

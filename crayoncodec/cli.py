@@ -8,8 +8,10 @@ import json
 import logging
 import math
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -147,11 +149,6 @@ def decode(
     recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
-    if device == "cuda" and color == "neural":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise click.UsageError("--device cuda: there is none")
     planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
     decoder = codec.Decoder(color=color, model=model, device=device)
     _finish(jobs.run(planned, partial(_decode, decoder=decoder)), planned, as_json, quiet)
@@ -321,13 +318,36 @@ def _finish(
     # Lines never mix with a picture on standard output.
     to_stderr = any(job.target == jobs.STREAM for job in planned)
     delay = _BAR_DELAY if len(planned) == 1 else 0
-    with tqdm(total=len(planned), delay=delay, disable=None, leave=False, unit=" files") as bar:
+    with (
+        tqdm(total=len(planned), delay=delay, disable=None, leave=False, unit=" files") as bar,
+        _alive(bar),
+    ):
         for outcome in outcomes:
             codes.append(outcome.code)
             bar.update()
             with tqdm.external_write_mode():
                 _print(outcome, as_json, quiet, to_stderr)
     sys.exit(jobs.exit_code(codes))
+
+
+@contextmanager
+def _alive(bar: Any) -> Iterator[None]:
+    """Redraw a progress bar every second, so that its clock runs while one file takes long."""
+    done = threading.Event()
+
+    def redraw() -> None:
+        while not done.wait(_BAR_DELAY):
+            bar.refresh()
+
+    thread = threading.Thread(target=redraw, daemon=True)
+    if not bar.disable:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if thread.is_alive():
+            thread.join()
 
 
 def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool, to_stderr: bool) -> None:

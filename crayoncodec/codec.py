@@ -109,7 +109,7 @@ def decode(
     model: a shipped checkpoint's name or the path of a .safetensors file; by default the compact network.
     device: "auto", "cpu" or "cuda".
 
-    Raises FormatError, LimitError, CheckpointError. For many files use a Decoder.
+    Raises FormatError, LimitError, CheckpointError, DeviceError. For many files use a Decoder.
     """
     return Decoder(color=color, model=model, device=device, limits=limits).decode(data)
 

@@ -68,8 +68,7 @@ def lab_to_rgb(lightness: F32, ab: F32) -> U8:
     """
     lab = cast(F32, cv2.merge([lightness, ab[0], ab[1]]))
     linear = _lab_to_linear(lab)
-    low, high = linear.min(axis=-1), linear.max(axis=-1)
-    outside = (low < _GAMUT_LOW) | (high > _GAMUT_HIGH)
+    outside = ~_in_gamut(linear)
     if outside.any():
         linear[outside] = _reduce_chroma(lab[outside])
     np.clip(linear, 0, 1, out=linear)
@@ -84,12 +83,14 @@ def _reduce_chroma(lab: F32) -> F32:
     trial = lab[:, None].copy()
     for _ in range(_BISECTIONS):
         trial[:, 0, 1:] = lab[:, 1:] * (keep + step)[:, None]
-        linear = _lab_to_linear(trial)[:, 0]
-        inside = (linear.min(axis=-1) >= _GAMUT_LOW) & (linear.max(axis=-1) <= _GAMUT_HIGH)
-        keep += step * inside
+        keep += step * _in_gamut(_lab_to_linear(trial))[:, 0]
         step /= 2
     trial[:, 0, 1:] = lab[:, 1:] * keep[:, None]
     return _lab_to_linear(trial)[:, 0]
+
+
+def _in_gamut(linear: F32) -> NDArray[np.bool_]:
+    return np.asarray(cv2.inRange(linear, (_GAMUT_LOW,) * 3, (_GAMUT_HIGH,) * 3) != 0)
 
 
 def _lab_to_linear(lab: F32) -> F32:

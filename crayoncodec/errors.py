@@ -23,5 +23,9 @@ class CheckpointError(CrayError):
     """A checkpoint is missing, damaged, or not the one that its model card describes."""
 
 
+class DeviceError(CrayError):
+    """The device asked for is not there."""
+
+
 class CrayWarning(UserWarning):
     """Something was left out or assumed; the result is still what was asked for."""

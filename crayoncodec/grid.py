@@ -80,6 +80,8 @@ def reduce_to_cells(planes: F32, spacing: int, sampling: Sampling) -> F32:
     column min(j*n + n//2, W-1): the paper's "every n-th pixel" (section 2.2), which leaves the phase open.
     """
     height, width = planes.shape[-2:]
+    if spacing == 1:  # every pixel is a cell
+        return planes
     if sampling == "point":
         rows, columns = point_positions(height, width, spacing)
         return planes[..., rows[:, None], columns]

@@ -89,6 +89,8 @@ def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, in
     (``point``); beyond the outermost cells the nearest one is repeated. Returns f32[C,height,width].
     """
     top, left, height, width = window
+    if spacing == 1:  # every pixel is a cell
+        return cells[:, top : top + height, left : left + width]
     first_row, by_row = _interpolation(top, height, cells.shape[1], spacing, sampling)
     rows = by_row @ cells[:, first_row : first_row + by_row.shape[1]]
     out = np.empty((len(cells), height, width), np.float32)

@@ -88,14 +88,19 @@ def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
         frames = getattr(image, "n_frames", 1)
         image.load()
         metadata = _metadata(image)
-        icc = _fitting_profile(metadata.pop("icc_profile", None), image.mode)
-        converted = _to_rgb(image, icc)
+        icc = metadata.pop("icc_profile", None)
+        space = None if icc is None else _icc_space(icc)
+        pixels = np.asarray(_to_rgb(image, icc if space == "CMYK" else None))
     if frames > 1:
         warnings.warn(f"{frames} frames, only the first is stored", CrayWarning, stacklevel=2)
-    if icc is not None and image.mode != "CMYK":
+    picture = Picture(pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None, metadata)
+    if icc is None or space is None:
+        return picture
+    if not _profile_fits(space, image.mode, picture):
+        warnings.warn(f"ICC profile is for {space.strip()}, left out", CrayWarning, stacklevel=2)
+    elif space != "CMYK":
         metadata["icc_profile"] = icc
-    pixels = np.asarray(converted)
-    return Picture(pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None, metadata)
+    return picture
 
 
 def to_pil(picture: Picture) -> Image.Image:
@@ -239,14 +244,11 @@ def _to_8_bits(image: Image.Image) -> U8:
     return narrow
 
 
-def _fitting_profile(icc: bytes | None, mode: str) -> bytes | None:
-    """The ICC profile if it is one for the mode's channels; None, with a warning, otherwise."""
-    space = None if icc is None else _icc_space(icc)
-    if space == ("CMYK" if mode == "CMYK" else "GRAY" if mode in _GRAY_MODES else "RGB "):
-        return icc
-    if space is not None:
-        warnings.warn(f"ICC profile is for {space.strip()}, left out", CrayWarning, stacklevel=4)
-    return None
+def _profile_fits(space: str, mode: str, picture: Picture) -> bool:
+    """Whether an ICC profile of this colour space is one for the channels that a picture has."""
+    if mode == "CMYK" or mode in _GRAY_MODES:
+        return space == ("CMYK" if mode == "CMYK" else "GRAY")
+    return space == "RGB " or (space == "GRAY" and picture.is_gray)
 
 
 def _icc_space(icc: bytes) -> str | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crayoncodec.codec import atomic_write
-from crayoncodec.errors import CheckpointError, CrayError, CrayWarning
+from crayoncodec.errors import CheckpointError, CrayError, CrayWarning, DeviceError
 
 STREAM: Final = "-"
 """Stands for standard input or standard output."""
@@ -157,6 +157,8 @@ def code_of(error: BaseException) -> int:
     """The exit code that stands for an error."""
     if isinstance(error, CheckpointError):
         return EXIT_CHECKPOINT
+    if isinstance(error, DeviceError):
+        return EXIT_USAGE
     return EXIT_UNREADABLE if isinstance(error, CrayError) else EXIT_SOME_FAILED
 
 

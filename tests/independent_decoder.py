@@ -4,6 +4,7 @@ It shares no code with the package. Numbers such as §3 are sections of the docu
 """
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from PIL import Image
 Array = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
+I64 = NDArray[np.int64]
 
 MAX_PIXELS, MAX_METADATA = 178_956_970, 64 << 20  # §8
 METADATA = ("eXIf", "iCCP", "xMPd")  # §1
+PREFIX = {"HEAD": 13, "GRID": 7, "LGHT": 2, "ALPH": 1, "CEND": 0}  # bytes before the codestream
 RGB_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # §2
 WHITE = np.array([0.9505, 1.0, 1.0890])
 
@@ -38,18 +41,18 @@ class Decoded:
 
     def guided_rgb(self) -> U8:
         """§7, then §2: sRGB of every pixel, u8[H,W,3]."""
+        shape, n, how = self.lightness.shape, self.spacing, self.sampling
         light = self.lightness * (100 / 255)
         if self.samples is None:
             return lab_to_rgb(np.stack([light, 0 * light, 0 * light]))
-        reduce = separable(self.lightness.shape, lambda size: reduction(size, self.spacing, self.sampling))
-        up = separable(self.lightness.shape, lambda size: interpolation(size, self.spacing, self.sampling))
-        smooth = separable(self.samples.shape[1:], binomial)
+        reduce = separable(shape, lambda size: reduction(size, n, how))
+        up = separable(shape, lambda size: interpolation(size, n, how))
+        g = separable(self.samples.shape[1:], window)
         s, m = self.samples * (self.step / 256), reduce(light)
-        variance = np.maximum(smooth(m * m) - smooth(m) ** 2, 0)
-        slope = (smooth(m * s) - smooth(m) * smooth(s)) / (variance + 160)
+        slope = (g(m * s) - g(m) * g(s)) / (np.maximum(g(m * m) - g(m) ** 2, 0) + 160)
         detail = up(slope) * (light - up(m))
-        corrected = s + (s - reduce(up(s) + detail))
-        return lab_to_rgb(np.stack([light, *(up(corrected) + detail)]))
+        s = s + (s - reduce(up(s) + detail))
+        return lab_to_rgb(np.stack([light, *(up(s) + detail)]))
 
 
 def check(condition: bool, complaint: str) -> None:
@@ -61,7 +64,6 @@ def check(condition: bool, complaint: str) -> None:
 def decode(data: bytes) -> Decoded:
     """Read a whole file; ValueError for whatever §8 refuses."""
     chunks = read_chunks(data)
-    check(len(chunks["HEAD"]) == 13, "HEAD: size")
     major, _, width, height, transform, depth, _ = struct.unpack(">BBIIBBB", chunks["HEAD"])
     check(major == 1, "major version")
     check(transform == 1 and depth == 8, "HEAD: colour transform or depth")
@@ -69,137 +71,123 @@ def decode(data: bytes) -> Decoded:
     check(width * height <= MAX_PIXELS, f"more than {MAX_PIXELS} pixels")
     spacing, sampling, step, samples = 0, 0, 0, None
     if "GRID" in chunks:
-        check(len(chunks["GRID"]) > 7, "GRID: size")
         level, spacing, sampling, step, coder = struct.unpack(">BHBHB", chunks["GRID"][:7])
-        check(level == 0 and spacing > 0 and sampling <= 1 and step > 0, "GRID: field out of range")
+        check(level == 0 and spacing > 0 and sampling <= 1 and step > 0 and coder <= 1, "GRID: field")
         samples = decode_grid(coder, chunks["GRID"][7:], -(-height // spacing), -(-width // spacing))
-    check(len(chunks["LGHT"]) > 2, "LGHT: size")
     coder, quality = chunks["LGHT"][:2]
-    check(coder <= 2 and (quality <= 100 or quality == 255), "LGHT: field out of range")
+    check(coder <= 2 and (quality <= 100 or quality == 255), "LGHT: field")
     lightness = decode_plane(coder, chunks["LGHT"][2:], height, width)
     alpha = None
     if "ALPH" in chunks:
-        check(len(chunks["ALPH"]) > 1 and chunks["ALPH"][0] <= 1, "ALPH: size or coder")
+        check(chunks["ALPH"][0] <= 1, "ALPH: field")
         alpha = decode_plane(chunks["ALPH"][0], chunks["ALPH"][1:], height, width)
     metadata = {name: chunks[name] for name in METADATA if name in chunks}
     return Decoded(lightness, samples, spacing, sampling, step, alpha, metadata)
 
 
 def read_chunks(data: bytes) -> dict[str, bytes]:
-    """The container (§1): payload of every known chunk by its type."""
+    """§1, the container: payloads of the chunks by type, those of critical ones of a possible size."""
     check(data[:8] == b"\x89CRY\r\n\x1a\n", "magic")
     position, ancillary = 8, 0
-    order: list[str] = []
+    critical: list[str] = []
     chunks: dict[str, bytes] = {}
     while position < len(data):
-        check("CEND" not in order, "bytes after CEND")
+        check("CEND" not in critical, "bytes after CEND")
         check(position + 12 <= len(data), "file ends within a chunk")
-        (size,) = struct.unpack_from(">I", data, position)
+        size, letters = struct.unpack_from(">I4s", data, position)
         end = position + 8 + size
         check(size < 1 << 31 and end + 4 <= len(data), "chunk reaches beyond the end of the file")
-        (crc,) = struct.unpack_from(">I", data, end)
-        check(crc == zlib.crc32(data[position + 4 : end]), "CRC-32")
-        letters = data[position + 4 : position + 8]
+        check(data[end : end + 4] == zlib.crc32(data[position + 4 : end]).to_bytes(4), "CRC-32")
         check(letters.isalpha(), "chunk type is not four letters")
-        name = letters.decode("ascii")
-        if letters[:1].isupper():
-            check(name in ("HEAD", "GRID", "LGHT", "ALPH", "CEND"), f"unknown critical chunk {name}")
-            order.append(name)
+        name = letters.decode()
+        if name[0].isupper():
+            check(name in PREFIX, f"unknown critical chunk {name}")
+            critical.append(name)
         else:
-            check(order != [], "HEAD is not first")
+            check(critical != [], "HEAD is not first")
             check(name not in chunks or name not in METADATA, f"{name} is repeated")
             ancillary += size
             check(ancillary <= MAX_METADATA, f"more than {MAX_METADATA} bytes of ancillary chunks")
         chunks[name] = data[position + 8 : end]
         position = end + 4
-    grids, alpha = chunks.get("HEAD", b"")[12:13] == b"\1", "ALPH" in order
-    check(order == ["HEAD", *["GRID"] * grids, "LGHT", *["ALPH"] * alpha, "CEND"], "critical chunks")
-    check(chunks["CEND"] == b"" and chunks["HEAD"][12:13] in (b"\0", b"\1"), "CEND or number of grids")
+    check(critical[:1] == ["HEAD"] and len(chunks["HEAD"]) == PREFIX["HEAD"], "HEAD")
+    expected = ["HEAD", *["GRID"] * chunks["HEAD"][12], "LGHT", *["ALPH"] * ("ALPH" in chunks), "CEND"]
+    check(critical == expected and critical.count("GRID") <= 1, "critical chunks or their number")
+    check(chunks["CEND"] == b"", "CEND is not empty")
+    check(all(len(chunks[name]) >= PREFIX[name] for name in critical), "chunk is too short")
     return chunks
 
 
 def decode_plane(coder: int, stream: bytes, height: int, width: int) -> U8:
     """§4: u8[height,width]."""
     if coder == 0:
-        return median_edge(unpack(stream, height * width), (1, height, width), bits=8)[0].astype(np.uint8)
+        content = unpack(stream, height * width)
+        return median_edge(content, (1, height, width), bits=8)[0].astype(np.uint8)
     if coder == 1:
-        return decode_webp(stream, height, width, lossless=False)[..., 0]
-    box = stream.find(b"av1C")  # AV1 codec configuration: 0, high_bitdepth, twelve_bit, monochrome, ...
-    check(0 <= box < len(stream) - 6 and stream[box + 6] & 0x70 == 0x10, "AVIF is not monochrome of 8 bits")
-    return pixels(stream, "AVIF", height, width)[..., 0]
+        return decode_webp(stream, height, width)[..., 0]
+    box = stream.find(b"av1C")  # AV1 codec configuration: its third byte has depth and monochrome
+    check(0 <= box < len(stream) - 6 and stream[box + 6] & 0x70 == 0x10, "AVIF: not monochrome of 8 bits")
+    return pixels("AVIF", stream, height, width)[..., 0]
 
 
 def decode_grid(coder: int, stream: bytes, height: int, width: int) -> I16:
     """§5: i16[2,height,width]."""
-    check(coder <= 1, "GRID: coder")
     if coder == 0:
-        residuals = unpack(stream, 4 * height * width)
-        return median_edge(residuals, (2, height, width), bits=16).astype(np.int16)
-    rgb = decode_webp(stream, height, width, lossless=True).astype(np.int16)
-    return np.stack([rgb[..., 1] - 128, rgb[..., 0] - 128]).astype(np.int16)
+        content = unpack(stream, 4 * height * width)
+        return median_edge(content, (2, height, width), bits=16).astype(np.int16)
+    check(b"VP8L" in stream, "GRID: WebP is not lossless")
+    rgb = decode_webp(stream, height, width).astype(np.int16)
+    return np.stack([rgb[..., 1], rgb[..., 0]]) - np.int16(128)
 
 
 def unpack(stream: bytes, size: int) -> bytes:
     """One Zstandard frame that says its content's size, and nothing after it (§4, §5)."""
     try:
         check(zstandard.frame_content_size(stream) == size, "Zstandard: content size")
-        content = zstandard.ZstdDecompressor().decompress(stream, allow_extra_data=False)
+        return zstandard.ZstdDecompressor().decompress(stream, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from error
-    check(len(content) == size, "Zstandard: size")
-    return content
+        raise ValueError(f"Zstandard: {error}") from error
 
 
-def decode_webp(stream: bytes, height: int, width: int, *, lossless: bool) -> U8:
-    """u8[height,width,3]; the size is read from the file before any memory is asked for (§8)."""
-    check(len(stream) > 30 and stream[:4] == b"RIFF" and stream[8:12] == b"WEBP", "WebP: header")
-    check(struct.unpack_from("<I", stream, 4)[0] == len(stream) - 8, "WebP: size")
-    kind = stream[12:16]
-    if kind == b"VP8L":
-        (fields,) = struct.unpack_from("<I", stream, 21)
-        size = (fields & 0x3FFF) + 1, (fields >> 14 & 0x3FFF) + 1
+def decode_webp(stream: bytes, height: int, width: int) -> U8:
+    """u8[height,width,3]; the size is read from the file before any memory is asked for (§4, RFC 9649)."""
+    check(len(stream) >= 30 and stream[:4] == b"RIFF" and stream[8:12] == b"WEBP", "WebP: header")
+    bits = int.from_bytes(stream[20:30], "little")  # of the first chunk's payload
+    if stream[12:16] == b"VP8X":
+        size = (bits >> 32 & 0xFFFFFF) + 1, (bits >> 56) + 1
+    elif stream[12:16] == b"VP8L":
+        size = (bits >> 8 & 0x3FFF) + 1, (bits >> 22 & 0x3FFF) + 1
     else:
-        check(kind == b"VP8 " and not lossless, "WebP: not a plain file of the kind called for")
-        size = (
-            struct.unpack_from("<H", stream, 26)[0] & 0x3FFF,
-            struct.unpack_from("<H", stream, 28)[0] & 0x3FFF,
-        )
+        size = bits >> 48 & 0x3FFF, bits >> 64 & 0x3FFF
     check(size == (width, height), "WebP: picture size")
-    return pixels(stream, "WEBP", height, width)
+    return pixels("WEBP", stream, height, width)
 
 
-def pixels(stream: bytes, kind: str, height: int, width: int) -> U8:
-    """Pillow's decoding of a WebP or AVIF file, u8[height,width,3]."""
+def pixels(kind: str, stream: bytes, height: int, width: int) -> U8:
+    """Pillow's decoding of a WebP or AVIF file of one image, u8[height,width,3]."""
     try:
         with Image.open(io.BytesIO(stream), formats=[kind]) as image:
             check(image.size == (width, height), f"{kind}: picture size")
-            check(
-                image.mode in ("L", "RGB") and getattr(image, "n_frames", 1) == 1,
-                f"{kind}: not one opaque image",
-            )
+            check(getattr(image, "n_frames", 1) == 1, f"{kind}: more than one image")
+            check(kind == "WEBP" or not image.has_transparency_data, "AVIF: more than one item")
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, RuntimeError) as error:
         raise ValueError(f"{kind}: {error}") from error
 
 
-def median_edge(content: bytes, shape: tuple[int, int, int], bits: int) -> NDArray[np.int64]:
+def median_edge(content: bytes, shape: tuple[int, int, int], bits: int) -> I64:
     """§6: the samples of all planes, unsigned for 8 bits and signed for 16."""
-    codes = np.zeros(shape, np.int64)
-    for part, values in enumerate(np.frombuffer(content, np.uint8).reshape(bits // 8, *shape)):
-        codes += values.astype(np.int64) << 8 * part
-    lowest = -(1 << bits - 1) if bits == 16 else 0
-    planes, height, width = shape
+    parts = np.frombuffer(content, np.uint8).reshape(bits // 8, *shape)
+    z = sum(part.astype(np.int64) << 8 * i for i, part in enumerate(parts))
+    residual = np.where(z % 2 == 0, z // 2, -(z + 1) // 2).tolist()
+    lowest = -(1 << 15) if bits == 16 else 0
     out = np.zeros(shape, np.int64)
-    for i in range(planes):
-        for y in range(height):
-            for x in range(width):
-                left = int(out[i, y, x - 1]) if x else 0
-                above = int(out[i, y - 1, x]) if y else 0
-                corner = int(out[i, y - 1, x - 1]) if x and y else 0
-                p = min(max(left + above - corner, min(left, above)), max(left, above))
-                z = int(codes[i, y, x])
-                r = -(z + 1) // 2 if z % 2 else z // 2
-                out[i, y, x] = (p + r - lowest) % (1 << bits) + lowest
+    for i, y, x in np.ndindex(shape):
+        left = int(out[i, y, x - 1]) if x else 0
+        above = int(out[i, y - 1, x]) if y else 0
+        corner = int(out[i, y - 1, x - 1]) if x and y else 0
+        p = min(max(left + above - corner, min(left, above)), max(left, above))
+        out[i, y, x] = (p + residual[i][y][x] - lowest) % (1 << bits) + lowest
     return out
 
 
@@ -212,35 +200,33 @@ def separable(shape: tuple[int, ...], matrix: Callable[[int], Array]) -> Callabl
 def reduction(size: int, n: int, sampling: int) -> Array:
     """§3 along one axis: pixels to cells, [cells,size]."""
     out = np.zeros((-(-size // n), size))
-    for i in range(len(out)):
-        cell = slice(i * n, min((i + 1) * n, size))
+    for i, weights in enumerate(out):
         if sampling == 1:
-            out[i, min(i * n + n // 2, size - 1)] = 1
+            weights[min(i * n + n // 2, size - 1)] = 1
         else:
-            out[i, cell] = 1 / (cell.stop - cell.start)
+            weights[i * n : (i + 1) * n] = 1 / (min((i + 1) * n, size) - i * n)
     return out
 
 
-def binomial(cells: int) -> Array:
-    """§7, step 2: (1 4 6 4 1)/16 along one axis, the nearest cell repeated beyond the border."""
+def window(cells: int) -> Array:
+    """G of §7, step 2, along one axis: [cells,cells]."""
     out = np.zeros((cells, cells))
-    for i in range(cells):
+    for i, weights in enumerate(out):
         for offset, weight in zip(range(-2, 3), (1, 4, 6, 4, 1), strict=True):
-            out[i, min(max(i + offset, 0), cells - 1)] += weight / 16
+            weights[min(max(i + offset, 0), cells - 1)] += weight / 16
     return out
 
 
 def interpolation(size: int, n: int, sampling: int) -> Array:
-    """§7, step 3: bicubic weights along one axis, [size,cells]."""
+    """§7, step 3, along one axis: cells to pixels, [size,cells]."""
     cells = -(-size // n)
     out = np.zeros((size, cells))
-    for x in range(size):
+    for x, weights in enumerate(out):
         position = (x - (n // 2 if sampling == 1 else (n - 1) / 2)) / n
-        first = int(np.floor(position)) - 1
-        for cell in range(first, first + 4):
+        for cell in range(math.floor(position) - 1, math.floor(position) + 3):
             d = abs(position - cell)
             near, far = 1.25 * d**3 - 2.25 * d**2 + 1, -0.75 * d**3 + 3.75 * d**2 - 6 * d + 3
-            out[x, min(max(cell, 0), cells - 1)] += near if d <= 1 else far
+            weights[min(max(cell, 0), cells - 1)] += near if d <= 1 else far
     return out
 
 

@@ -250,7 +250,7 @@ def test_a_damaged_byte_anywhere_is_found(mask):
         (MAGIC + head() + chunk(b"LGHX"), "unknown critical chunk LGHX"),
         (MAGIC + head() + chunk(b"te5t"), "chunk type 74 65 35 74 at offset 37"),
         (MAGIC + head() + chunk(b"\xe9eee"), "chunk type e9 65 65 65"),
-        (MAGIC + head() + b"\xff\xff\xff\xff" + lightness()[4:], "claims 4294967295 bytes, the file ends after 7"),
+        (MAGIC + head() + b"\xff\xff\xff\xff" + lightness()[4:], "claims 4294967295 bytes, the file ends"),
         (MAGIC + head() + b"\x80\0\0\0" + lightness()[4:], "claims 2147483648 bytes"),
         (MAGIC + head() + b"\0\0\0\x08" + lightness()[4:], "claims 8 bytes, the file ends after 7"),
     ],
@@ -264,10 +264,9 @@ def test_what_is_refused(read, data, text):
 
 def test_checksums_are_compared():
     data = bytearray(MAGIC + head(levels=0) + lightness() + END)
-    data[40] ^= 1
-    with pytest.raises(
-        FormatError, match="LGHT at offset 33: CRC-32 is [0-9a-f]{8}, the file says [0-9a-f]{8}"
-    ):
+    data[41] ^= 1
+    text = r"LGHT at offset 33: CRC-32 is [0-9a-f]{8}, the file says [0-9a-f]{8}"
+    with pytest.raises(FormatError, match=text):
         unpack(bytes(data))
 
 

@@ -1,0 +1,347 @@
+"""What becomes of pictures as users have them (docs/format.md, section 9), and that it comes back."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from functools import partial
+
+import numpy as np
+import pytest
+from pictures import photo
+from PIL import Image, ImageCms
+
+import crayoncodec
+from crayoncodec import CrayWarning, ImageError, LimitError, Limits, images
+from crayoncodec.container import unpack
+
+PHOTO = photo(12, 20)
+WORDS = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+GRAY = SRGB[:16] + b"GRAY" + SRGB[20:]
+
+
+def exif(orientation=6):
+    tags = Image.Exif()
+    tags[0x010F] = "Crayon"
+    tags[0x0112] = orientation
+    return tags.tobytes().removeprefix(images.EXIF_PREFIX)
+
+
+def cmyk_profile():
+    """An ICC profile whose table turns C, M and Y alike into less L*, and K into black."""
+    corners = [[k, c, m, y] for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
+    table = bytes(v for k, *cmy in corners for v in (round(255 * (1 - k) * (1 - sum(cmy) / 3)), 128, 128))
+    identity = [0x10000 * (i % 4 == 0) for i in range(9)]
+    lut = struct.pack(">4s4x4B9i", b"mft1", 4, 3, 2, 0, *identity)
+    lut += bytes(range(256)) * 4 + table + bytes(range(256)) * 3
+    tags = struct.pack(">I4sII", 1, b"A2B0", 144, len(lut))
+    header = struct.pack(">I4xI4s4s4s12x4s", 144 + len(lut), 0x02400000, b"prtr", b"CMYK", b"Lab ", b"acsp")
+    return header.ljust(68, b"\0") + struct.pack(">3i48x", 0xF6D6, 0x10000, 0xD32D) + tags + lut
+
+
+def saved(image, kind="PNG", **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def decoded(data, extension=".png"):
+    """A .cray file as the file that decoding writes, opened."""
+    stream = io.BytesIO()
+    images.save_picture(crayoncodec.Decoder(color="guided").picture(data), stream, extension)
+    return Image.open(io.BytesIO(stream.getvalue()))
+
+
+@pytest.mark.parametrize(
+    ("mode", "data", "rgb", "alpha"),
+    [
+        ("1", b"\x40", [(0, 0, 0), (255, 255, 255)], None),
+        ("L", bytes([7, 200]), [(7, 7, 7), (200, 200, 200)], None),
+        ("LA", bytes([7, 100, 200, 0]), [(7, 7, 7), (200, 200, 200)], [100, 0]),
+        ("La", bytes([50, 100, 9, 255]), [(127, 127, 127), (9, 9, 9)], [100, 255]),
+        ("P", bytes([1, 0]), [(40, 50, 60), (10, 20, 30)], None),
+        ("PA", bytes([1, 9, 0, 200]), [(40, 50, 60), (10, 20, 30)], [9, 200]),
+        ("RGB", bytes([1, 2, 3, 4, 5, 6]), [(1, 2, 3), (4, 5, 6)], None),
+        ("RGBX", bytes([1, 2, 3, 0, 4, 5, 6, 0]), [(1, 2, 3), (4, 5, 6)], None),
+        ("RGBA", bytes([1, 2, 3, 0, 4, 5, 6, 7]), [(1, 2, 3), (4, 5, 6)], [0, 7]),
+        ("RGBa", bytes([50, 100, 25, 100, 4, 5, 6, 255]), [(127, 255, 63), (4, 5, 6)], [100, 255]),
+        ("CMYK", bytes([255, 0, 0, 0, 0, 0, 0, 128]), [(0, 255, 255), (127, 127, 127)], None),
+        ("YCbCr", bytes([90, 128, 128, 76, 85, 255]), [(90, 90, 90), (254, 0, 0)], None),
+        ("HSV", bytes([0, 255, 255, 85, 255, 255]), [(255, 0, 0), (0, 255, 0)], None),
+        ("LAB", bytes([128, 0, 0, 0, 0, 0]), [(119, 119, 119), (0, 0, 0)], None),
+        ("I", struct.pack("=2i", -5, 200), [(0, 0, 0), (200, 200, 200)], None),
+        ("I", struct.pack("=2i", 32896, 70000), [(128, 128, 128), (255, 255, 255)], None),
+        ("F", struct.pack("=2f", -3, 127.5), [(0, 0, 0), (127, 127, 127)], None),
+        ("F", struct.pack("=2f", float("nan"), 1e9), [(0, 0, 0), (255, 255, 255)], None),
+        ("I;16", struct.pack("<2H", 32896, 65535), [(128, 128, 128), (255, 255, 255)], None),
+        ("I;16L", struct.pack("<2H", 32896, 65535), [(128, 128, 128), (255, 255, 255)], None),
+        ("I;16B", struct.pack(">2H", 32896, 65535), [(128, 128, 128), (255, 255, 255)], None),
+        ("I;16N", struct.pack("=2H", 127, 128), [(0, 0, 0), (0, 0, 0)], None),
+        ("I;16N", struct.pack("=2H", 129, 386), [(1, 1, 1), (2, 2, 2)], None),
+    ],
+)
+def test_modes(mode, data, rgb, alpha):
+    image = Image.frombytes(mode, (2, 1), data)
+    if mode in ("P", "PA"):
+        image.putpalette(bytes([10, 20, 30, 40, 50, 60]))
+    picture = images.from_pil(image)
+    assert picture.rgb.tolist() == [[list(pixel) for pixel in rgb]]
+    assert (None if picture.alpha is None else picture.alpha.tolist()) == (None if alpha is None else [alpha])
+
+
+@pytest.mark.parametrize(
+    ("mode", "transparency", "alpha"),
+    [
+        ("P", 0, [255, 0]),
+        ("P", b"\x20\x40", [64, 32]),
+        ("L", 0, [255, 0]),
+        ("1", 0, [255, 0]),
+        ("RGB", (0, 0, 0), [255, 0]),
+    ],
+)
+def test_transparent_colours_become_alpha(mode, transparency, alpha):
+    image = Image.new(mode, (2, 1))
+    image.putpixel((0, 0), (255, 0, 0) if mode == "RGB" else 1)
+    if mode == "P":
+        image.putpalette(bytes([10, 20, 30, 40, 50, 60]))
+    picture = images.open_picture(io.BytesIO(saved(image, transparency=transparency)))
+    assert picture.alpha.tolist() == [alpha]
+
+
+@pytest.mark.parametrize(
+    ("mode", "given_back"),
+    [("1", "L"), ("L", "L"), ("I;16", "L"), ("RGB", "L"), ("P", "L"),
+     ("LA", "LA"), ("La", "LA"), ("RGBA", "LA")],
+)  # fmt: skip
+def test_gray_stays_gray(mode, given_back):
+    image = Image.fromarray(PHOTO).convert("L")
+    image = image.convert("LA").convert("La") if mode == "La" else image.convert(mode)
+    data = crayoncodec.encode(image, lossless=True)
+    assert crayoncodec.info(data).grids == ()
+    result = decoded(data)
+    assert result.mode == given_back
+    difference = np.asarray(result.convert("RGB")).astype(int) - images.from_pil(image).rgb
+    assert np.abs(difference).max() <= 1
+
+
+def test_alpha_and_the_colours_under_it_come_back():
+    shade = np.arange(240, dtype=np.uint8).reshape(12, 20) % 7 * 42
+    result = decoded(crayoncodec.encode(Image.fromarray(np.dstack([PHOTO, shade])), n=1, quality=100))
+    assert result.mode == "RGBA"
+    assert np.array_equal(np.asarray(result)[..., 3], shade)
+    assert np.abs(np.asarray(result)[shade == 0][:, :3].astype(int) - PHOTO[shade == 0]).mean() < 4
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
+def test_metadata_is_stored_verbatim(kind):
+    options = {"exif": images.EXIF_PREFIX + exif(), "icc_profile": SRGB, "xmp": WORDS}
+    if kind == "PNG":
+        options["pnginfo"] = images.PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode())
+    file = unpack(crayoncodec.encode(Image.open(io.BytesIO(saved(Image.fromarray(PHOTO), kind, **options)))))
+    assert file.metadata == {"exif": exif(), "icc_profile": SRGB, "xmp": WORDS}
+    # Orientation 6 would have turned it.
+    assert (file.header.width, file.header.height) == (20, 12)
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".webp", ".avif", ".tif"])
+def test_metadata_is_given_back(extension):
+    result = decoded(crayoncodec.encode(PHOTO, exif=exif(), icc_profile=SRGB, xmp=WORDS), extension)
+    assert result.info["icc_profile"] == SRGB
+    assert result.info["xmp"] == WORDS
+    assert result.getexif()[0x010F] == "Crayon"
+    if extension == ".tif":  # which Pillow turns as it opens it
+        assert result.size == (12, 20)
+    else:
+        assert result.info["exif"].removeprefix(images.EXIF_PREFIX) == exif()
+        assert result.getexif()[0x0112] == 6
+        assert result.size == (20, 12)
+
+
+def test_tiffs_come_turned_from_pillow_and_have_no_orientation_left():
+    data = saved(Image.fromarray(PHOTO), "TIFF", exif=exif(), icc_profile=SRGB)
+    file = unpack(crayoncodec.encode(Image.open(io.BytesIO(data)), lossless=True))
+    assert (file.header.width, file.header.height) == (12, 20)
+    assert file.metadata == {"icc_profile": SRGB}
+
+
+def test_damaged_exif_is_left_out_where_pillow_would_parse_it():
+    data = crayoncodec.encode(PHOTO, exif=b"damaged", xmp=WORDS)
+    assert decoded(data, ".png").info["exif"] == images.EXIF_PREFIX + b"damaged"
+    for extension in (".avif", ".tif"):
+        with pytest.warns(CrayWarning, match="EXIF is damaged, left out of the (AVIF|TIFF) file"):
+            assert decoded(data, extension).info["xmp"] == WORDS
+
+
+@pytest.mark.parametrize(
+    ("mode", "icc", "kept"),
+    [("RGB", SRGB, True), ("P", SRGB, True), ("RGBA", SRGB, True), ("L", GRAY, True), ("LA", GRAY, True),
+     ("1", GRAY, True), ("I;16", GRAY, True), ("L", SRGB, False), ("CMYK", SRGB, False),
+     ("CMYK", GRAY, False)],
+)  # fmt: skip
+def test_profiles_are_kept_if_they_are_for_the_pictures_channels(mode, icc, kept):
+    image = Image.fromarray(PHOTO).convert("L" if mode == "I;16" else "RGB").convert(mode)
+    image.info["icc_profile"] = icc
+    if kept:
+        result = decoded(crayoncodec.encode(image))
+        assert result.info["icc_profile"] == icc
+        assert result.mode.startswith("L") == (icc == GRAY)
+    else:
+        with pytest.warns(
+            CrayWarning, match=f"ICC profile is for {'GRAY' if icc == GRAY else 'RGB'}, left out"
+        ):
+            assert "icc_profile" not in images.from_pil(image).metadata
+
+
+@pytest.mark.parametrize("picture", [PHOTO, PHOTO[..., :1].repeat(3, axis=2)], ids=["colours", "grey"])
+def test_a_gray_profile_stays_with_grey_pixels_only(picture):
+    image = Image.fromarray(picture)
+    image.info["icc_profile"] = GRAY
+    if picture is PHOTO:
+        with pytest.warns(CrayWarning, match="ICC profile is for GRAY, left out"):
+            assert images.from_pil(image).metadata == {}
+    else:
+        assert images.from_pil(image).metadata == {"icc_profile": GRAY}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("icc", [b"profile", SRGB[:100], b"\0" * 128])
+def test_unusable_profiles_are_dropped(mode, icc):
+    image = Image.fromarray(PHOTO).convert(mode)
+    image.info["icc_profile"] = icc
+    with pytest.warns(CrayWarning, match="ICC profile is unusable, left out"):
+        picture = images.from_pil(image)
+    assert picture.metadata == {}
+    assert np.array_equal(picture.rgb, np.asarray(image.convert("RGB")))
+
+
+def test_cmyk_goes_through_its_profile():
+    image = Image.frombytes("CMYK", (3, 1), bytes([0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 255]))
+    image.info["icc_profile"] = cmyk_profile()
+    picture = images.from_pil(image)
+    # L* 100, 66.7 and 0 without colour; Pillow's formula has cyan in the middle.
+    assert np.abs(picture.rgb[0].astype(int) - [[255] * 3, [162] * 3, [0] * 3]).max() <= 2
+    assert picture.metadata == {}
+
+
+def test_cmyk_with_a_profile_that_converts_nothing_goes_by_pillows_formula():
+    image = Image.new("CMYK", (1, 1), (255, 0, 0, 0))
+    image.info["icc_profile"] = SRGB[:16] + b"CMYK" + SRGB[20:]
+    with pytest.warns(CrayWarning, match="ICC profile is unusable, left out"):
+        assert images.from_pil(image).rgb.tolist() == [[[0, 255, 255]]]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_the_first_of_several_frames_is_taken(kind):
+    frames = [Image.new("RGB", (16, 16), color) for color in ("#f00", "#0f0", "#00f")]
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    with pytest.warns(CrayWarning, match="3 frames, only the first is stored"):
+        picture = images.open_picture(io.BytesIO(data))
+    assert np.abs(picture.rgb.astype(int) - (255, 0, 0)).max() < 8
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4), np.int16),
+        np.zeros((4, 4), bool),
+        np.zeros((4, 4, 1), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((4, 4, 5), np.uint8),
+        np.zeros((2, 4, 4, 3), np.uint8),
+        np.zeros(4, np.uint8),
+        np.zeros((0, 4), np.uint8),
+        np.zeros((4, 0, 3), np.uint8),
+        [[1, 2], [3, 4]],
+        None,
+        "photo.jpg",
+        b"photo",
+        Image.new("RGB", (0, 4)),
+        Image.new("L", (4, 0)),
+    ],
+    ids=str,
+)
+def test_what_is_no_picture_is_refused(image):
+    with pytest.raises(ImageError, match=r"image is .*, expected"):
+        crayoncodec.encode(image)
+
+
+def test_arrays_of_any_layout_are_taken():
+    wide = np.zeros((12, 20, 8), np.uint8)
+    wide[..., ::2] = np.dstack([PHOTO, PHOTO[..., 0]])
+    for view, plain in [
+        (PHOTO[::-1, ::2], PHOTO[::-1, ::2].copy()),
+        (wide[..., ::2], wide[..., ::2].copy()),
+        (np.asfortranarray(PHOTO[..., 0]), PHOTO[..., 0].copy()),
+    ]:
+        assert crayoncodec.encode(view) == crayoncodec.encode(plain)
+
+
+def from_file(image, limits):
+    return images.open_picture(io.BytesIO(saved(image)), limits)
+
+
+@pytest.mark.parametrize("take", [images.from_any, images.from_pil, from_file])
+def test_pictures_over_the_limit_are_refused(take):
+    image = Image.fromarray(PHOTO)
+    assert take(image, Limits(pixels=240)).rgb.shape == PHOTO.shape
+    with pytest.raises(LimitError, match="20 x 12 = 240 pixels, the limit is 239"):
+        take(image, Limits(pixels=239))
+
+
+def test_more_metadata_than_a_decoder_takes_is_refused():
+    crayoncodec.encode(PHOTO, exif=b"II", xmp=b"<x/>", limits=Limits(metadata=6))
+    with pytest.raises(LimitError, match="metadata has 6 bytes, the limit is 5"):
+        crayoncodec.encode(PHOTO, exif=b"II", xmp=b"<x/>", limits=Limits(metadata=5))
+
+
+def test_a_header_that_claims_a_huge_picture_is_refused():
+    def chunk(kind, payload):
+        return (
+            struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+        )
+
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0))
+    with pytest.raises(LimitError, match="40000000000 pixels"):
+        images.open_picture(io.BytesIO(data + chunk(b"IDAT", b"") + chunk(b"IEND", b"")))
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "ICO", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP"])
+def test_damaged_pictures_give_our_errors_or_a_picture(kind):
+    data = saved(Image.fromarray(PHOTO), kind)
+    take = partial(images.open_picture, limits=Limits(pixels=10_000))
+    refused = 0
+    for at in range(min(len(data), 160)):
+        for bad in (data[:at], data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]):
+            try:
+                take(io.BytesIO(bad))
+            except (ImageError, LimitError):
+                refused += 1
+    assert refused > 20
+
+
+@pytest.mark.parametrize("extension", ["", ".", ".cray", ".nonesuch", ".svg", ".psd"])
+def test_extensions_that_pillow_does_not_write_are_refused(extension):
+    with pytest.raises(ImageError, match="is no format that Pillow writes"):
+        images.save_picture(images.from_any(PHOTO), io.BytesIO(), extension)
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_formats_without_transparency_get_none(channels):
+    rgb = PHOTO[..., :channels].repeat(3 // channels, axis=2)
+    picture = images.from_any(np.dstack([rgb, PHOTO[..., 0]]))
+    stream = io.BytesIO()
+    with pytest.warns(CrayWarning, match="JPEG has no transparency, alpha is left out"):
+        images.save_picture(picture, stream, ".JPG")
+    assert Image.open(stream).mode == ("RGB" if channels == 3 else "L")
+
+
+@pytest.mark.parametrize(("extension", "width"), [(".jpg", 65_501), (".webp", 16_384), (".gif", 65_536)])
+def test_pictures_too_large_for_a_format_are_refused_and_nothing_is_written(extension, width):
+    stream = io.BytesIO()
+    with pytest.raises(ImageError, match=r"cannot be written as (JPEG|WEBP|GIF)"):
+        images.save_picture(images.from_any(np.zeros((1, width), np.uint8)), stream, extension)
+    assert stream.getvalue() == b""
