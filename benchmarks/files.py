@@ -18,12 +18,9 @@ from crayoncodec import metrics
 JPEG = {"quality": 92, "subsampling": "4:2:0", "optimize": True}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "-q 70": {"quality": 70},
-    "-q 75": {"quality": 75},
-    "-q 85": {"quality": 85},
-    "-q 90": {"quality": 90},
     "-n 10": {"n": 10},
     "-n 6": {"n": 6},
+    "-n 6 -q 90": {"n": 6, "quality": 90},
 }
 
 

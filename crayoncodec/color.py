@@ -28,11 +28,17 @@ _LAB_TO_F: Final = np.array(
     [[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]]
 )
 
-# Linear values this far outside 0..1 are clipped. Rounding L* to 8 bits moves saturated colours out of
-# the gamut by as much; reducing their chroma instead would halve that of pure yellow.
-_GAMUT_LOW: Final = -0.0003
-_GAMUT_HIGH: Final = 1.008
-_BISECTIONS: Final = 10
+# What clipping may do. Rounding L* to 8 bits and AB to a step moves saturated colours out of the gamut by as
+# much; reducing their chroma instead would halve that of pure yellow.
+_CLIPPED_LOW: Final = -0.004
+_CLIPPED_HIGH: Final = 1.02
+_CLIPPED_LIGHTNESS: Final = 0.2
+_INSIDE: Final = 1e-5
+# The factor of chroma is searched in these steps of 1/1024. The first is a scan from above, because towards
+# yellow a line of constant L* and hue can leave the gamut and enter it again.
+_FACTOR_UNIT: Final = 1024
+_FACTOR_SCAN: Final = 64
+_FACTOR_REFINEMENT: Final = (32, 16, 8, 4, 2, 1)
 _CURVE_STEPS: Final = 65535
 
 
@@ -51,11 +57,7 @@ def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
     """SRGB u8[H,W,3] -> L* f32[H,W] 0..100 and AB f32[2,H,W], within -108..99."""
     linear = cv2.LUT(np.ascontiguousarray(rgb), _linear_of_u8())
     ratios = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS))
-    # One formula for both branches of f: the second term is zero above the knee.
-    knee = np.float32(DELTA**3)
-    f = cast(F32, cv2.pow(np.maximum(ratios, knee), 1 / 3))
-    f += (np.minimum(ratios, knee) - knee) * np.float32(1 / (3 * DELTA**2))
-    lab = cv2.transform(f, _F_TO_LAB)
+    lab = cv2.transform(_f(ratios), _F_TO_LAB)
     lightness, a, b = cast(tuple[F32, F32, F32], cv2.split(lab))
     return np.clip(lightness, 0, 100, out=lightness), np.stack([a, b])
 
@@ -64,33 +66,56 @@ def lab_to_rgb(lightness: F32, ab: F32) -> U8:
     """L* f32[H,W] 0..100 and AB f32[2,H,W] -> sRGB u8[H,W,3].
 
     Colours outside the sRGB gamut keep L* and hue and lose chroma: AB is scaled towards grey until it
-    fits. What lies outside by no more than the rounding of L* can explain is only clipped.
+    fits. What clipping can bring inside without changing L* by more than its own rounding is only clipped.
     """
     lab = cast(F32, cv2.merge([lightness, ab[0], ab[1]]))
     linear = _lab_to_linear(lab)
-    outside = ~_in_gamut(linear)
+    outside = cv2.inRange(linear, (-_INSIDE,) * 3, (1 + _INSIDE,) * 3) == 0
     if outside.any():
-        linear[outside] = _reduce_chroma(lab[outside])
+        linear[outside] = _into_gamut(lab[outside])
     np.clip(linear, 0, 1, out=linear)
     index = (linear * np.float32(_CURVE_STEPS) + np.float32(0.5)).astype(np.uint16)
     return _u8_of_linear()[index]
 
 
-def _reduce_chroma(lab: F32) -> F32:
-    """Out-of-gamut f32[N,3] -> linear RGB f32[N,3] of the most chromatic colour of same L* and hue."""
-    keep = np.zeros(len(lab), np.float32)
-    step = np.float32(0.5)
-    trial = lab[:, None].copy()
-    for _ in range(_BISECTIONS):
-        trial[:, 0, 1:] = lab[:, 1:] * (keep + step)[:, None]
-        keep += step * _in_gamut(_lab_to_linear(trial))[:, 0]
-        step /= 2
-    trial[:, 0, 1:] = lab[:, 1:] * keep[:, None]
-    return _lab_to_linear(trial)[:, 0]
+def _into_gamut(lab: F32) -> F32:
+    """f32[N,3] -> linear RGB f32[N,3], not clipped yet, of the most chromatic colours that fit."""
+    factor = np.zeros(len(lab), np.float32)
+    left = np.arange(len(lab))
+    for trial in range(_FACTOR_UNIT, 0, -_FACTOR_SCAN):
+        fits = _fits(lab[left], np.full(len(left), trial, np.float32))
+        factor[left[fits]] = trial
+        left = left[~fits]
+        if not left.size:
+            break
+    reduced = np.flatnonzero(factor < _FACTOR_UNIT)
+    for step in _FACTOR_REFINEMENT if reduced.size else ():
+        fits = _fits(lab[reduced], factor[reduced] + step)
+        factor[reduced[fits]] += step
+    return _lab_to_linear(_scaled(lab, factor))[:, 0]
 
 
-def _in_gamut(linear: F32) -> NDArray[np.bool_]:
-    return np.asarray(cv2.inRange(linear, (_GAMUT_LOW,) * 3, (_GAMUT_HIGH,) * 3) != 0)
+def _fits(lab: F32, factor: F32) -> NDArray[np.bool_]:
+    """Whether clipping is enough for colours f32[N,3] with AB multiplied by factor/1024, f32[N]."""
+    linear = _lab_to_linear(_scaled(lab, factor))
+    near = cv2.inRange(linear, (_CLIPPED_LOW,) * 3, (_CLIPPED_HIGH,) * 3)[:, 0] != 0
+    luminance = np.clip(linear[:, 0], 0, 1) @ RGB_TO_XYZ[1].astype(np.float32)
+    change = 116 * _f(luminance) - 16 - lab[:, 0]
+    return np.asarray(near & (np.abs(change) <= _CLIPPED_LIGHTNESS))
+
+
+def _scaled(lab: F32, factor: F32) -> F32:
+    scaled = lab[:, None].copy()
+    scaled[:, 0, 1:] *= (factor / _FACTOR_UNIT)[:, None]
+    return scaled
+
+
+def _f(ratios: F32) -> F32:
+    """CIELAB's f; one formula for both branches: the second term is zero above the knee."""
+    knee = np.float32(DELTA**3)
+    f = cast(F32, cv2.pow(np.maximum(ratios, knee), 1 / 3)).reshape(ratios.shape)
+    f += (np.minimum(ratios, knee) - knee) * np.float32(1 / (3 * DELTA**2))
+    return f
 
 
 def _lab_to_linear(lab: F32) -> F32:

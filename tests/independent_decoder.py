@@ -1,6 +1,6 @@
-"""A second decoder of .cray files, written from docs/format.md alone. Slow, and meant to be obviously right.
+"""A second decoder of .cray files, written from docs/format.md alone and sharing no code with the package.
 
-It shares no code with the package. Numbers such as §3 are sections of the document.
+Slow, and meant to be obviously right. Numbers such as §3 are sections of the document.
 """
 
 import io
@@ -9,33 +9,33 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 from PIL import Image
 
-Array = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
 U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
-I64 = NDArray[np.int64]
 
 MAX_PIXELS, MAX_METADATA = 178_956_970, 64 << 20  # §8
+FIXED = {"HEAD": 13, "GRID": 7, "LGHT": 2, "ALPH": 1, "CEND": 0}  # §1: bytes before the codestream
 METADATA = ("eXIf", "iCCP", "xMPd")  # §1
-PREFIX = {"HEAD": 13, "GRID": 7, "LGHT": 2, "ALPH": 1, "CEND": 0}  # bytes before the codestream
 RGB_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # §2
 WHITE = np.array([0.9505, 1.0, 1.0890])
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What a file holds; samples are in units of step / 256 and None for a grey picture."""
+    """What a file holds; for a grey picture samples is None and spacing, sampling and step are 0."""
 
-    lightness: U8  # [H,W]
-    samples: I16 | None  # [2,h,w]: a*, b*
+    lightness: U8  # [H,W], 255 is L* = 100
+    samples: I16 | None  # [2,h,w], a* and b*, times step / 256
     spacing: int
     sampling: int  # 0 mean, 1 point
-    step: int  # in 1/256 of a CIELAB unit
+    step: int
     alpha: U8 | None  # [H,W]
     metadata: dict[str, bytes]
 
@@ -48,7 +48,7 @@ class Decoded:
         reduce = separable(shape, lambda size: reduction(size, n, how))
         up = separable(shape, lambda size: interpolation(size, n, how))
         g = separable(self.samples.shape[1:], window)
-        s, m = self.samples * (self.step / 256), reduce(light)
+        s, m = np.clip(self.samples * (self.step / 256), -128, 128), reduce(light)  # §3
         slope = (g(m * s) - g(m) * g(s)) / (np.maximum(g(m * m) - g(m) ** 2, 0) + 160)
         detail = up(slope) * (light - up(m))
         s = s + (s - reduce(up(s) + detail))
@@ -65,11 +65,10 @@ def decode(data: bytes) -> Decoded:
     """Read a whole file; ValueError for whatever §8 refuses."""
     chunks = read_chunks(data)
     major, _, width, height, transform, depth, _ = struct.unpack(">BBIIBBB", chunks["HEAD"])
-    check(major == 1, "major version")
-    check(transform == 1 and depth == 8, "HEAD: colour transform or depth")
+    check(major == 1 and transform == 1 and depth == 8, "HEAD: version, colour transform or depth")
     check(width > 0 and height > 0, "HEAD: empty picture")
     check(width * height <= MAX_PIXELS, f"more than {MAX_PIXELS} pixels")
-    spacing, sampling, step, samples = 0, 0, 0, None
+    spacing, sampling, step, samples, alpha = 0, 0, 0, None, None
     if "GRID" in chunks:
         level, spacing, sampling, step, coder = struct.unpack(">BHBHB", chunks["GRID"][:7])
         check(level == 0 and spacing > 0 and sampling <= 1 and step > 0 and coder <= 1, "GRID: field")
@@ -77,7 +76,6 @@ def decode(data: bytes) -> Decoded:
     coder, quality = chunks["LGHT"][:2]
     check(coder <= 2 and (quality <= 100 or quality == 255), "LGHT: field")
     lightness = decode_plane(coder, chunks["LGHT"][2:], height, width)
-    alpha = None
     if "ALPH" in chunks:
         check(chunks["ALPH"][0] <= 1, "ALPH: field")
         alpha = decode_plane(chunks["ALPH"][0], chunks["ALPH"][1:], height, width)
@@ -86,7 +84,7 @@ def decode(data: bytes) -> Decoded:
 
 
 def read_chunks(data: bytes) -> dict[str, bytes]:
-    """§1, the container: payloads of the chunks by type, those of critical ones of a possible size."""
+    """§1, the container: payloads by type, the critical ones being all there and in order."""
     check(data[:8] == b"\x89CRY\r\n\x1a\n", "magic")
     position, ancillary = 8, 0
     critical: list[str] = []
@@ -101,7 +99,8 @@ def read_chunks(data: bytes) -> dict[str, bytes]:
         check(letters.isalpha(), "chunk type is not four letters")
         name = letters.decode()
         if name[0].isupper():
-            check(name in PREFIX, f"unknown critical chunk {name}")
+            check(name in FIXED, f"unknown critical chunk {name}")
+            check(size >= FIXED[name], f"{name} is too short")
             critical.append(name)
         else:
             check(critical != [], "HEAD is not first")
@@ -110,19 +109,17 @@ def read_chunks(data: bytes) -> dict[str, bytes]:
             check(ancillary <= MAX_METADATA, f"more than {MAX_METADATA} bytes of ancillary chunks")
         chunks[name] = data[position + 8 : end]
         position = end + 4
-    check(critical[:1] == ["HEAD"] and len(chunks["HEAD"]) == PREFIX["HEAD"], "HEAD")
-    expected = ["HEAD", *["GRID"] * chunks["HEAD"][12], "LGHT", *["ALPH"] * ("ALPH" in chunks), "CEND"]
-    check(critical == expected and critical.count("GRID") <= 1, "critical chunks or their number")
-    check(chunks["CEND"] == b"", "CEND is not empty")
-    check(all(len(chunks[name]) >= PREFIX[name] for name in critical), "chunk is too short")
+    grids, alphas = critical.count("GRID"), critical.count("ALPH")
+    check(critical == ["HEAD", *["GRID"] * grids, "LGHT", *["ALPH"] * alphas, "CEND"], "critical chunks")
+    check(len(chunks["HEAD"]) == 13 and len(chunks["CEND"]) == 0, "size of HEAD or CEND")
+    check(chunks["HEAD"][12] == grids <= 1 and alphas <= 1, "number of GRID or ALPH")
     return chunks
 
 
 def decode_plane(coder: int, stream: bytes, height: int, width: int) -> U8:
     """§4: u8[height,width]."""
     if coder == 0:
-        content = unpack(stream, height * width)
-        return median_edge(content, (1, height, width), bits=8)[0].astype(np.uint8)
+        return median_edge(unpack(stream, height * width), (1, height, width), bits=8)[0].astype(np.uint8)
     if coder == 1:
         return decode_webp(stream, height, width)[..., 0]
     box = stream.find(b"av1C")  # AV1 codec configuration: its third byte has depth and monochrome
@@ -133,8 +130,7 @@ def decode_plane(coder: int, stream: bytes, height: int, width: int) -> U8:
 def decode_grid(coder: int, stream: bytes, height: int, width: int) -> I16:
     """§5: i16[2,height,width]."""
     if coder == 0:
-        content = unpack(stream, 4 * height * width)
-        return median_edge(content, (2, height, width), bits=16).astype(np.int16)
+        return median_edge(unpack(stream, 4 * height * width), (2, height, width), bits=16).astype(np.int16)
     check(b"VP8L" in stream, "GRID: WebP is not lossless")
     rgb = decode_webp(stream, height, width).astype(np.int16)
     return np.stack([rgb[..., 1], rgb[..., 0]]) - np.int16(128)
@@ -151,14 +147,13 @@ def unpack(stream: bytes, size: int) -> bytes:
 
 def decode_webp(stream: bytes, height: int, width: int) -> U8:
     """u8[height,width,3]; the size is read from the file before any memory is asked for (§4, RFC 9649)."""
-    check(len(stream) >= 30 and stream[:4] == b"RIFF" and stream[8:12] == b"WEBP", "WebP: header")
-    bits = int.from_bytes(stream[20:30], "little")  # of the first chunk's payload
+    fields = int.from_bytes(stream[20:30], "little")  # the start of the first chunk's payload
     if stream[12:16] == b"VP8X":
-        size = (bits >> 32 & 0xFFFFFF) + 1, (bits >> 56) + 1
+        size = (fields >> 32 & 0xFFFFFF) + 1, (fields >> 56) + 1
     elif stream[12:16] == b"VP8L":
-        size = (bits >> 8 & 0x3FFF) + 1, (bits >> 22 & 0x3FFF) + 1
+        size = (fields >> 8 & 0x3FFF) + 1, (fields >> 22 & 0x3FFF) + 1
     else:
-        size = bits >> 48 & 0x3FFF, bits >> 64 & 0x3FFF
+        size = fields >> 48 & 0x3FFF, fields >> 64 & 0x3FFF
     check(size == (width, height), "WebP: picture size")
     return pixels("WEBP", stream, height, width)
 
@@ -175,7 +170,7 @@ def pixels(kind: str, stream: bytes, height: int, width: int) -> U8:
         raise ValueError(f"{kind}: {error}") from error
 
 
-def median_edge(content: bytes, shape: tuple[int, int, int], bits: int) -> I64:
+def median_edge(content: bytes, shape: tuple[int, int, int], bits: int) -> NDArray[np.int64]:
     """§6: the samples of all planes, unsigned for 8 bits and signed for 16."""
     parts = np.frombuffer(content, np.uint8).reshape(bits // 8, *shape)
     z = sum(part.astype(np.int64) << 8 * i for i, part in enumerate(parts))
@@ -191,24 +186,22 @@ def median_edge(content: bytes, shape: tuple[int, int, int], bits: int) -> I64:
     return out
 
 
-def separable(shape: tuple[int, ...], matrix: Callable[[int], Array]) -> Callable[[Array], Array]:
-    """A linear operation on [...,rows,columns] done along both axes by the matrix of each one's size."""
+def separable(shape: tuple[int, ...], matrix: Callable[[int], Real]) -> Callable[[Real], Real]:
+    """A linear operation on [...,rows,columns], done along both axes by the matrix for each one's size."""
     rows, columns = matrix(shape[0]), matrix(shape[1])
     return lambda values: rows @ values @ columns.T
 
 
-def reduction(size: int, n: int, sampling: int) -> Array:
+def reduction(size: int, n: int, sampling: int) -> Real:
     """§3 along one axis: pixels to cells, [cells,size]."""
     out = np.zeros((-(-size // n), size))
     for i, weights in enumerate(out):
-        if sampling == 1:
-            weights[min(i * n + n // 2, size - 1)] = 1
-        else:
-            weights[i * n : (i + 1) * n] = 1 / (min((i + 1) * n, size) - i * n)
+        mean, point = range(i * n, min((i + 1) * n, size)), [min(i * n + n // 2, size - 1)]
+        weights[point if sampling == 1 else mean] = 1 / len(point if sampling == 1 else mean)
     return out
 
 
-def window(cells: int) -> Array:
+def window(cells: int) -> Real:
     """G of §7, step 2, along one axis: [cells,cells]."""
     out = np.zeros((cells, cells))
     for i, weights in enumerate(out):
@@ -217,40 +210,42 @@ def window(cells: int) -> Array:
     return out
 
 
-def interpolation(size: int, n: int, sampling: int) -> Array:
+def interpolation(size: int, n: int, sampling: int) -> Real:
     """§7, step 3, along one axis: cells to pixels, [size,cells]."""
-    cells = -(-size // n)
-    out = np.zeros((size, cells))
+    out = np.zeros((size, -(-size // n)))
     for x, weights in enumerate(out):
         position = (x - (n // 2 if sampling == 1 else (n - 1) / 2)) / n
         for cell in range(math.floor(position) - 1, math.floor(position) + 3):
             d = abs(position - cell)
             near, far = 1.25 * d**3 - 2.25 * d**2 + 1, -0.75 * d**3 + 3.75 * d**2 - 6 * d + 3
-            weights[min(max(cell, 0), cells - 1)] += near if d <= 1 else far
+            weights[min(max(cell, 0), len(weights) - 1)] += near if d <= 1 else far
     return out
 
 
-def lab_to_rgb(lab: Array) -> U8:
-    """§2, Back: f64[3,H,W] to u8[H,W,3], with a* and b* scaled into the gamut."""
-    colours = lab.reshape(3, -1).T
-    linear = lab_to_linear(colours)
-    outside = np.flatnonzero(out_of_gamut(linear))
-    for k in range(1023, -1, -1):  # the largest factor, to within 1/1024
-        linear[outside] = lab_to_linear(colours[outside] * [1, k / 1024, k / 1024])
-        outside = outside[out_of_gamut(linear[outside])]
-    linear = np.clip(linear, 0, 1)
-    values = np.where(linear <= 0.04045 / 12.92, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.floor(255 * values + 0.5).astype(np.uint8).reshape(*lab.shape[1:], 3)
-
-
-def lab_to_linear(lab: Array) -> Array:
-    """§2: CIELAB to linear RGB, f64[N,3]."""
+def lab_to_linear(lab: Real) -> tuple[Real, NDArray[np.bool_]]:
+    """§2, Back: linear RGB of f64[N,3], and which colours do not fit."""
     fy = (lab[:, 0] + 16) / 116
     f = np.stack([fy + lab[:, 1] / 500, fy, fy - lab[:, 2] / 200], axis=1)
     t = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
-    return (t * WHITE) @ np.linalg.inv(RGB_TO_XYZ).T
+    linear = (t * WHITE) @ np.linalg.inv(RGB_TO_XYZ).T
+    y = np.clip(linear, 0, 1) @ RGB_TO_XYZ[1]
+    clipped = 116 * np.where(y > (6 / 29) ** 3, np.cbrt(y), y / (3 * (6 / 29) ** 2) + 4 / 29) - 16
+    far = np.any((linear < -0.004) | (linear > 1.02), axis=1)
+    return linear, far | (np.abs(clipped - lab[:, 0]) > 0.2)
 
 
-def out_of_gamut(linear: Array) -> NDArray[np.bool_]:
-    """§2: bool[N]."""
-    return ((linear < -0.0003) | (linear > 1.008)).any(axis=1)
+def lab_to_rgb(lab: Real) -> U8:
+    """§2, Back: f64[3,H,W] to u8[H,W,3], a* and b* of colours that do not fit being scaled until they do."""
+    colours = lab.reshape(3, -1).T
+    todo = np.flatnonzero(lab_to_linear(colours)[1])
+    k = np.full(len(colours), 1024)
+    k[todo] = 0
+    for first in range(960, 0, -64):
+        fits = ~lab_to_linear(colours * [1, first / 1024, first / 1024])[1]
+        k[(k == 0) & fits] = first
+    for added in (32, 16, 8, 4, 2, 1):
+        factor = (k[todo] + added)[:, None] / 1024
+        k[todo] += added * ~lab_to_linear(colours[todo] * np.hstack([0 * factor + 1, factor, factor]))[1]
+    linear = np.clip(lab_to_linear(colours * np.stack([0 * k + 1024, k, k], axis=1) / 1024)[0], 0, 1)
+    values = np.where(linear <= 0.04045 / 12.92, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.floor(255 * values + 0.5).astype(np.uint8).reshape(*lab.shape[1:], 3)

@@ -63,6 +63,15 @@ def test_stored_lightness_is_rounded_as_specified():
     assert color.lightness_from_u8(np.array([[0, 255]], np.uint8)).tolist() == [[0, 100]]
 
 
+def test_rounding_ab_too_leaves_saturated_colours_saturated():
+    """Yellow's trap: just outside the gamut, the next colour of its hue inside has half the chroma."""
+    lightness, ab = color.rgb_to_lab(CUBE)
+    stored = color.lightness_from_u8(color.lightness_to_u8(lightness))
+    back = color.lab_to_rgb(stored, np.rint(ab))
+    assert np.abs(back.astype(int) - CUBE).max() <= 25
+    assert np.abs(color.rgb_to_lab(back)[0] - stored).max() < 0.4
+
+
 @pytest.mark.parametrize("stretch", [1.5, 3, 10])
 def test_colours_outside_the_gamut_keep_lightness_and_hue(stretch):
     lightness, ab = color.rgb_to_lab(photo(40, 50))
