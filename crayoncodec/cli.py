@@ -420,7 +420,7 @@ def _is_picture(path: Path) -> bool:
     from PIL import Image
 
     Image.init()
-    return Image.EXTENSION.get(path.suffix.lower()) in Image.OPEN
+    return Image.EXTENSION.get(path.suffix.lower()) in Image.OPEN and not _is_cray_name(path)
 
 
 def _is_cray_name(path: Path) -> bool:

@@ -7,18 +7,22 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from memory import at_most
 from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import checkpoints, jobs
+from crayoncodec import checkpoints, codec, jobs
 from crayoncodec.cli import main
 
 PHOTO = photo(40, 60)
@@ -482,6 +486,32 @@ class TestInfo:
         assert cray("info", name, code=code).stderr.startswith(f"cray: {name}: ")
 
 
+@pytest.mark.parametrize("command", [GUIDED, ("decode", "--color", "gray"), ("info",), ("verify",)])
+def test_a_tiny_file_that_claims_a_huge_picture(command):
+    data = bytearray(Path("photo.cray").read_bytes()[:40])
+    data[18:26] = b"\0\0\xff\xff" * 2
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    Path("huge.cray").write_bytes(data)
+    with at_most(16):
+        result = cray(*command, "huge.cray", code=3)
+    assert result.stderr == (
+        "cray: huge.cray: picture is 65535 x 65535 = 4294836225 pixels, the limit is 178956970\n"
+    )
+    assert not Path("huge.png").exists()
+
+
+def test_files_appear_whole_or_not_at_all():
+    before = names()
+    with pytest.raises(TypeError), codec.atomic_write(Path("photo.cray")) as stream:
+        stream.writelines([b"half of i", "t"])
+    assert names() == before
+    assert Path("photo.cray").read_bytes() == crayoncodec.encode(PHOTO)
+    Path("taken").mkdir()
+    with pytest.raises(IsADirectoryError):
+        crayoncodec.write("taken", PHOTO)
+    assert names() == before
+
+
 def test_verify():
     assert cray("verify", "photo.cray").stdout == "photo.cray: ok\n"
     assert cray("verify", "photo.cray", "--quiet").stdout == ""
@@ -573,6 +603,8 @@ def test_exit_codes_of_several():
 def test_a_terminal_shows_progress():
     shutil.copy("photo.cray", "second.cray")
     terminal, end = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    os.set_blocking(terminal, False)
     command = [sys.executable, "-m", "crayoncodec", *GUIDED, "photo.cray", "second.cray", "--overwrite"]
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=end, timeout=60, check=True)
     assert b"0/2" in os.read(terminal, 1000)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import photo
 
@@ -134,6 +134,7 @@ def files(draw):
     )
 
 
+@settings(deadline=None)
 @given(files())
 def test_what_is_packed_comes_back(file):
     data = pack(file)
@@ -141,6 +142,7 @@ def test_what_is_packed_comes_back(file):
     assert unpack(data, salvage=True) == file
 
 
+@settings(deadline=None)
 @given(files())
 def test_scan_agrees_with_unpack_on_all_but_payloads(file):
     data = pack(file)
@@ -358,9 +360,8 @@ class TestSalvage:
         with pytest.raises(LimitError, match="ancillary"):
             unpack(self.data, Limits(metadata=5), salvage=True)
 
-    @pytest.mark.parametrize("inner", [b"\0\7\0\0GRID", chunk(b"GRID", b"")])
-    def test_a_hostile_file_is_given_up_soon(self, inner):
+    def test_a_hostile_file_is_given_up_soon(self):
         start = time.perf_counter()
         with pytest.raises(FormatError):
-            unpack(MAGIC + head(levels=0) + inner * 60_000, salvage=True)
+            unpack(MAGIC + head(levels=0) + b"\0\6\0\0GRID" * 100_000, salvage=True)
         assert time.perf_counter() - start < 5
