@@ -73,6 +73,7 @@ def encode(
     if not 0 <= quality <= 100:
         raise ValueError(f"quality is {quality}, expected 0 to 100")
     picture = images.from_any(image, limits)
+    exif = None if exif is None else exif.removeprefix(images.EXIF_PREFIX)
     given = {"exif": exif, "icc_profile": icc_profile, "xmp": xmp}
     metadata = picture.metadata | {name: value for name, value in given.items() if value is not None}
     size = sum(map(len, metadata.values()))

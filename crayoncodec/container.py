@@ -62,9 +62,20 @@ class Limits:
     """What a file may ask for; checked before anything of that size is allocated."""
 
     pixels: int = 178_956_970
-    """Pixels of the picture; the default is the number above which Pillow refuses a picture."""
+    """Pixels of the picture; the default is also the most that Pillow takes."""
+    side: int = 2**20
+    """Pixels of the longer side; the lossless coder's time grows with it."""
     metadata: int = 64 * 2**20
     """Bytes of all ancillary chunks together."""
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise LimitError for a picture that is too large."""
+        if width * height > self.pixels:
+            raise LimitError(
+                f"picture is {width} x {height} = {width * height} pixels, the limit is {self.pixels}"
+            )
+        if max(width, height) > self.side:
+            raise LimitError(f"picture is {width} x {height}, the limit of a side is {self.side}")
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -350,10 +361,7 @@ def _parse_head(payload: bytes, limits: Limits) -> Header:
     major, minor, width, height, color, depth, levels = _HEAD.unpack(payload)
     if width == 0 or height == 0:
         raise FormatError(f"picture is {width} x {height}, expected at least 1 x 1")
-    if width * height > limits.pixels:
-        raise LimitError(
-            f"picture is {width} x {height} = {width * height} pixels, the limit is {limits.pixels}"
-        )
+    limits.check_size(width, height)
     if color != COLOR_CIELAB_D65:
         raise FormatError(f"colour transform {color}, expected {COLOR_CIELAB_D65} (CIELAB, D65)")
     if depth != LIGHTNESS_DEPTH:

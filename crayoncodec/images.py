@@ -195,10 +195,7 @@ def _decoding() -> Iterator[None]:
 def _check_size(width: int, height: int, limits: Limits) -> None:
     if width == 0 or height == 0:
         raise ImageError(f"image is {width} x {height}, expected at least 1 x 1")
-    if width * height > limits.pixels:
-        raise LimitError(
-            f"picture is {width} x {height} = {width * height} pixels, the limit is {limits.pixels}"
-        )
+    limits.check_size(width, height)
 
 
 def _metadata(image: Image.Image) -> dict[str, bytes]:

@@ -299,6 +299,8 @@ def test_limits(read):
     assert read(data, Limits(pixels=774, metadata=4)).header == FULL.header
     with pytest.raises(LimitError, match="258 x 3 = 774 pixels, the limit is 773"):
         read(data, Limits(pixels=773))
+    with pytest.raises(LimitError, match="the limit of a side is 42"):
+        read(data, Limits(side=42))
     with pytest.raises(LimitError, match="ancillary chunks exceed 3 bytes at offset"):
         read(data, Limits(metadata=3))
 

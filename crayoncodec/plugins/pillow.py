@@ -79,8 +79,6 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     options = {name: image.encoderinfo[name] for name in _OPTIONS if name in image.encoderinfo}
     if isinstance(options.get("exif"), Image.Exif):
         options["exif"] = options["exif"].tobytes()
-    if options.get("exif"):
-        options["exif"] = options["exif"].removeprefix(EXIF_PREFIX)
     try:
         stream.write(encode(image, **options))
     except CrayError as error:
