@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, cast, get_args
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,17 +13,14 @@ from crayoncodec.errors import DeviceError
 from crayoncodec.guided import Planes
 from crayoncodec.networks import Crayon
 
-Device = Literal["auto", "cpu", "cuda"]
-DEVICES: Final[tuple[Device, ...]] = get_args(Device)
-
 F32 = NDArray[np.float32]
 
 
 class TorchBackend:
     """A network on a device."""
 
-    def __init__(self, network: nn.Module, device: Device = "auto") -> None:
-        """Move ``network`` to ``device``. Raises DeviceError for "cuda" where there is none."""
+    def __init__(self, network: nn.Module, device: str = "auto") -> None:
+        """Move ``network`` to "auto", "cpu" or "cuda". Raises DeviceError for "cuda" where there is none."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
@@ -39,6 +36,14 @@ class TorchBackend:
 
         The compact network reads the planes, the paper's Crayon the lightness and the sparse samples.
         """
+        try:
+            return self._predict(planes, sparse, spacing)
+        except RuntimeError as error:
+            if "alloc" in str(error) or "out of memory" in str(error):
+                raise MemoryError(f"not enough memory on {self.device} for the network") from error
+            raise
+
+    def _predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
         if isinstance(self.network, Crayon):
             ab = self.network(self._tensor(planes.lightness[None]), self._tensor(sparse))
         else:

@@ -99,7 +99,7 @@ def load(name_or_path: str = DEFAULT) -> tuple[nn.Module, Card]:
     try:
         network = build(card.architecture, card.config)
         network.load_state_dict({k: v.float() for k, v in load_tensors(data).items()})
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"checkpoint {card.name} does not fit its card ({reason})") from error
     return network.eval().requires_grad_(False), card

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from crayoncodec.checkpoints import Card
 
 _BAR_DELAY: Final = 1.0
+_NOT_PICTURES: Final = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
+"""What Pillow recognises but cannot decode, or only with a program that is not Pillow's."""
 
 _inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 _output = click.option(
@@ -115,6 +117,9 @@ def encode(
     """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
     if lightness == "zstd" and not lossless:
         raise click.UsageError("--lightness zstd keeps the plane exactly, expected --lossless with it")
+    explicit = click.get_current_context().get_parameter_source("quality")
+    if lossless and explicit is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("--lossless has no --quality")
     if lightness == "avif" and lossless:
         raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
     options = {"n": n, "quality": quality, "lossless": lossless, "sampling": sampling, "lightness": lightness}
@@ -135,7 +140,7 @@ def encode(
 @click.option("--model", metavar="NAME|PATH", help="Checkpoint to recolorize with.  [default: compact]")
 @click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=click.Choice(codec.DEVICES),
     default="auto",
     show_default=True,
     help="Where the network runs.",
@@ -145,10 +150,12 @@ def encode(
 @_json
 @_quiet
 def decode(
-    inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None, device: Any,
+    inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None, device: codec.Device,
     recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
+    if color != "neural" and model is not None:
+        raise click.UsageError(f"--model is for --color neural, found --color {color}")
     planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
     decoder = codec.Decoder(color=color, model=model, device=device)
     _finish(jobs.run(planned, partial(_decode, decoder=decoder)), planned, as_json, quiet)
@@ -160,7 +167,7 @@ def decode(
 def info(file: str, as_json: bool) -> None:
     """Show every header field of a .cray file, its chunks and what its size comes to."""
     try:
-        found = read_info(file)
+        found = read_info(jobs.read_input(file) if file == jobs.STREAM else file)
     except (CrayError, OSError) as error:
         _fail(file, error)
     if as_json:
@@ -184,14 +191,14 @@ def verify(files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 @click.argument("second", type=click.Path())
 @_json
 def compare(first: str, second: str, as_json: bool) -> None:
-    """Measure how far a picture is from its original; both may be .cray files."""
+    """Measure how far a picture is from its original; either may be a .cray file, decoded as by default."""
     from crayoncodec import metrics
 
     pictures = []
     for name in (first, second):
         try:
             with jobs.collected_warnings() as collected:
-                pictures.append(_read_rgb(Path(name)))
+                pictures.append(_read_rgb(name))
         except (CrayError, OSError) as error:
             _fail(name, error)
         for warning in collected:
@@ -254,7 +261,7 @@ def models_verify(names: tuple[str, ...]) -> None:
 def _encode(data: bytes, _: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     from crayoncodec import images
 
-    picture = images.open_picture(io.BytesIO(data))
+    picture = images.open_picture(data)
     result = codec.encode(picture, **options)
     height, width = picture.rgb.shape[:2]
     return result, {
@@ -278,19 +285,19 @@ def _decode(data: bytes, extension: str, decoder: codec.Decoder) -> tuple[bytes,
 def _verify(job: jobs.Job) -> jobs.Outcome:
     start = time.perf_counter()
     try:
-        codec.verify(Path(job.source).read_bytes())
+        codec.verify(jobs.read_input(job.source))
     except (CrayError, OSError) as error:
         return jobs.Outcome(job, time.perf_counter() - start, jobs.code_of(error), jobs.one_line(error))
     return jobs.Outcome(job, time.perf_counter() - start)
 
 
-def _read_rgb(path: Path) -> Any:
+def _read_rgb(name: str) -> Any:
     from crayoncodec import images
 
-    data = path.read_bytes()
+    data = jobs.read_input(name)
     if codec.is_cray(data):
         return codec.decode(data)[..., :3]
-    return images.open_picture(path).rgb
+    return images.open_picture(data).rgb
 
 
 def _plan(
@@ -319,7 +326,9 @@ def _finish(
     to_stderr = any(job.target == jobs.STREAM for job in planned)
     delay = _BAR_DELAY if len(planned) == 1 else 0
     with (
-        tqdm(total=len(planned), delay=delay, disable=None, leave=False, unit=" files") as bar,
+        tqdm(
+            total=len(planned), delay=delay, disable=True if quiet else None, leave=False, unit=" files"
+        ) as bar,
         _alive(bar),
     ):
         for outcome in outcomes:
@@ -420,7 +429,8 @@ def _is_picture(path: Path) -> bool:
     from PIL import Image
 
     Image.init()
-    return Image.EXTENSION.get(path.suffix.lower()) in Image.OPEN and not _is_cray_name(path)
+    kind = Image.EXTENSION.get(path.suffix.lower())
+    return kind in Image.OPEN and kind not in _NOT_PICTURES and not _is_cray_name(path)
 
 
 def _is_cray_name(path: Path) -> bool:

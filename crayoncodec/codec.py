@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,15 +28,19 @@ from crayoncodec.errors import CrayWarning, LimitError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
-    from crayoncodec.backends import Device, TorchBackend
+    from crayoncodec.backends import TorchBackend
     from crayoncodec.grid import ColorGrid
     from crayoncodec.images import Picture
 
     U8 = NDArray[np.uint8]
+    Buffer = bytes | bytearray | memoryview
 
 Color = Literal["neural", "guided", "gray"]
 COLORS: Final[tuple[Color, ...]] = get_args(Color)
+Device = Literal["auto", "cpu", "cuda"]
+DEVICES: Final[tuple[Device, ...]] = get_args(Device)
 DEFAULT_SPACING: Final = 20
 DEFAULT_QUALITY: Final = 80
 
@@ -49,7 +54,7 @@ def encode(
     sampling: Sampling = "mean",
     lightness: PlaneCoder | None = None,
     step: float | None = None,
-    exif: bytes | None = None,
+    exif: bytes | Image.Exif | None = None,
     icc_profile: bytes | None = None,
     xmp: bytes | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -70,16 +75,19 @@ def encode(
     from crayoncodec import color, grid, images
     from crayoncodec.codestreams import grids
 
-    if not 0 <= quality <= 100:
-        raise ValueError(f"quality is {quality}, expected 0 to 100")
+    if quality not in range(101):
+        raise ValueError(f"quality is {quality}, expected a whole number of 0 to 100")
     picture = images.from_any(image, limits)
-    exif = None if exif is None else exif.removeprefix(images.EXIF_PREFIX)
+    if exif is not None:
+        exif = images.exif_bytes(exif)
     given = {"exif": exif, "icc_profile": icc_profile, "xmp": xmp}
     metadata = picture.metadata | {name: value for name, value in given.items() if value is not None}
     size = sum(map(len, metadata.values()))
     if size > limits.metadata:
         raise LimitError(f"metadata has {size} bytes, the limit is {limits.metadata}")
     plane, ab = color.rgb_to_lab(picture.rgb)
+    if picture.alpha is not None:
+        ab = grid.spread_visible(ab, picture.alpha > 0, n)
     samples = grid.sample_grid(ab, n, sampling, grid.DEFAULT_STEP if step is None else step)
     chunks: tuple[GridChunk, ...] = ()
     if not picture.is_gray:
@@ -96,7 +104,7 @@ def encode(
 
 
 def decode(
-    data: bytes,
+    data: Buffer,
     *,
     color: Color = "neural",
     model: str | None = None,
@@ -127,9 +135,9 @@ def write(path: str | os.PathLike[str], image: Any, **options: Any) -> None:
         stream.write(data)
 
 
-def is_cray(data: bytes) -> bool:
+def is_cray(data: Buffer) -> bool:
     """Whether bytes begin like a .cray file; eight of them are enough."""
-    return data.startswith(container.MAGIC)
+    return bytes(data[: len(container.MAGIC)]) == container.MAGIC
 
 
 class Decoder:
@@ -143,28 +151,31 @@ class Decoder:
         device: Device = "auto",
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """Options as for ``decode``. Raises ValueError for an unknown ``color``."""
-        if color not in COLORS:
-            raise ValueError(f"color is {color!r}, expected one of {', '.join(COLORS)}")
+        """Options as for ``decode``. Raises ValueError for an unknown ``color`` or ``device``."""
+        for name, value, known in (("color", color, COLORS), ("device", device, DEVICES)):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}, expected one of {', '.join(known)}")
         self.color = color
         self.limits = limits
         self._model = model
         self._device = device
 
-    def decode(self, data: bytes) -> U8:
+    def decode(self, data: Buffer) -> U8:
         """As the function ``decode``."""
         return self.picture(data).array()
 
-    def picture(self, data: bytes) -> Picture:
+    def picture(self, data: Buffer) -> Picture:
         """As ``decode``, with alpha and metadata apart."""
         from crayoncodec.images import Picture
         from crayoncodec.recolorize import recolorize
 
-        file = container.unpack(data, self.limits, salvage=self.color == "gray")
+        file = container.unpack(bytes(data), self.limits, salvage=self.color == "gray")
         for damage in file.damaged:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
         grid = decode_grid(file) if self.color != "gray" else None
-        backend = self._backend if self.color == "neural" and grid is not None else None
+        # With a sample for every pixel nothing is left to paint.
+        neural = self.color == "neural" and grid is not None and grid.spacing > 1
+        backend = self._backend if neural else None
         rgb = recolorize(decode_lightness(file), grid, backend)
         return Picture(rgb, decode_alpha(file), file.metadata)
 
@@ -177,9 +188,9 @@ class Decoder:
         return TorchBackend(network, self._device)
 
 
-def verify(data: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
+def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:
     """Check all checksums and decode lightness, grids and alpha. Raises FormatError, LimitError."""
-    file = container.unpack(data, limits)
+    file = container.unpack(bytes(data), limits)
     decode_lightness(file)
     decode_grid(file)
     decode_alpha(file)
@@ -210,11 +221,17 @@ def decode_grid(file: CrayFile) -> ColorGrid | None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise."""
+    """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise.
+
+    Links are followed, and a file that is replaced passes its permissions on.
+    """
+    path = path.resolve()
     temporary = path.with_name(f".cray-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as stream:
             yield stream
+        if path.exists():
+            shutil.copymode(path, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -60,13 +60,14 @@ def sample_grid(ab: F32, spacing: int, sampling: Sampling = "mean", step: float 
 
     Raises ValueError for a spacing, sampling or step outside the format's range.
     """
-    if not MIN_SPACING <= spacing <= MAX_SPACING:
-        raise ValueError(f"spacing n is {spacing}, expected {MIN_SPACING} to {MAX_SPACING}")
+    if spacing not in range(MIN_SPACING, MAX_SPACING + 1):
+        raise ValueError(f"spacing n is {spacing}, expected a whole number of {MIN_SPACING} to {MAX_SPACING}")
+    spacing = int(spacing)
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling is {sampling!r}, expected one of {', '.join(SAMPLINGS)}")
-    units = round(step * STEP_UNIT)
-    if not 1 <= units <= MAX_STEP:
+    if not 1 / 2 < step * STEP_UNIT < MAX_STEP + 1 / 2:
         raise ValueError(f"step is {step}, expected 1/{STEP_UNIT} to {MAX_STEP}/{STEP_UNIT}")
+    units = round(step * STEP_UNIT)
     step = units / STEP_UNIT
     cells = reduce_to_cells(ab, spacing, sampling)
     samples = np.rint(cells / np.float32(step)).astype(np.int16)
@@ -91,6 +92,19 @@ def reduce_to_cells(planes: F32, spacing: int, sampling: Sampling) -> F32:
     areas = np.outer(np.diff(row_starts, append=height), np.diff(column_starts, append=width))
     cells: F32 = (sums / areas).astype(np.float32)
     return cells
+
+
+def spread_visible(ab: F32, visible: NDArray[np.bool_], spacing: int) -> F32:
+    """AB f32[2,H,W], its pixels that are not visible (bool[H,W]) as the mean of their cell's visible ones.
+
+    What is hidden under transparent pixels then does not tint those beside them. Cells without a visible
+    pixel stay as they are.
+    """
+    share = reduce_to_cells(visible.astype(np.float32), spacing, "mean")
+    means = reduce_to_cells(ab * visible, spacing, "mean") / np.where(share > 0, share, 1)
+    rows, columns = (np.arange(size) // spacing for size in visible.shape)
+    spread = means[:, rows[:, None], columns]
+    return np.where(visible | (share == 0)[rows[:, None], columns], ab, spread)
 
 
 def point_positions(height: int, width: int, spacing: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
@@ -72,9 +71,8 @@ def from_any(image: Any, limits: Limits = DEFAULT_LIMITS) -> Picture:
     return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
 
 
-def open_picture(source: Path | IO[bytes], limits: Limits = DEFAULT_LIMITS) -> Picture:
-    """Read any format that Pillow reads. Raises ImageError, LimitError, OSError for an unreadable file."""
-    data = source.read_bytes() if isinstance(source, Path) else source.read()
+def open_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Picture:
+    """Read any format that Pillow reads, from a file's bytes. Raises ImageError, LimitError."""
     with warnings.catch_warnings(), _decoding():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with Image.open(io.BytesIO(data)) as image:
@@ -182,7 +180,7 @@ def _decoding() -> Iterator[None]:
     """Pillow's plugins raise whatever their library gave them: here it becomes ImageError or LimitError."""
     try:
         yield
-    except (CrayError, CrayWarning):
+    except (CrayError, CrayWarning, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise LimitError(str(error)) from error
@@ -205,14 +203,25 @@ def _metadata(image: Image.Image) -> dict[str, bytes]:
         if isinstance(value, str):
             value = value.encode("utf-8")
         if value:
-            found[name] = bytes(value).removeprefix(EXIF_PREFIX) if name == "exif" else bytes(value)
+            found[name] = exif_bytes(value) if name == "exif" else bytes(value)
     return found
+
+
+def exif_bytes(exif: bytes | Image.Exif) -> bytes:
+    """EXIF as .cray files have it: the TIFF structure alone."""
+    raw = exif.tobytes() if isinstance(exif, Image.Exif) else bytes(exif)
+    return raw.removeprefix(EXIF_PREFIX)
 
 
 def _to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     """Any mode -> RGB or RGBA."""
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8_bits(image)).convert("RGB")
+        gray = Image.fromarray(_to_8_bits(image))
+        hidden = image.info.get("transparency")
+        if isinstance(hidden, int):  # the one value of a 16-bit grey PNG that is transparent
+            alpha = np.where(np.asarray(image) == hidden, 0, 255).astype(np.uint8)
+            return Image.merge("LA", [gray, Image.fromarray(alpha)]).convert("RGBA")
+        return gray.convert("RGB")
     if image.mode == "CMYK" and icc is not None:
         try:
             return _cmyk_to_rgb(image, icc)

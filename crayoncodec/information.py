@@ -65,12 +65,15 @@ class Info:
     """1/3 + 2/(3n²): the same with two bytes of three, a sample's a* and b*, counted."""
 
 
-def info(source: str | os.PathLike[str] | bytes | IO[bytes], limits: Limits = DEFAULT_LIMITS) -> Info:
+def info(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes],
+    limits: Limits = DEFAULT_LIMITS,
+) -> Info:
     """Describe a file: a path, its bytes, or a seekable stream. Payloads are neither read nor checked.
 
     Raises FormatError, LimitError, OSError.
     """
-    if isinstance(source, bytes):
+    if isinstance(source, bytes | bytearray | memoryview):
         return info(io.BytesIO(source), limits)
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as stream:

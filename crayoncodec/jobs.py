@@ -76,8 +76,8 @@ def plan(
     )  # fmt: skip
     if many and output == STREAM:
         raise ValueError("several inputs cannot share standard output, expected -o DIRECTORY")
-    if directory and not _is_directory(str(output)):
-        raise ValueError(f"output directory {output} does not exist")
+    if "" in inputs or output == "":
+        raise ValueError("a file name is empty")
     if directory and STREAM in inputs:
         raise ValueError(f"standard input has no name to have in {output}, expected -o FILE")
     jobs = []
@@ -95,10 +95,10 @@ def plan(
             place, parent = os.path.realpath(target), Path(target).parent
             if place in taken:
                 error = f"its output {target} is already that of {taken[place]}"
-            elif os.path.lexists(target) and not overwrite:
+            elif not _is_directory(str(output) if directory else parent):
+                error = f"output directory {output if directory else parent} does not exist"
+            elif os.path.lexists(target) and not overwrite and not _is_device(target):
                 error = f"{target} exists, use --overwrite to replace it"
-            elif not directory and not _is_directory(parent):
-                error = f"output directory {parent} does not exist"
             taken.setdefault(place, source)
         jobs.append(Job(source, target, error))
     return jobs
@@ -119,7 +119,16 @@ def run(jobs: Sequence[Job], convert: Convert, workers: int = 1) -> Iterator[Out
             try:
                 yield do(job, convert) if future is None else future.result()
             except BrokenProcessPool:
-                yield Outcome(job, 0.0, EXIT_SOME_FAILED, "a worker process died, out of memory?")
+                # One job killed the pool, and all that waited in it with it; alone, only that one fails.
+                yield _do_alone(job, convert)
+
+
+def _do_alone(job: Job, convert: Convert) -> Outcome:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(do, job, convert).result()
+        except BrokenProcessPool:
+            return Outcome(job, 0.0, EXIT_SOME_FAILED, "its process died, out of memory?")
 
 
 def do(job: Job, convert: Convert) -> Outcome:
@@ -130,11 +139,11 @@ def do(job: Job, convert: Convert) -> Outcome:
         return Outcome(job, 0.0, EXIT_SOME_FAILED, job.error)
     try:
         with collected_warnings() as collected:
-            data = sys.stdin.buffer.read() if job.source == STREAM else Path(job.source).read_bytes()
+            data = read_input(job.source)
             result, report = convert(data, Path(job.target).suffix)
         caught = [str(warning.message) for warning in collected]
         _write(job.target, result)
-    except (CrayError, OSError, MemoryError) as error:
+    except Exception as error:  # whatever it is, the other files are still to be done
         return Outcome(job, time.perf_counter() - start, code_of(error), one_line(error), tuple(caught))
     return Outcome(
         job,
@@ -151,6 +160,11 @@ def collected_warnings() -> Iterator[list[warnings.WarningMessage]]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", CrayWarning)
         yield collected
+
+
+def read_input(source: str) -> bytes:
+    """All of a file, or of standard input for "-"."""
+    return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
 
 
 def code_of(error: BaseException) -> int:
@@ -172,8 +186,10 @@ def exit_code(codes: Sequence[int]) -> int:
 
 def one_line(error: BaseException) -> str:
     """An error's text on one line, without the path that OSError repeats."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split())
+    return text if isinstance(error, CrayError | OSError) else f"{type(error).__name__} {text}".strip()
 
 
 def _sources(
@@ -200,14 +216,20 @@ def _is_directory(path: str | Path) -> bool:
         return False
 
 
+def _is_device(target: str) -> bool:
+    """Whether a target is a device or a pipe: written to, never replaced."""
+    path = Path(target)
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _write(target: str, data: bytes) -> None:
     if target == STREAM:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)  # a device or a pipe: not to be replaced
+    if _is_device(target):
+        path.write_bytes(data)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as stream:

@@ -69,7 +69,7 @@ def test_a_card_that_is_none_is_refused(copied, text):
 @pytest.mark.parametrize(
     "changes",
     [{"architecture": "nonesuch"}, {"architecture": "crayon", "config": {}}, {"config": {"widths": [8, 8]}},
-     {"config": {"depth": 3}}],
+     {"config": {"depth": 3}}, {"config": {"widths": []}}, {"config": {"widths": [1.5, 2]}}],
 )  # fmt: skip
 def test_weights_that_do_not_fit_their_card_are_refused(copied, changes):
     edit_card(copied, **changes)

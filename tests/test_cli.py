@@ -131,8 +131,9 @@ class TestEncode:
             (["."], ". is a directory, expected a file or -r"),
             ([".", "-r", "-o", "-"], "several inputs cannot share standard output"),
             (["photo.png", "photo.png", "-o", "-"], "several inputs cannot share standard output"),
-            (["photo.png", "photo.png", "-o", "nonesuch"], "output directory nonesuch does not exist"),
-            (["photo.png", "-o", "nonesuch/"], "output directory nonesuch/ does not exist"),
+            (["photo.png", "--lossless", "-q", "80"], "--lossless has no --quality"),
+            ([""], "a file name is empty"),
+            (["photo.png", "-o", ""], "a file name is empty"),
             (["photo.png", "-", "-o", "."], "standard input has no name"),
         ],
     )
@@ -238,9 +239,25 @@ class TestEncode:
         assert names("out") == ["photo.cray"]
 
     def test_into_a_folder_that_does_not_exist(self):
-        text = "cray: photo.png: output directory nonesuch does not exist\n"
-        assert cray("encode", "photo.png", "-o", "nonesuch/out.cray", code=1).stderr == text
-        assert not Path("nonesuch").exists()
+        for output, folder in (("nonesuch/out.cray", "nonesuch"), ("nonesuch/", "nonesuch/")):
+            text = f"cray: photo.png: output directory {folder} does not exist\n"
+            assert cray("encode", "photo.png", "-o", output, code=1).stderr == text
+            assert not Path("nonesuch").exists()
+        both = cray("encode", "photo.png", "photo.png", "-o", "nonesuch", code=1).stderr
+        assert both.count("output directory nonesuch does not exist\n") == 1
+
+    def test_links_are_followed_and_permissions_kept(self):
+        Path("real.cray").write_bytes(b"old")
+        Path("real.cray").chmod(0o600)
+        Path("link.cray").symlink_to("real.cray")
+        cray("encode", "photo.png", "-o", "link.cray", "--overwrite")
+        assert Path("link.cray").is_symlink()
+        assert crayoncodec.is_cray(Path("real.cray").read_bytes())
+        assert Path("real.cray").stat().st_mode & 0o777 == 0o600
+
+    def test_a_device_is_written_to_and_stays_one(self):
+        cray("encode", "photo.png", "-o", "/dev/null")
+        assert not Path("/dev/null").is_file()
 
     def test_trees_are_kept(self):
         for name in ("in/a.png", "in/deep/er/b.PNG", "in/deep/c.png"):
@@ -306,17 +323,30 @@ class TestEncode:
         assert result.stdout == ""
 
 
-def die(data, extension):
-    """A conversion that takes its process with it."""
-    os._exit(1)
+def die_of(data, extension):
+    """A conversion that takes its process with it, unless the target is a good one."""
+    if extension == ".bad":
+        os._exit(1)
+    return data, {}
 
 
-def test_a_worker_that_dies_is_told():
-    planned = [jobs.Job("photo.png", f"{name}.cray") for name in "ab"]
-    outcomes = [*jobs.run(planned, die, workers=2)]
-    assert [(outcome.code, outcome.error) for outcome in outcomes] == [
-        (jobs.EXIT_SOME_FAILED, "a worker process died, out of memory?")
-    ] * 2
+def test_only_the_job_that_kills_its_worker_fails():
+    planned = [jobs.Job("photo.png", target) for target in ("a.bad", "b.good", "c.good", "d.bad", "e.good")]
+    outcomes = [*jobs.run(planned, die_of, workers=2)]
+    assert [outcome.job for outcome in outcomes] == planned
+    assert {outcome.error for outcome in outcomes if outcome.code} == {"its process died, out of memory?"}
+    assert [outcome.code for outcome in outcomes] == [1, 0, 0, 1, 0]
+    assert [name for name in names() if name.endswith(".good")] == ["b.good", "c.good", "e.good"]
+
+
+def test_whatever_goes_wrong_with_one_file_the_others_are_done():
+    def convert(data, extension):
+        if extension == ".bad":
+            raise RuntimeError("something\nnobody thought of")
+        return data, {}
+
+    outcomes = [*jobs.run([jobs.Job("photo.png", "a.bad"), jobs.Job("photo.png", "b.good")], convert)]
+    assert [outcome.error for outcome in outcomes] == ["RuntimeError something nobody thought of", None]
 
 
 class TestDecode:
@@ -406,7 +436,9 @@ class TestDecode:
         Path("grey.cray").write_bytes(crayoncodec.encode(PHOTO[..., 0]))
         cray("decode", "grey.cray", "--model", "nonesuch")
         for color in ("guided", "gray"):
-            cray("decode", "photo.cray", "--color", color, "--model", "nonesuch", "-o", f"{color}.png")
+            cray("decode", "photo.cray", "--color", color, "-o", f"{color}.png")
+            error = cray("decode", "photo.cray", "--color", color, "--model", "compact", code=2).stderr
+            assert f"--model is for --color neural, found --color {color}" in error
 
     def test_a_device_that_is_not_there(self, monkeypatch):
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -619,3 +651,13 @@ def test_a_real_process_behaves_the_same():
     done = process(sys.executable, "-m", "crayoncodec", "verify", "damaged.cray")
     assert (done.returncode, done.stdout) == (3, b"")
     assert done.stderr.startswith(b"cray: damaged.cray: chunk LGHT at offset")
+
+
+def test_every_command_reads_standard_input():
+    data = Path("photo.cray").read_bytes()
+    assert json.loads(cray("info", "-", "--json", stdin=data).stdout)["size"] == len(data)
+    assert cray("verify", "-", stdin=data).stdout == "-: ok\n"
+    assert "ciede2000_mean" in cray("compare", "photo.png", "-", stdin=data).stdout
+    cray("decode", "-", "-o", "from-stdin.png", "--color", "guided", stdin=data)
+    cray("encode", "-", "-o", "from-stdin.cray", stdin=Path("photo.png").read_bytes())
+    assert crayoncodec.is_cray(Path("from-stdin.cray").read_bytes())

@@ -120,7 +120,11 @@ def test_info_says_what_was_asked_for(tmp_path):
         ({"n": 65536}, "n is 65536"),
         ({"quality": -1}, "quality is -1"),
         ({"quality": 101}, "quality is 101"),
+        ({"quality": 80.5}, "quality is 80.5"),
+        ({"n": 2.5}, "n is 2.5"),
         ({"step": 0}, "step is 0"),
+        ({"step": float("inf")}, "step is inf"),
+        ({"step": float("nan")}, "step is nan"),
         ({"sampling": "median"}, "sampling is 'median'"),
         ({"lightness": "zstd"}, "zstd is not lossy"),
         ({"lightness": "avif", "lossless": True}, "avif is not lossless"),
@@ -183,6 +187,31 @@ def test_the_papers_network_decodes_too(tmp_path):
     image = photo(13, 18)
     decoded = crayoncodec.decode(crayoncodec.encode(image, n=4, sampling="point"), model=str(path))
     assert decoded.shape == image.shape
+
+
+@pytest.mark.parametrize("options", [{"color": "sepia"}, {"device": "tpu"}])
+def test_a_decoder_refuses_what_it_does_not_know(options):
+    with pytest.raises(ValueError, match="expected one of"):
+        crayoncodec.Decoder(**options)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_bytes_like_object_is_a_file(kind):
+    data = kind(crayoncodec.encode(photo(6, 6)))
+    crayoncodec.verify(data)
+    assert crayoncodec.is_cray(data)
+    assert crayoncodec.info(data).width == 6
+    assert crayoncodec.decode(data, color="guided").shape == (6, 6, 3)
+
+
+def test_hidden_colours_do_not_tint_visible_ones():
+    image = np.zeros((40, 40, 4), np.uint8)
+    image[...] = (0, 255, 0, 0)
+    image[10:30, 10:30] = (200, 30, 30, 255)
+    decoded = crayoncodec.decode(crayoncodec.encode(image, n=20, lossless=True), color="guided")
+    assert np.array_equal(decoded[..., 3], image[..., 3])
+    visible = image[..., 3] > 0
+    assert np.abs(decoded[visible].astype(int) - image[visible]).max() <= 4
 
 
 def test_is_cray():

@@ -77,8 +77,13 @@ def test_modes(mode, opened):
 
 
 def test_bad_pictures_and_files_give_pillows_errors():
-    with pytest.raises(Image.UnidentifiedImageError):
-        Image.open(io.BytesIO(crayoncodec.encode(photo(4, 4))[:30]))
+    data = crayoncodec.encode(photo(4, 4))
+    with pytest.raises(OSError, match="chunk HEAD at offset 8 claims 13 bytes"):
+        Image.open(io.BytesIO(data[:30]))
+    Image.open(io.BytesIO(data)).verify()
+    damaged = data[:-20] + bytes([data[-20] ^ 1]) + data[-19:]
+    with pytest.raises(OSError, match="CRC-32"):
+        Image.open(io.BytesIO(damaged)).verify()
     with pytest.raises(ValueError, match="n is 0"):
         saved(Image.fromarray(photo(4, 4)), n=0)
 

@@ -1,1 +1,1 @@
-"""Codestreams: a plane or a colour grid <-> bytes (docs/format.md, "Codestreams")."""
+"""Codestreams: a plane or a colour grid <-> bytes (docs/format.md, sections 4 to 6)."""

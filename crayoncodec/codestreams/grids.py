@@ -1,4 +1,4 @@
-"""Colour grids i16[2,h,w] <-> bytes (docs/format.md, "Grid coders")."""
+"""Colour grids i16[2,h,w] <-> bytes (docs/format.md, section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""8-bit planes, lightness and alpha, <-> bytes (docs/format.md, "Plane coders").
+"""8-bit planes, lightness and alpha, <-> bytes (docs/format.md, section 4).
 
 AVIF 4:0:0 is the lossy coder, WebP does both, zstd over the median-edge predictor is the fast
 lossless one and the only one without a limit on sides. All decode to the same integers everywhere.
@@ -81,7 +81,7 @@ def decode_picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what:
                         f"expected {shape[1]} x {shape[0]}"
                     )
                 return np.asarray(image.convert("RGB"))
-    except FormatError:
+    except (FormatError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever their library gave them
         raise FormatError(f"{what}: damaged {coder} codestream ({error})") from error

@@ -1,4 +1,4 @@
-"""Integer planes <-> bytes: median-edge prediction, then zstd (docs/format.md, "Coder 0").
+"""Integer planes <-> bytes: median-edge prediction, then zstd (docs/format.md, section 6).
 
 The predictor is that of JPEG-LS (ITU-T T.87, A.4.2) with zeros outside the plane.
 """

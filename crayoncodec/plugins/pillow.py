@@ -33,8 +33,8 @@ class CrayImageFile(ImageFile.ImageFile):
         try:
             file, chunks = container.scan(self.fp)
         except CrayError as error:
-            # Pillow takes a SyntaxError for "not my format" and goes on to the next plugin.
-            raise SyntaxError(str(error)) from error
+            # The magic is ours already, so no other plugin has to be asked (that would be SyntaxError).
+            raise OSError(str(error)) from error
         for chunk in chunks:
             name = container.METADATA.get(chunk.type.encode())
             if name is not None:
@@ -48,6 +48,16 @@ class CrayImageFile(ImageFile.ImageFile):
             gray=not file.grids, alpha=file.alpha is not None, icc=self.info.get("icc_profile")
         )
         self.tile = []
+
+    def verify(self) -> None:
+        """Check every checksum and the structure. Raises OSError for a damaged file."""
+        assert self.fp is not None
+        self.fp.seek(0)
+        try:
+            container.unpack(self.fp.read())
+        except CrayError as error:
+            raise OSError(str(error)) from error
+        super().verify()
 
     def load(self) -> Any:
         """Decode the picture, once. Raises OSError for a damaged file."""
@@ -77,8 +87,6 @@ def register(**options: Any) -> None:
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     options = {name: image.encoderinfo[name] for name in _OPTIONS if name in image.encoderinfo}
-    if isinstance(options.get("exif"), Image.Exif):
-        options["exif"] = options["exif"].tobytes()
     try:
         stream.write(encode(image, **options))
     except CrayError as error:

@@ -22,7 +22,7 @@ _SIDE = 64
 @click.option("--version", default="1", show_default=True)
 @click.option("--description", default="", help="What it is, in a line.")
 @click.option("--data", default="", help="What it was trained on, in words.")
-@click.option("--kodak", type=click.Path(exists=True, path_type=Path), help="Results of benchmarks.color.")
+@click.option("--kodak", type=click.Path(exists=True, path_type=Path), help="Results of: benchmarks colors.")
 def main(run: Path, weights: Path, version: str, description: str, data: str, kodak: Path | None) -> None:
     """Write the float16 checkpoint WEIGHTS and its card from the folder RUN."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
@@ -31,7 +31,10 @@ def main(run: Path, weights: Path, version: str, description: str, data: str, ko
     evaluations = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     metrics: dict[str, Any] = {"photos-val, AB MSE": evaluations[-1]["ab_mse"]}
     if kodak is not None:
-        metrics["Kodak, AB MSE"] = json.loads(kodak.read_text())["ab_mse"]
+        results = json.loads(kodak.read_text())
+        metrics["Kodak, AB MSE"] = {
+            n: dict(zip(results["decoders"], values, strict=True)) for n, values in results["ab_mse"].items()
+        }
     card = checkpoints.save(
         network,
         weights,
