@@ -62,6 +62,7 @@ def _finish(results: dict[str, Any], table: Any, out: Path | None) -> None:
             "python": platform.python_version(),
             "libraries": {name: version(name) for name in _LIBRARIES},
         }
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(results | {"machine": machine}, indent=1) + "\n", encoding="utf-8")
 
 

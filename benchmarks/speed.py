@@ -23,6 +23,15 @@ from crayoncodec.guided import guided_upsample
 RUNS = 9
 FEW_RUNS = 3
 SIZES = {"1 MP": (1000, 1000), "12 MP": (3000, 4000)}
+_LAUNCHER = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+process.returncode = status
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 _CRAY = [sys.executable, "-m", "crayoncodec"]
 
 
@@ -95,14 +104,10 @@ def _tiled(pictures: list[Path], shape: tuple[int, int]) -> np.ndarray:
 
 def _run(command: list[str]) -> tuple[float, float]:
     """Seconds and peak megabytes of a process."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return seconds, usage.ru_maxrss / 1024
+    # A process counts the memory of the one that it was forked from, so a small one starts it.
+    launched = subprocess.run([sys.executable, "-c", _LAUNCHER, *command], check=True, capture_output=True)
+    seconds, peak = launched.stdout.split()[-2:]
+    return float(seconds), float(peak) / 1024
 
 
 def _time(function: Callable[[], Any]) -> float:
