@@ -17,7 +17,7 @@ check: .venv/dev
 	$(BIN)/lint-imports
 
 bench: .venv/bench
-	@echo "python -m benchmarks colors|files|speed FOLDER: see benchmarks/README.md"
+	@echo "python -m benchmarks colors|files|speed|choices FOLDER: see benchmarks/README.md"
 	$(BIN)/python -m benchmarks --help
 
 .venv/%: setup.cfg pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""``python -m benchmarks colors|files|speed``: measure, print a Markdown table, write JSON."""
+"""``python -m benchmarks colors|files|speed|choices``: measure, print a Markdown table, write JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from benchmarks import colors, files, speed
+from benchmarks import choices, colors, files, speed
 
 _LIBRARIES = ("crayoncodec", "numpy", "opencv-python", "pillow", "torch", "zstandard")
 _folder = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -45,6 +45,14 @@ def files_command(folder: Path, out: Path | None) -> None:
 def speed_command(folder: Path, out: Path | None) -> None:
     """Start-up of the package and the command, and seconds per megapixel."""
     _finish(speed.measure(_pictures(folder)), speed.table, out)
+
+
+@main.command("choices", epilog="Example: python -m benchmarks choices kodak/ --out choices.json")
+@_folder
+@_out
+def choices_command(folder: Path, out: Path | None) -> None:
+    """What the defaults were chosen by: qualities, lossless coders, grid coders, steps."""
+    _finish(choices.measure(_pictures(folder)), choices.table, out)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from crayoncodec.grid import sample_grid
 from crayoncodec.guided import GuidedModel, upsample
 from crayoncodec.recolorize import painter
 
-SPACINGS = (6, 10, 20, 40)
+SPACINGS = (2, 4, 6, 10, 20, 40)
 DECODERS = ("bicubic", "guided, no back projection", "guided", "network")
 
 
