@@ -86,9 +86,8 @@ def encode(
     if size > limits.metadata:
         raise LimitError(f"metadata has {size} bytes, the limit is {limits.metadata}")
     plane, ab = color.rgb_to_lab(picture.rgb)
-    if picture.alpha is not None:
-        ab = grid.spread_visible(ab, picture.alpha > 0, n)
-    samples = grid.sample_grid(ab, n, sampling, grid.DEFAULT_STEP if step is None else step)
+    visible = None if picture.alpha is None else picture.alpha > 0
+    samples = grid.sample_grid(ab, n, sampling, grid.DEFAULT_STEP if step is None else step, visible=visible)
     chunks: tuple[GridChunk, ...] = ()
     if not picture.is_gray:
         payload, coder = grids.encode(samples.samples)

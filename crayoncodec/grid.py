@@ -55,10 +55,17 @@ def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:
     return -(-height // spacing), -(-width // spacing)
 
 
-def sample_grid(ab: F32, spacing: int, sampling: Sampling = "mean", step: float = DEFAULT_STEP) -> ColorGrid:
+def sample_grid(
+    ab: F32,
+    spacing: int,
+    sampling: Sampling = "mean",
+    step: float = DEFAULT_STEP,
+    *,
+    visible: NDArray[np.bool_] | None = None,
+) -> ColorGrid:
     """AB f32[2,H,W] -> its colour grid, samples rounded to the nearest multiple of ``step``.
 
-    Raises ValueError for a spacing, sampling or step outside the format's range.
+    Pixels that are not ``visible``, bool[H,W], do not tint the samples of those that are. Raises ValueError for a spacing, sampling or step outside the format's range.
     """
     if spacing not in range(MIN_SPACING, MAX_SPACING + 1):
         raise ValueError(f"spacing n is {spacing}, expected a whole number of {MIN_SPACING} to {MAX_SPACING}")
@@ -69,6 +76,8 @@ def sample_grid(ab: F32, spacing: int, sampling: Sampling = "mean", step: float 
         raise ValueError(f"step is {step}, expected 1/{STEP_UNIT} to {MAX_STEP}/{STEP_UNIT}")
     units = round(step * STEP_UNIT)
     step = units / STEP_UNIT
+    if visible is not None:
+        ab = _spread_visible(ab, visible, spacing)
     cells = reduce_to_cells(ab, spacing, sampling)
     samples = np.rint(cells / np.float32(step)).astype(np.int16)
     return ColorGrid(samples, spacing, sampling, step)
@@ -94,19 +103,6 @@ def reduce_to_cells(planes: F32, spacing: int, sampling: Sampling) -> F32:
     return cells
 
 
-def spread_visible(ab: F32, visible: NDArray[np.bool_], spacing: int) -> F32:
-    """AB f32[2,H,W], its pixels that are not visible (bool[H,W]) as the mean of their cell's visible ones.
-
-    What is hidden under transparent pixels then does not tint those beside them. Cells without a visible
-    pixel stay as they are.
-    """
-    share = reduce_to_cells(visible.astype(np.float32), spacing, "mean")
-    means = reduce_to_cells(ab * visible, spacing, "mean") / np.where(share > 0, share, 1)
-    rows, columns = (np.arange(size) // spacing for size in visible.shape)
-    spread = means[:, rows[:, None], columns]
-    return np.where(visible | (share == 0)[rows[:, None], columns], ab, spread)
-
-
 def point_positions(height: int, width: int, spacing: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pixel rows and pixel columns at which point samples are taken."""
     rows, columns = grid_shape(height, width, spacing)
@@ -126,3 +122,16 @@ def scatter_samples(grid: ColorGrid, shape: tuple[int, int], window: tuple[slice
         at.append(positions[cells] - span.start)
     sparse[:, at[0][:, None], at[1]] = grid.ab()[:, inside[0][:, None], inside[1]]
     return sparse
+
+
+def _spread_visible(ab: F32, visible: NDArray[np.bool_], spacing: int) -> F32:
+    """AB f32[2,H,W], its pixels that are not visible (bool[H,W]) as the mean of their cell's visible ones.
+
+    What is hidden under transparent pixels then does not tint those beside them. Cells without a visible
+    pixel stay as they are.
+    """
+    share = reduce_to_cells(visible.astype(np.float32), spacing, "mean")
+    means = reduce_to_cells(ab * visible, spacing, "mean") / np.where(share > 0, share, 1)
+    rows, columns = (np.arange(size) // spacing for size in visible.shape)
+    spread = means[:, rows[:, None], columns]
+    return np.where(visible | (share == 0)[rows[:, None], columns], ab, spread)

@@ -131,8 +131,9 @@ def test_info_says_what_was_asked_for(tmp_path):
     ],
 )
 def test_options_out_of_range_are_refused(options, text):
-    with pytest.raises(ValueError, match=text):
-        crayoncodec.encode(photo(4, 4), **options)
+    for image in (photo(4, 4), np.dstack([photo(4, 4), np.eye(4, dtype=np.uint8)])):
+        with pytest.raises(ValueError, match=text):
+            crayoncodec.encode(image, **options)
 
 
 def test_limits_are_those_of_the_caller():
