@@ -65,7 +65,8 @@ def sample_grid(
 ) -> ColorGrid:
     """AB f32[2,H,W] -> its colour grid, samples rounded to the nearest multiple of ``step``.
 
-    Pixels that are not ``visible``, bool[H,W], do not tint the samples of those that are. Raises ValueError for a spacing, sampling or step outside the format's range.
+    Pixels that are not ``visible``, bool[H,W], do not tint the samples of those that are. Raises ValueError
+    for a spacing, sampling or step outside the format's range.
     """
     if spacing not in range(MIN_SPACING, MAX_SPACING + 1):
         raise ValueError(f"spacing n is {spacing}, expected a whole number of {MIN_SPACING} to {MAX_SPACING}")
