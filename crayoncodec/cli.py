@@ -286,7 +286,7 @@ def _verify(job: jobs.Job) -> jobs.Outcome:
     start = time.perf_counter()
     try:
         codec.verify(jobs.read_input(job.source))
-    except (CrayError, OSError) as error:
+    except Exception as error:  # as in jobs.do: the other files are still to be verified
         return jobs.Outcome(job, time.perf_counter() - start, jobs.code_of(error), jobs.one_line(error))
     return jobs.Outcome(job, time.perf_counter() - start)
 
