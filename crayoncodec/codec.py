@@ -208,12 +208,12 @@ def decode_alpha(file: CrayFile) -> U8 | None:
 def decode_grid(file: CrayFile) -> ColorGrid | None:
     """The colour grid, None for a grey picture: the same on every machine. Raises FormatError."""
     from crayoncodec.codestreams import grids
-    from crayoncodec.grid import ColorGrid, grid_shape
+    from crayoncodec.grid import ColorGrid
 
     if not file.grids:
         return None
     (chunk,) = file.grids
-    shape = grid_shape(file.header.height, file.header.width, chunk.spacing)
+    shape = container.grid_shape(file.header.height, file.header.width, chunk.spacing)
     samples = grids.decode(chunk.payload, chunk.coder, shape, "colour grid")
     return ColorGrid(samples, chunk.spacing, chunk.sampling, chunk.step / STEP_UNIT)
 

@@ -43,9 +43,8 @@ _CURVE_STEPS: Final = 65535
 
 
 def lightness_to_u8(lightness: F32) -> U8:
-    """L* f32[H,W] 0..100 -> the stored plane u8[H,W]: round(L* x 255 / 100), halves up."""
-    scaled = cv2.convertScaleAbs(lightness, alpha=255 / 100)
-    return cast(U8, scaled)
+    """L* f32[H,W] 0..100 -> the stored plane u8[H,W]: L* x 255 / 100 to the nearest integer."""
+    return cast(U8, cv2.convertScaleAbs(lightness, alpha=255 / 100))
 
 
 def lightness_from_u8(plane: U8) -> F32:
@@ -54,7 +53,7 @@ def lightness_from_u8(plane: U8) -> F32:
 
 
 def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
-    """SRGB u8[H,W,3] -> L* f32[H,W] 0..100 and AB f32[2,H,W], within -108..99."""
+    """An sRGB picture u8[H,W,3] -> L* f32[H,W] 0..100 and AB f32[2,H,W], within -108..99."""
     linear = cv2.LUT(np.ascontiguousarray(rgb), _linear_of_u8())
     ratios = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS))
     lab = cv2.transform(_f(ratios), _F_TO_LAB)

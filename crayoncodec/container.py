@@ -153,6 +153,11 @@ class ChunkInfo:
         return self.size - _FRAME
 
 
+def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:
+    """Rows and columns of the grid of a height x width picture."""
+    return -(-height // spacing), -(-width // spacing)
+
+
 def pack(file: CrayFile) -> bytes:
     """CrayFile -> bytes, chunks in the order of the format. Raises LimitError for a chunk over 2 GiB."""
     chunks = [
@@ -260,7 +265,8 @@ class _Reader:
             raise _Damage(f"chunk {name} at offset {offset} is out of order")
         if kind == HEAD:
             _check_version(payload)
-        if len(payload) < _PREFIXES.get(kind, 0) or (kind in (HEAD, END) and size != _PREFIXES.get(kind, 0)):
+        prefix = _PREFIXES.get(kind, 0)
+        if len(payload) < prefix or (kind in (HEAD, END) and size != prefix):
             raise _Damage(f"chunk {name} at offset {offset} has {size} bytes, not what it must have")
         if kind == HEAD:
             self.header = _parse_head(payload, self.limits)

@@ -9,7 +9,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.container import MAX_SPACING, MAX_STEP, MIN_SPACING, SAMPLINGS, STEP_UNIT, Sampling
+from crayoncodec.container import (
+    MAX_SPACING,
+    MAX_STEP,
+    MIN_SPACING,
+    SAMPLINGS,
+    STEP_UNIT,
+    Sampling,
+    grid_shape,
+)
 
 DEFAULT_STEP: Final = 1.0
 """Quantiser step of the samples in CIELAB units (docs/design.md says why)."""
@@ -48,11 +56,6 @@ class ColorGrid:
             for top in range(0, height, step)
         ]
         return self.ab() - np.concatenate(strips, axis=1)
-
-
-def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:
-    """Rows and columns of the grid of a height x width picture."""
-    return -(-height // spacing), -(-width // spacing)
 
 
 def sample_grid(

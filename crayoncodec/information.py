@@ -99,8 +99,7 @@ def info(
                 grid.sampling,
                 grid.step / STEP_UNIT,
                 grid.coder,
-                -(-header.height // grid.spacing),
-                -(-header.width // grid.spacing),
+                *container.grid_shape(header.height, header.width, grid.spacing),
             )
             for grid in file.grids
         ),

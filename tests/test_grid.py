@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crayoncodec.grid import grid_shape, reduce_to_cells, sample_grid, scatter_samples
+from crayoncodec.container import grid_shape
+from crayoncodec.grid import reduce_to_cells, sample_grid, scatter_samples
 
 sizes = st.integers(1, 40)
 
