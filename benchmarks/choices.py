@@ -2,64 +2,56 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-from PIL import Image
-from ssimulacra2 import compute_ssimulacra2
-from tqdm import tqdm
 
+from benchmarks import distortion
+from benchmarks.codecs import decoder_versions
+from benchmarks.results import Values
 from crayoncodec import color
 from crayoncodec.codestreams import grids, planes, residuals
 from crayoncodec.grid import sample_grid
-from crayoncodec.guided import guided_upsample
+from crayoncodec.guided import GuidedModel, guided_upsample
 
-QUALITIES = (70, 75, 80, 85, 90)
-SPACINGS = (6, 10, 20, 40)
-STEPS = (0.5, 1.0, 2.0, 3.0)
+_SPACINGS = (6, 10, 20, 40)
+_STEPS = (0.5, 1.0, 2.0, 3.0)
+_LOSSY, _LOSSLESS, _STEP, _GRID, _PROJECTION = (
+    "lightness avif, exact colours", "lightness lossless", "grid, guided", "grid coder", "back projection"
+)  # fmt: skip
 
-
-def measure(pictures: list[Path]) -> dict[str, Any]:
-    """Means over pictures; bits per pixel of the picture, except where bytes are said."""
-    rows: dict[str, list[float]] = {}
-
-    def add(name: str, value: float) -> None:
-        rows.setdefault(name, []).append(value)
-
-    with tempfile.TemporaryDirectory() as folder:
-        decoded = Path(folder) / "decoded.png"
-        for path in tqdm(pictures, unit=" pictures"):
-            lightness, ab = color.rgb_to_lab(np.asarray(Image.open(path).convert("RGB")))
-            plane = color.lightness_to_u8(lightness)
-            for quality in QUALITIES:
-                data = planes.encode(plane, "avif", quality)
-                shown = color.lightness_from_u8(planes.decode(data, "avif", plane.shape, "lightness"))
-                Image.fromarray(color.lab_to_rgb(shown, ab)).save(decoded, compress_level=1)
-                add(f"lightness avif q{quality}, bpp", 8 * len(data) / plane.size)
-                score = compute_ssimulacra2(str(path), str(decoded))
-                add(f"lightness avif q{quality}, exact colours, SSIMULACRA2", score)
-            for coder in planes.LOSSLESS_CODERS:
-                size = len(planes.encode(plane, coder, None))
-                add(f"lightness {coder} lossless, bpp", 8 * size / plane.size)
-            for n in SPACINGS:
-                for step in STEPS:
-                    grid = sample_grid(ab, n, step=step)
-                    error = np.square(guided_upsample(grid, lightness) - ab).mean()
-                    size = len(grids.encode(grid.samples)[0])
-                    add(f"grid n={n} step={step:g}, bpp", 8 * size / plane.size)
-                    add(f"grid n={n} step={step:g}, guided AB MSE", float(error))
-                samples = sample_grid(ab, n).samples
-                add(f"grid n={n} zstd, bytes", len(residuals.compress(samples, 19)))
-                add(f"grid n={n} smaller of zstd and webp, bytes", len(grids.encode(samples)[0]))
-    return {
-        "pictures": [path.name for path in pictures],
-        "means": {name: float(np.mean(values)) for name, values in rows.items()},
-    }
+SETTINGS: dict[str, tuple[str, ...]] = {
+    _LOSSY: tuple(f"quality={quality}" for quality in (70, 75, 80, 85, 90)),
+    _LOSSLESS: planes.LOSSLESS_CODERS,
+    _STEP: tuple(f"n={n} step={step:g}" for n in _SPACINGS for step in _STEPS),
+    _GRID: tuple(f"n={n}" for n in _SPACINGS),
+    _PROJECTION: tuple(f"n={n}" for n in _SPACINGS),
+}
 
 
-def table(results: dict[str, Any]) -> str:
-    """Markdown: one row a figure."""
-    rows = [f"| {name} | {value:.4g} |" for name, value in results["means"].items()]
-    return "\n".join(["| mean over pictures | |", "|---|---|", *rows])
+def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
+    """Bits per pixel of the picture, except where bytes are said."""
+    lightness, ab = color.rgb_to_lab(rgb)
+    plane = color.lightness_to_u8(lightness)
+    if codec == _LOSSLESS:
+        return {"bpp": 8 * len(planes.encode(plane, setting, None)) / plane.size}
+    options = {name: float(value) for name, value in (part.split("=") for part in setting.split())}
+    if codec == _LOSSY:
+        data = planes.encode(plane, "avif", int(options["quality"]))
+        shown = color.lightness_from_u8(planes.decode(data, "avif", plane.shape, "lightness"))
+        score = distortion.of_picture(rgb, color.lab_to_rgb(shown, ab))["ssimulacra2"]
+        return {"bpp": 8 * len(data) / plane.size, "ssimulacra2": score}
+    grid = sample_grid(ab, int(options["n"]), step=options.get("step", 1.0))
+    if codec == _GRID:
+        smaller, _ = grids.encode(grid.samples)
+        return {"zstd_bytes": len(residuals.compress(grid.samples, 19)), "bytes": len(smaller)}
+    error = float(np.square(guided_upsample(grid, lightness) - ab).mean())
+    if codec == _STEP:
+        return {"bpp": 8 * len(grids.encode(grid.samples)[0]) / plane.size, "ab_mse": error}
+    fitted = GuidedModel.fit(grid, lightness)
+    plain = GuidedModel(np.concatenate([grid.ab(), fitted.cells[2:]]), grid.spacing, grid.sampling)
+    without = float(np.square(plain.planes(lightness).base - ab).mean())
+    return {"ab_mse": error, "ab_mse_without": without}
+
+
+def versions(codec: str) -> dict[str, str]:
+    """The libraries behind every one of them."""
+    return decoder_versions("guided")

@@ -1,0 +1,70 @@
+"""A folder of images as a dataset: every file that Pillow reads, whatever the layout."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crayoncodec import CrayError, CrayWarning, ImageError, images
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The pictures of a folder; names are paths within it."""
+
+    folder: Path
+    crop: int
+    """Pixels that are cut from each side of every picture."""
+    pictures: tuple[str, ...]
+    skipped: dict[str, str]
+    """Files that are not in the dataset -> why."""
+    sha256: str
+    """Of the pictures' files, one after the other."""
+
+    @classmethod
+    def scan(cls, folder: Path, crop: int = 0) -> Dataset:
+        """Read every file below ``folder`` that looks like an image."""
+        pictures, skipped, digest = [], {}, hashlib.sha256()
+        Image.init()
+        for path in sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names):
+            if path.suffix.lower() not in Image.EXTENSION:
+                continue
+            name = path.relative_to(folder).as_posix()
+            try:
+                read(folder, name, crop)
+                digest.update(path.read_bytes())
+            except (CrayError, OSError) as error:
+                skipped[name] = str(error)
+            else:
+                pictures.append(name)
+        return cls(folder, crop, tuple(pictures), skipped, digest.hexdigest())
+
+    def describe(self) -> dict[str, Any]:
+        """What a results file says of it."""
+        return {
+            "folder": self.folder.resolve().name,
+            "crop": self.crop,
+            "sha256": self.sha256,
+            "pictures": list(self.pictures),
+            "skipped": self.skipped,
+        }
+
+
+@lru_cache(2)
+def read(folder: Path, name: str, crop: int) -> np.ndarray:
+    """u8[H,W,3], orientation tags not applied, alpha dropped. Raises ImageError, LimitError, OSError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CrayWarning)
+        rgb = images.open_picture((folder / name).read_bytes()).rgb
+    height, width = rgb.shape[:2]
+    if min(height, width) <= 2 * crop:
+        raise ImageError(f"{width} x {height} pixels, nothing is left when {crop} are cut off each side")
+    return np.ascontiguousarray(rgb[crop : height - crop, crop : width - crop])

@@ -1,0 +1,177 @@
+"""Runs suites over a dataset: quality on several cores, timings one process at a time; stops and goes on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from itertools import count as count_from
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks import dataset, results, speed
+from benchmarks.codecs import CODECS, Unavailable
+from benchmarks.dataset import Dataset
+from benchmarks.results import OtherResults, Results, Row
+from benchmarks.suites import SUITES
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+Say = Callable[[str], None]
+"""Takes one line for the user."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The smallest thing that is done whole: all settings of one codec on one picture, or size."""
+
+    suite: str
+    codec: str
+    picture: str
+    dataset: Dataset
+
+    def rows(self) -> list[Row]:
+        """Measure. What fails becomes a hole with its reason."""
+        suite = SUITES[self.suite]
+        rows = []
+        for setting in suite.settings[self.codec]:
+            values, reason = None, ""
+            try:
+                suite.versions(self.codec)
+                values = suite.measure(self.codec, setting, self._rgb())
+            except Unavailable as error:
+                reason = str(error)
+            except Exception as error:  # a rival's library may raise anything; the run goes on
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+            rows.append(Row(self.suite, self.codec, setting, self.picture, values, reason))
+        return rows
+
+    def is_done(self, found: Results) -> bool:
+        """Whether all its rows have values."""
+        settings = SUITES[self.suite].settings[self.codec]
+        return all(found.measured((self.suite, self.codec, setting, self.picture)) for setting in settings)
+
+    def _rgb(self) -> np.ndarray:
+        folder, crop = self.dataset.folder, self.dataset.crop
+        if SUITES[self.suite].sizes:
+            return _tiled(folder, self.dataset.pictures, crop, float(self.picture.removesuffix(" MP")))
+        return dataset.read(folder, self.picture, crop)
+
+
+def run(
+    pictures: Dataset, out: Path, suites: Iterable[str], codecs: Collection[str], jobs: int, timed: int, say: Say
+) -> Results:
+    """Measure what ``out`` does not have yet, and write it there.
+
+    codecs: names, empty for all. jobs: processes for quality. timed: pictures for timings. Ended early
+    (KeyboardInterrupt), the same call goes on where it was.
+    """
+    tasks = list(_tasks(pictures, suites, codecs, timed))
+    found = Results(pictures.describe(), results.environment(), _versions(tasks, say))
+    journal = out.with_suffix(".partial.jsonl")
+    for path, read in ((out, results.load), (journal, results.load_journal)):
+        if path.exists():
+            _take_over(path, read, found, say)
+    tasks = [task for task in tasks if not task.is_done(found)]
+    quality, timings = ([task for task in tasks if SUITES[task.suite].timed is timed] for timed in (False, True))
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with results.journal(journal, found) as append, tqdm(total=len(tasks), unit=" tasks", smoothing=0.02) as bar:
+        for rows in chain(_parallel(quality, jobs), (task.rows() for task in timings)):
+            append(rows)
+            found.add(rows)
+            bar.update()
+    results.save(found, out)
+    journal.unlink()
+    return found
+
+
+def _versions(tasks: list[Task], say: Say) -> dict[str, dict[str, str]]:
+    """Versions of every codec that there is something to do with; one that is missing is said."""
+    found: dict[str, dict[str, str]] = {}
+    for suite, codec in dict.fromkeys((task.suite, task.codec) for task in tasks):
+        try:
+            found[codec] = SUITES[suite].versions(codec)
+        except Unavailable as error:
+            say(f"{suite}, {codec} cannot be measured: {error}")
+    return found
+
+
+def _take_over(path: Path, read: Callable[[Path], Results], found: Results, say: Say) -> None:
+    """Add the rows of an earlier run; what is of other pictures or machines is put aside, not lost."""
+    try:
+        earlier = read(path)
+        other = [f"its {name} differ" for name in ("crop", "sha256") if earlier.dataset[name] != found.dataset[name]]
+        other += [
+            f"{name} {value}, here {found.environment.get(name)}"
+            for name, value in earlier.environment.items()
+            if value != found.environment.get(name)
+        ]
+        if other:
+            raise OtherResults(f"{path} is of another dataset or machine: {'; '.join(other)}")
+    except OtherResults as error:
+        names = (path.with_name(f"{path.name}.old{count}") for count in count_from(1))
+        aside = next(name for name in names if not name.exists())
+        path.rename(aside)
+        say(f"{error}; it is now {aside.name}, and all is measured anew")
+        return
+    outdated = {name for name, versions in earlier.versions.items() if found.versions.get(name, versions) != versions}
+    for name in sorted(outdated):
+        say(f"{path}: {name} was of other versions and is measured anew")
+    found.versions = earlier.versions | found.versions
+    found.add(row for row in earlier.rows.values() if row.codec not in outdated)
+    say(f"{path}: {len(found.rows)} rows are there already")
+
+
+def _tasks(pictures: Dataset, suites: Iterable[str], codecs: Collection[str], timed: int) -> Iterator[Task]:
+    """Picture by picture, so that a run cut short has whole pictures, and few are loaded twice."""
+    for suite in (SUITES[name] for name in suites):
+        names = pictures.pictures
+        if suite.sizes:
+            names = tuple(f"{size:g} MP" for size in suite.sizes)
+        elif suite.timed:
+            names = names[:: -(-len(names) // timed)]
+        for name in names:
+            yield from (
+                Task(suite.name, codec, name, pictures) for codec in suite.settings if not codecs or codec in codecs
+            )
+
+
+def _parallel(tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
+    """Rows of tasks as they are done."""
+    if not tasks:
+        return
+    # Leaving the pool's block ends its processes at once, whatever they are doing.
+    with _one_thread_each(), multiprocessing.get_context("spawn").Pool(jobs, _start_worker) as pool:
+        yield from pool.imap_unordered(Task.rows, tasks)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started here share the cores by themselves: their libraries get one thread each."""
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _start_worker() -> None:
+    import cv2
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends its workers
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+@lru_cache(1)
+def _tiled(folder: Path, names: tuple[str, ...], crop: int, megapixels: float) -> np.ndarray:
+    return speed.tiled([dataset.read(folder, name, crop) for name in names], megapixels)

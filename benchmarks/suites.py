@@ -1,0 +1,42 @@
+"""The suites: what is measured, of which codec, at which setting. A suite is one function of one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import choices, colors, files, grids, speed, times
+from benchmarks.codecs import CODECS
+from benchmarks.results import Values
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A name, its codecs with their settings, and the function that measures one of them on a picture."""
+
+    name: str
+    about: str
+    settings: dict[str, tuple[str, ...]]
+    measure: Callable[[str, str, np.ndarray], Values]
+    """Codec, setting, u8[H,W,3] -> values. Raises codecs.Unavailable."""
+    versions: Callable[[str], dict[str, str]] = lambda codec: CODECS[codec].versions()
+    """Codec -> its libraries and their versions. Raises codecs.Unavailable."""
+    timed: bool = False
+    """Whether it times: then one process works at a time, and on a few pictures."""
+    sizes: tuple[float, ...] = ()
+    """Megapixels: the pictures are then made of the dataset's by tiling."""
+
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite("files", "whole files: bytes and every distortion", files.SETTINGS, files.measure),
+        Suite("colors", "the colour alone: its bytes and its error", colors.SETTINGS, colors.measure),
+        Suite("grids", "one grid, exact lightness, over spacings", grids.SETTINGS, grids.measure, grids.versions),
+        Suite("choices", "what the defaults were chosen by", choices.SETTINGS, choices.measure, choices.versions),
+        Suite("times", "seconds and memory of every setting of files", times.SETTINGS, times.measure, timed=True),
+        Suite("speed", "seconds and memory by size", speed.SETTINGS, speed.measure, timed=True, sizes=speed.SIZES),
+    )
+}
