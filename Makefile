@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench report clean
 
 demo: .venv/demo
 	$(BIN)/python -m benchmarks.demo
@@ -17,8 +17,10 @@ check: .venv/dev
 	$(BIN)/lint-imports
 
 bench: .venv/bench
-	@echo "python -m benchmarks colors|files|speed|choices FOLDER: see benchmarks/README.md"
-	$(BIN)/python -m benchmarks --help
+	$(BIN)/python -m benchmarks run --help
+
+report: .venv/bench
+	$(BIN)/python -m benchmarks report --into README.md --into benchmarks/README.md
 
 .venv/%: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|report|compare|sheet``: measure a folder of images, and show what came out."""
+"""``python -m benchmarks run|report``: measure a folder of images, and show what came out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
-from benchmarks import runner
-from benchmarks.codecs import CODECS
+from benchmarks import report as reports
+from benchmarks import results, runner
 from benchmarks.dataset import Dataset
+from benchmarks.results import OtherResults
 from benchmarks.suites import SUITES
 
 _INTERRUPTED = 130
+_CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))
 
 
 @click.group()
@@ -22,16 +24,34 @@ def main() -> None:
 
 @main.command(epilog="Example: python -m benchmarks run kodak/ --out benchmarks/results/kodak.json")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON.")
 @click.option(
-    "--suite", "suites", multiple=True, type=click.Choice(list(SUITES)), help="What to measure; by default everything."
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
 )
-@click.option("--codec", "codecs", multiple=True, type=click.Choice(list(CODECS)), help="By default all.")
-@click.option("--crop", default=0, type=click.IntRange(0), help="Pixels to cut from each side of every picture.")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes, timings excepted.")
-@click.option("--timed", default=3, show_default=True, type=click.IntRange(1), help="Pictures that are timed.")
+@click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    type=click.Choice(list(SUITES)),
+    help="What to measure; by default everything.",
+)
+@click.option("--codec", "codecs", multiple=True, type=click.Choice(_CODECS), help="By default all.")
+@click.option(
+    "--crop", default=0, type=click.IntRange(0), help="Pixels to cut from each side of every picture."
+)
+@click.option(
+    "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes, timings excepted."
+)
+@click.option(
+    "--timed", default=3, show_default=True, type=click.IntRange(1), help="Pictures that are timed."
+)
 def run(
-    folder: Path, out: Path, suites: tuple[str, ...], codecs: tuple[str, ...], crop: int, jobs: int, timed: int
+    folder: Path,
+    out: Path,
+    suites: tuple[str, ...],
+    codecs: tuple[str, ...],
+    crop: int,
+    jobs: int,
+    timed: int,
 ) -> None:
     """Measure every image below FOLDER.
 
@@ -52,6 +72,29 @@ def run(
         reasons = {(row.codec, row.reason) for row in found.holes(suite)}
         for codec, reason in sorted(reasons):
             _say(f"not measured: {suite}, {codec}: {reason}")
+
+
+@main.command(epilog="Example: python -m benchmarks report benchmarks/results/kodak.json")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--into", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A Markdown document whose marked tables are made anew from benchmarks/results.",
+)  # fmt: skip
+def report(files: tuple[Path, ...], into: tuple[Path, ...]) -> None:
+    """Print FILES as Markdown tables, or bring the tables of documents up to date."""
+    for path in files:
+        try:
+            found = results.load(path)
+        except OtherResults as error:
+            _say(str(error))
+            continue
+        click.echo(f"# {path.stem}\n")
+        for name, table in reports.TABLES.items():
+            suite = "files" if name == "rates" else "grids" if name == "figure2" else name
+            if found.codecs(suite):
+                click.echo(f"## {table.__doc__}\n\n{table(found)}\n")
+    for path in into:
+        path.write_text(reports.filled(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _say(line: str) -> None:

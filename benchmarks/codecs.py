@@ -18,7 +18,7 @@ from PIL import Image, features
 Options = dict[str, Any]
 
 WITHOUT_NETWORK = ("gray", "bilinear", "bicubic", "guided")
-"""Ways of painting colours back that need no checkpoint; bilinear and bicubic are yardsticks, not in the product."""
+"""Decoders that need no checkpoint; bilinear and bicubic are yardsticks, not in the product."""
 
 
 class Unavailable(Exception):
@@ -126,7 +126,7 @@ class Jpeg2000(PillowCodec):
 
 @dataclass(frozen=True, eq=False)
 class Cray(Codec):
-    """This project: a way of writing .cray files and a way of decoding them."""
+    """Our own format: a way of writing .cray files and a way of decoding them."""
 
     decoder: str = "compact"
     """One of WITHOUT_NETWORK, or a checkpoint's name or path."""
@@ -165,7 +165,7 @@ class Cray(Codec):
 
 
 def decoder_versions(decoder: str) -> dict[str, str]:
-    """What one of our decoders is made of: libraries, and the card and SHA-256 of its weights. Raises Unavailable."""
+    """Libraries of one of our decoders, and version and SHA-256 of its weights. Raises Unavailable."""
     from crayoncodec import CheckpointError, checkpoints
 
     names = ["crayoncodec", "numpy", "opencv-python", "pillow", "zstandard"]
@@ -287,7 +287,9 @@ def _cray_colors(name: str, decoder: str, quality: int = 60, sampling: str = "me
 
 
 OURS: tuple[Codec, ...] = (
-    Cray("cray", files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING), typical={"n": 20, "quality": 80}),
+    Cray(
+        "cray", files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING), typical={"n": 20, "quality": 80}
+    ),
     _cray("cray n=6", n=6),
     _cray("cray n=10", n=10),
     _cray("cray n=20"),

@@ -1,7 +1,7 @@
 """The colour alone: bytes that a file has for it, and its error with the original lightness put back.
 
-A rival's are those of its colour file less those of its grey file at the same setting; ours are the GRID chunks
-with their framing, decoded beside a lightness plane that AVIF 4:0:0 coded.
+A rival's are those of its colour file less those of its grey file at the same setting; ours are the GRID
+chunks with their framing, decoded beside a lightness plane that AVIF 4:0:0 coded.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def of_picture(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
     """All of ``cray compare`` and SSIMULACRA2, for u8[H,W,3] sRGB pictures; infinite PSNRs are left out."""
     from ssimulacra2 import compute_ssimulacra2
 
-    values = {name: value for name, value in asdict(metrics.compare(original, decoded)).items()}
+    values = asdict(metrics.compare(original, decoded))
     values["ssimulacra2"] = float(compute_ssimulacra2(_file(original), _file(decoded)))
     return {name: value for name, value in values.items() if math.isfinite(value)}
 

@@ -1,4 +1,4 @@
-"""One grid beside an exact lightness plane: the decoders over the spacings of the paper's Figure 2, and smaller ones."""
+"""One grid beside an exact lightness plane: decoders over the spacings of the paper's Figure 2 and others."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
 
 def versions(codec: str) -> dict[str, str]:
     """The libraries behind a decoder. Raises Unavailable."""
-    return decoder_versions("guided" if codec == LIGHTNESS else codec.split(", ")[0])
+    return decoder_versions("guided" if codec == LIGHTNESS else codec.split(", ", maxsplit=1)[0])
 
 
 def _paint(decoder: str, plane: np.ndarray, grid: ColorGrid) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Results: one row for each suite, codec, setting and picture; a journal while they are made, one JSON file after.
+"""Results: one row for each suite, codec, setting and picture; a journal, then one JSON file.
 
 The file has one record for each suite, codec and setting, with a list of values, one for each picture, under
 the name of each measure. What could not be measured is ``null`` there, and ``holes`` says why.
@@ -116,9 +116,18 @@ def save(results: Results, path: Path) -> None:
         records.setdefault((row.suite, row.codec, row.setting), []).append(row)
     head = {"schema": SCHEMA, "dataset": results.dataset, "environment": results.environment}
     versions = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in results.versions.items()]
-    lines = [json.dumps(_record(rows, results.dataset["pictures"]), ensure_ascii=False) for rows in records.values()]
+    lines = [
+        json.dumps(_record(rows, results.dataset["pictures"]), ensure_ascii=False)
+        for rows in records.values()
+    ]
     text = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
-    text += ',\n "versions": {\n' + ",\n".join(versions) + '\n },\n "records": [\n' + ",\n".join(lines) + "\n ]\n}\n"
+    text += (
+        ',\n "versions": {\n'
+        + ",\n".join(versions)
+        + '\n },\n "records": [\n'
+        + ",\n".join(lines)
+        + "\n ]\n}\n"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as stream:
         stream.write(text.encode("utf-8"))
@@ -164,7 +173,9 @@ def _rows(record: dict[str, Any], pictures: list[str]) -> Iterator[Row]:
         if picture not in holes:
             found = {name: column[index] for name, column in record["values"].items()}
             values = {name: value for name, value in found.items() if value is not None}
-        yield Row(record["suite"], record["codec"], record["setting"], picture, values, holes.get(picture, ""))
+        yield Row(
+            record["suite"], record["codec"], record["setting"], picture, values, holes.get(picture, "")
+        )
 
 
 def _rounded(value: float) -> float:
@@ -182,7 +193,7 @@ def _cpu() -> str:
 
 @contextmanager
 def journal(path: Path, results: Results) -> Iterator[Callable[[Iterable[Row]], None]]:
-    """A file of JSON lines with ``results`` so far; what is given to the function is added and kept at once."""
+    """A file of JSON lines with ``results`` so far; what the function is given is added at once."""
     with atomic_write(path) as stream:
         head = {name: value for name, value in vars(results).items() if name != "rows"}
         for line in ({"schema": SCHEMA} | head, *map(vars, results.rows.values())):

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import dataset, results, speed
-from benchmarks.codecs import CODECS, Unavailable
+from benchmarks.codecs import Unavailable
 from benchmarks.dataset import Dataset
 from benchmarks.results import OtherResults, Results, Row
 from benchmarks.suites import SUITES
@@ -65,7 +65,13 @@ class Task:
 
 
 def run(
-    pictures: Dataset, out: Path, suites: Iterable[str], codecs: Collection[str], jobs: int, timed: int, say: Say
+    pictures: Dataset,
+    out: Path,
+    suites: Iterable[str],
+    codecs: Collection[str],
+    jobs: int,
+    timed: int,
+    say: Say,
 ) -> Results:
     """Measure what ``out`` does not have yet, and write it there.
 
@@ -79,9 +85,14 @@ def run(
         if path.exists():
             _take_over(path, read, found, say)
     tasks = [task for task in tasks if not task.is_done(found)]
-    quality, timings = ([task for task in tasks if SUITES[task.suite].timed is timed] for timed in (False, True))
+    quality, timings = (
+        [task for task in tasks if SUITES[task.suite].timed is timed] for timed in (False, True)
+    )
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with results.journal(journal, found) as append, tqdm(total=len(tasks), unit=" tasks", smoothing=0.02) as bar:
+    with (
+        results.journal(journal, found) as append,
+        tqdm(total=len(tasks), unit=" tasks", smoothing=0.02) as bar,
+    ):
         for rows in chain(_parallel(quality, jobs), (task.rows() for task in timings)):
             append(rows)
             found.add(rows)
@@ -106,7 +117,11 @@ def _take_over(path: Path, read: Callable[[Path], Results], found: Results, say:
     """Add the rows of an earlier run; what is of other pictures or machines is put aside, not lost."""
     try:
         earlier = read(path)
-        other = [f"its {name} differ" for name in ("crop", "sha256") if earlier.dataset[name] != found.dataset[name]]
+        other = [
+            f"its {name} differ"
+            for name in ("crop", "sha256")
+            if earlier.dataset[name] != found.dataset[name]
+        ]
         other += [
             f"{name} {value}, here {found.environment.get(name)}"
             for name, value in earlier.environment.items()
@@ -120,7 +135,9 @@ def _take_over(path: Path, read: Callable[[Path], Results], found: Results, say:
         path.rename(aside)
         say(f"{error}; it is now {aside.name}, and all is measured anew")
         return
-    outdated = {name for name, versions in earlier.versions.items() if found.versions.get(name, versions) != versions}
+    outdated = {
+        name for name, versions in earlier.versions.items() if found.versions.get(name, versions) != versions
+    }
     for name in sorted(outdated):
         say(f"{path}: {name} was of other versions and is measured anew")
     found.versions = earlier.versions | found.versions
@@ -138,7 +155,9 @@ def _tasks(pictures: Dataset, suites: Iterable[str], codecs: Collection[str], ti
             names = names[:: -(-len(names) // timed)]
         for name in names:
             yield from (
-                Task(suite.name, codec, name, pictures) for codec in suite.settings if not codecs or codec in codecs
+                Task(suite.name, codec, name, pictures)
+                for codec in suite.settings
+                if not codecs or codec in codecs
             )
 
 

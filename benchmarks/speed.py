@@ -1,4 +1,4 @@
-"""How seconds and memory grow with the picture: one typical setting of each codec, fresh processes, one at a time."""
+"""How seconds and memory grow with the picture: a typical setting of each codec, in fresh processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from benchmarks.results import Values
 
 SIZES = (0.1, 1, 12, 48)
 """In megapixels; the sides are 4:3."""
-SETTINGS = {
-    name: (label(codec.typical),) for name, codec in CODECS.items() if codec.typical is not None
-}
+SETTINGS = {name: (label(codec.typical),) for name, codec in CODECS.items() if codec.typical is not None}
 _BUDGET = 2.0
 
 

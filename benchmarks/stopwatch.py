@@ -1,7 +1,7 @@
 """A fresh process that times a codec from the inside: bytes or array in memory to array or bytes in memory.
 
-``python -m benchmarks.stopwatch CODEC OPTIONS WHAT INPUT OUTPUT BUDGET`` prints one line of JSON. Imports are the
-codec's own, so that what the process costs is what the codec costs.
+``python -m benchmarks.stopwatch CODEC OPTIONS WHAT INPUT OUTPUT BUDGET`` prints one line of JSON. Imports are
+the codec's own, so that what the process costs is what the codec costs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ class Failed(Exception):
     """A fresh process that ended with an error; the message is its last line."""
 
 
-def run(codec: str, options: dict[str, Any], what: str, source: Path, out: Path, budget: float) -> dict[str, Any]:
-    """Start the process and read its line: for each operation of ``what`` (encode, decode or both) its seconds.
+def run(
+    codec: str, options: dict[str, Any], what: str, source: Path, out: Path, budget: float
+) -> dict[str, Any]:
+    """Start the process and read its line: seconds of each operation of ``what``.
 
-    source: .npy u8[H,W,3] to encode, or the file to decode; what the last operation makes is written to ``out``.
+    what: encode, decode or both. source: .npy u8[H,W,3], or the file to decode. out: gets encoded bytes.
     budget: seconds to spend on repeating what is short.
     Adds ``startup_s``, from the start of the process to the end of its first operation, reading ``source``
     left out. Raises Failed.
@@ -36,7 +38,10 @@ def run(codec: str, options: dict[str, Any], what: str, source: Path, out: Path,
     arguments = [codec, json.dumps(options), what, str(source), str(out), str(budget)]
     start = time.monotonic()
     process = subprocess.run(
-        [sys.executable, "-m", "benchmarks.stopwatch", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmarks.stopwatch", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if process.returncode != 0:
         lines = process.stderr.strip().splitlines()
@@ -67,7 +72,9 @@ def main(codec: str, options: str, what: str, source: str, out: str, budget: str
     print(json.dumps(line))
 
 
-def _timed(operation: Callable[[Any], Any], value: Any, budget: float, line: dict[str, Any]) -> tuple[Any, float]:
+def _timed(
+    operation: Callable[[Any], Any], value: Any, budget: float, line: dict[str, Any]
+) -> tuple[Any, float]:
     """The result and the median of the repeats; of the first call where it takes too long to repeat."""
     start = time.monotonic()
     result = operation(value)

@@ -34,9 +34,22 @@ SUITES: dict[str, Suite] = {
     for suite in (
         Suite("files", "whole files: bytes and every distortion", files.SETTINGS, files.measure),
         Suite("colors", "the colour alone: its bytes and its error", colors.SETTINGS, colors.measure),
-        Suite("grids", "one grid, exact lightness, over spacings", grids.SETTINGS, grids.measure, grids.versions),
-        Suite("choices", "what the defaults were chosen by", choices.SETTINGS, choices.measure, choices.versions),
-        Suite("times", "seconds and memory of every setting of files", times.SETTINGS, times.measure, timed=True),
-        Suite("speed", "seconds and memory by size", speed.SETTINGS, speed.measure, timed=True, sizes=speed.SIZES),
+        Suite(
+            "grids", "one grid, exact lightness, over spacings", grids.SETTINGS, grids.measure, grids.versions
+        ),
+        Suite(
+            "choices", "what the defaults were chosen by", choices.SETTINGS, choices.measure, choices.versions
+        ),
+        Suite(
+            "times", "seconds and memory of every setting of files", times.SETTINGS, times.measure, timed=True
+        ),
+        Suite(
+            "speed",
+            "seconds and memory by size",
+            speed.SETTINGS,
+            speed.measure,
+            timed=True,
+            sizes=speed.SIZES,
+        ),
     )
 }

@@ -34,6 +34,8 @@ class Comparison:
     """Mean colour difference CIEDE2000."""
     ciede2000_p95: float
     """Its 95th percentile."""
+    ciede2000_p99: float
+    """Its 99th percentile: small things that lost their colour."""
     ab_ssim: float
     """Mean SSIM of a* and b*: our stand-in for the paper's CSIM, whose formula is not published."""
 
@@ -51,6 +53,7 @@ def compare(first: U8, second: U8) -> Comparison:
         ab_mse=float(np.mean(np.square(ab1.astype(np.float64) - ab2))),
         ciede2000_mean=float(differences.mean()),
         ciede2000_p95=float(np.percentile(differences, 95)),
+        ciede2000_p99=float(np.percentile(differences, 99)),
         ab_ssim=float(np.mean([ssim(x, y) for x, y in zip(ab1, ab2, strict=True)])),
     )
 

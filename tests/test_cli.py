@@ -573,7 +573,15 @@ class TestCompare:
     def test_all_measures(self):
         cray(*GUIDED, "photo.cray", "-o", "decoded.png")
         line = json.loads(cray("compare", "photo.png", "decoded.png", "--json").stdout)
-        keys = ["psnr_rgb", "psnr_lightness", "ab_mse", "ciede2000_mean", "ciede2000_p95", "ab_ssim"]
+        keys = [
+            "psnr_rgb",
+            "psnr_lightness",
+            "ab_mse",
+            "ciede2000_mean",
+            "ciede2000_p95",
+            "ciede2000_p99",
+            "ab_ssim",
+        ]
         assert [*line] == ["first", "second", *keys]
         assert 15 < line["psnr_rgb"] < 60
         text = cray("compare", "photo.png", "decoded.png").stdout

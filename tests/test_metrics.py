@@ -47,6 +47,7 @@ def test_measures_agree_with_scikit_image():
     differences = deltaE_ciede2000(*labs)
     assert result.ciede2000_mean == pytest.approx(differences.mean(), abs=1e-4)
     assert result.ciede2000_p95 == pytest.approx(np.percentile(differences, 95), abs=1e-3)
+    assert result.ciede2000_p99 == pytest.approx(np.percentile(differences, 99), abs=1e-3)
     similarity = [
         structural_similarity(
             x, y, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
@@ -59,7 +60,7 @@ def test_measures_agree_with_scikit_image():
 def test_a_picture_equals_itself():
     picture = photo(20, 30)
     result = metrics.compare(picture, picture)
-    assert result == metrics.Comparison(float("inf"), float("inf"), 0.0, 0.0, 0.0, 1.0)
+    assert result == metrics.Comparison(float("inf"), float("inf"), 0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 def test_sizes_must_agree():

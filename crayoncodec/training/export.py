@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ _SIDE = 64
 @click.option("--version", default="1", show_default=True)
 @click.option("--description", default="", help="What it is, in a line.")
 @click.option("--data", default="", help="What it was trained on, in words.")
-@click.option("--kodak", type=click.Path(exists=True, path_type=Path), help="Results of: benchmarks colors.")
+@click.option(
+    "--kodak", type=click.Path(exists=True, path_type=Path), help="Results of: benchmarks run --suite grids."
+)
 def main(run: Path, weights: Path, version: str, description: str, data: str, kodak: Path | None) -> None:
     """Write the float16 checkpoint WEIGHTS and its card from the folder RUN."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
@@ -31,9 +34,10 @@ def main(run: Path, weights: Path, version: str, description: str, data: str, ko
     evaluations = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     metrics: dict[str, Any] = {"photos-val, AB MSE": evaluations[-1]["ab_mse"]}
     if kodak is not None:
-        results = json.loads(kodak.read_text())
         metrics["Kodak, AB MSE"] = {
-            n: dict(zip(results["decoders"], values, strict=True)) for n, values in results["ab_mse"].items()
+            f"{record['codec']}, {record['setting']}": statistics.mean(record["values"]["ab_mse"])
+            for record in json.loads(kodak.read_text())["records"]
+            if record["suite"] == "grids" and "ab_mse" in record["values"]
         }
     card = checkpoints.save(
         network,

@@ -1,0 +1,198 @@
+"""The benchmarks: adapters, BD-rates, runs that go on, and documents in step with their results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pictures import photo
+from PIL import Image
+
+from benchmarks import report, results
+from benchmarks.__main__ import main
+from benchmarks.bdrate import bd_rate
+from benchmarks.codecs import CODECS, Codec
+from benchmarks.grids import bilinear
+from benchmarks.results import Results, Row
+from crayoncodec.grid import sample_grid
+
+ROOT = Path(__file__).parent.parent
+RATES = [(0.1, 30.0), (0.2, 33.0), (0.4, 36.5), (0.9, 40.0), (1.7, 43.0)]
+OTHERS = [(0.12, 31.0), (0.2, 34.0), (0.5, 38.0), (1.0, 42.5)]
+
+
+class TestBdRate:
+    def test_as_the_bjontegaard_package_has_it(self):
+        bjontegaard = pytest.importorskip("bjontegaard", reason="the second implementation is not installed")
+        (r1, q1), (r2, q2) = zip(*RATES, strict=True), zip(*OTHERS, strict=True)
+        theirs = bjontegaard.bd_rate(r1, q1, r2, q2, "pchip", require_matching_points=False, min_overlap=0)
+        assert bd_rate(RATES, OTHERS) == pytest.approx(theirs / 100, abs=1e-9)
+
+    def test_a_curve_with_half_the_rate_everywhere(self):
+        half = [(rate / 2, quality) for rate, quality in RATES]
+        assert bd_rate(RATES, half) == pytest.approx(-0.5)
+        assert bd_rate(RATES, half, (34, 38)) == pytest.approx(-0.5)
+
+    def test_only_the_interval_counts(self):
+        cheap_above_37 = [(rate if quality < 37 else rate / 3, quality) for rate, quality in RATES]
+        assert bd_rate(RATES, cheap_above_37, (30, 33)) == pytest.approx(0, abs=0.05)
+
+    @pytest.mark.parametrize("test", [
+        [(rate, quality + 50) for rate, quality in RATES], RATES[:2], [(1.0, 30.0), (2.0, 29.0), (3.0, 28.0)],
+    ])  # fmt: skip
+    def test_nothing_to_compare(self, test):
+        assert bd_rate(RATES, test) is None
+
+    def test_an_overlap_that_is_too_short(self):
+        assert bd_rate(RATES, RATES, (42, 60), least_overlap=2) is None
+        assert bd_rate(RATES, RATES, (42, 60)) == 0
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
+def test_every_codec_gives_a_picture_back_and_has_bytes_for_its_colour(codec: Codec):
+    if "crayon" in codec.name:
+        pytest.skip("the paper's network has no weights yet")
+    rgb = photo(48, 64)
+    options = (codec.files or codec.colors)[-1]
+    data = codec.encode(rgb, options)
+    decoded = codec.decode(data)
+    assert codec.versions()
+    assert decoded.shape == rgb.shape
+    assert 0 < codec.color_bytes(rgb, data, options) < len(data)
+    error = np.abs(decoded.astype(int) - rgb)
+    assert error.max() == 0 if options == {} else error.mean() < 40
+
+
+def test_bilinear_meets_the_samples_at_their_pixels():
+    ab = np.random.default_rng(0).uniform(-60, 60, (2, 35, 50)).astype(np.float32)
+    grid = sample_grid(ab, 10, "point")
+    painted = bilinear(grid, (35, 50))
+    assert painted.shape == ab.shape
+    assert np.allclose(painted[:, 5::10, 5::10], grid.ab()[:, :3], atol=1e-4)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    pictures = tmp_path / "pictures"
+    (pictures / "deeper").mkdir(parents=True)
+    Image.fromarray(photo(40, 56)).save(pictures / "a.png")
+    Image.fromarray(photo(56, 40)[::-1]).save(pictures / "deeper" / "b.png")
+    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    (pictures / "notes.txt").write_text("not looked at")
+    return pictures
+
+
+def bench(folder, out, *options):
+    arguments = ["run", str(folder), "--out", str(out), "--jobs", "1", "--suite", "grids"]
+    return CliRunner().invoke(
+        main, [*arguments, "--codec", "bicubic, means", *options], catch_exceptions=False
+    )
+
+
+class TestRun:
+    def test_what_cannot_be_read_or_run_is_said_and_becomes_a_hole(self, folder, tmp_path):
+        done = bench(folder, tmp_path / "r.json", "--codec", "crayon, means")
+        assert done.exit_code == 0
+        assert "broken.jpg is left out: " in done.stderr
+        assert "not measured: grids, crayon, means: no checkpoint 'crayon'" in done.stderr
+        found = results.load(tmp_path / "r.json")
+        assert found.dataset["pictures"] == ["a.png", "deeper/b.png"]
+        assert list(found.dataset["skipped"]) == ["broken.jpg"]
+        assert len(found.values("grids", "bicubic, means", "n=10", "ab_mse")) == 2
+        assert {row.codec for row in found.holes("grids")} == {"crayon, means"}
+
+    def test_a_run_goes_on_where_it_was_and_records_nothing_twice(self, folder, tmp_path):
+        out, journal = tmp_path / "r.json", tmp_path / "r.partial.jsonl"
+        bench(folder, out)
+        whole = results.load(out)
+        with results.journal(journal, Results(whole.dataset, whole.environment, whole.versions)) as append:
+            kept = [row for row in whole.rows.values() if row.picture == "a.png"]
+            marked = [Row(*row.key, row.values | {"ab_mse": -1.0}) for row in kept]
+            append(marked)
+        with journal.open("a") as stream:
+            stream.write('{"suite": "grids", "codec": "bicu')  # cut short
+        out.unlink()
+        done = bench(folder, out)
+        assert f"{len(kept)} rows are there already" in done.stderr
+        found = results.load(out)
+        assert not journal.exists()
+        assert found.rows.keys() == whole.rows.keys()
+        errors = found.values("grids", "bicubic, means", "n=10", "ab_mse")
+        assert errors["a.png"] == -1
+        assert (
+            errors["deeper/b.png"]
+            == whole.values("grids", "bicubic, means", "n=10", "ab_mse")["deeper/b.png"]
+        )
+
+    @pytest.mark.parametrize("change", [
+        lambda content: content | {"schema": 999},
+        lambda content: content | {"environment": content["environment"] | {"python": "2.7"}},
+        lambda content: content | {"dataset": content["dataset"] | {"sha256": "0"}},
+        lambda content: {"something": "else"},
+    ])  # fmt: skip
+    def test_results_of_another_version_or_dataset_are_put_aside(self, folder, tmp_path, change):
+        out = tmp_path / "r.json"
+        bench(folder, out)
+        old = json.dumps(change(json.loads(out.read_text())))
+        out.write_text(old)
+        done = bench(folder, out)
+        assert done.exit_code == 0
+        assert "it is now r.json.old1" in done.stderr
+        assert (tmp_path / "r.json.old1").read_text() == old
+        assert len(results.load(out).values("grids", "bicubic, means", "n=10", "ab_mse")) == 2
+
+    def test_a_codec_of_another_version_is_measured_anew(self, folder, tmp_path):
+        out = tmp_path / "r.json"
+        bench(folder, out)
+        found = results.load(out)
+        found.versions["bicubic, means"]["crayoncodec"] = "0.0.0"
+        results.save(found, out)
+        assert "bicubic, means was of other versions and is measured anew" in bench(folder, out).stderr
+        assert results.load(out).versions["bicubic, means"]["crayoncodec"] != "0.0.0"
+
+    def test_a_folder_without_pictures(self, tmp_path):
+        done = bench(tmp_path, tmp_path / "r.json")
+        assert done.exit_code == 2
+        assert "has no images that can be read" in done.stderr
+
+    def test_times_come_from_fresh_processes(self, folder, tmp_path):
+        out = tmp_path / "r.json"
+        arguments = [
+            "run",
+            str(folder),
+            "--out",
+            str(out),
+            "--suite",
+            "times",
+            "--timed",
+            "1",
+            "--codec",
+            "PNG",
+        ]
+        assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
+        found = results.load(out)
+        for measure in ("encode_s", "decode_s", "peak_mb"):
+            assert found.values("times", "PNG", "lossless", measure)["a.png"] > 0
+
+
+def test_results_are_the_same_after_writing_and_reading(tmp_path):
+    rows = [
+        Row("files", "x", "q=1", "a", {"bpp": 1.5, "psnr": 30.25}),
+        Row("files", "x", "q=1", "b", {"bpp": 1.25}),
+        Row("files", "y", "q=1", "a", None, "why not"),
+        Row("speed", "x", "q=1", "12 MP", {"encode_s": 0.125}),
+    ]
+    found = Results({"pictures": ["a", "b"]}, {"cpu": "any"}, {"x": {"lib": "1"}})
+    found.add(rows)
+    results.save(found, tmp_path / "r.json")
+    assert results.load(tmp_path / "r.json") == found
+
+
+@pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md"])
+def test_documents_are_in_step_with_results(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert "<!-- results: " in text
+    assert report.filled(text) == text
