@@ -169,8 +169,10 @@ def _each(
 
 
 def _pooled(curve: Curve) -> list[tuple[float, float]]:
-    """Mean rate, and the decibels of the mean error, over the pictures, setting by setting."""
-    points = []
+    """Mean rate, and the decibels of the mean error, over the pictures, setting by setting; needs all of them."""
+    points: list[tuple[float, float]] = []
+    if len({len(points) for points in curve.values()}) > 1:
+        return points
     for setting in zip(*curve.values(), strict=True):
         error = mean(10 ** (-quality / 10) for _, quality in setting)
         points.append((mean(rate for rate, _ in setting), _decibels(error)))
