@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|report``: measure a folder of images, and show what came out."""
+"""``python -m benchmarks run|report|compare``: measure a folder of images, and show what came out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from benchmarks import report as reports
 from benchmarks import results, runner
+from benchmarks.compare import compared
 from benchmarks.dataset import Dataset
 from benchmarks.results import OtherResults
 from benchmarks.suites import SUITES
@@ -89,12 +90,23 @@ def report(files: tuple[Path, ...], into: tuple[Path, ...]) -> None:
             _say(str(error))
             continue
         click.echo(f"# {path.stem}\n")
-        for name, table in reports.TABLES.items():
+        for name, render in reports.TABLES.items():
             suite = "files" if name == "rates" else "grids" if name == "figure2" else name
             if found.codecs(suite):
-                click.echo(f"## {table.__doc__}\n\n{table(found)}\n")
+                click.echo(f"## {render.__doc__}\n\n{render(found)}\n")
     for path in into:
         path.write_text(reports.filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+@main.command(epilog="Example: python -m benchmarks compare before.json after.json")
+@click.argument("first", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("second", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def compare(first: Path, second: Path) -> None:
+    """Print what differs between two results, as a Markdown table."""
+    try:
+        click.echo(compared(results.load(first), results.load(second)))
+    except OtherResults as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _say(line: str) -> None:

@@ -44,7 +44,7 @@ def files(found: Results) -> str:
                 for c, d in zip(columns, measures.values(), strict=True)
             ]
             rows.append([codec, setting, *shown])
-    return _table(["codec", "setting", *measures], rows)
+    return table(["codec", "setting", *measures], rows)
 
 
 def rates(found: Results) -> str:
@@ -60,7 +60,7 @@ def rates(found: Results) -> str:
             ]
             cells.append(_percentages(_each(*curves), len(found.pictures("files"))))
         rows.append([codec, *cells])
-    return _table(["BD-rate against AVIF 4:2:0 (pictures)", *signs], rows)
+    return table(["BD-rate against AVIF 4:2:0 (pictures)", *signs], rows)
 
 
 def colors(found: Results) -> str:
@@ -79,16 +79,16 @@ def colors(found: Results) -> str:
                     _each(theirs, ours, (low, high), LEAST_OVERLAP_DB), len(found.pictures("colors"))
                 )
             )
-            cells.append(_percentage(bd_rate(_pooled(theirs), _pooled(ours), (low, high), LEAST_OVERLAP_DB)))
+            cells.append(percentage(bd_rate(_pooled(theirs), _pooled(ours), (low, high), LEAST_OVERLAP_DB)))
             ours, theirs = (
                 _curve(found, "colors", name, "color_bpp", lambda row: -row["ciede2000_mean"])
                 for name in (codec, anchor)
             )
             cells.append(_percentages(_each(theirs, ours), len(found.pictures("colors"))))
         rows.append([codec, *cells])
-    measures = ("AB MSE 3..10, mean (pictures)", "pooled", "CIEDE2000, mean (pictures)")
+    measures = ("AB MSE", "AB MSE, pooled", "CIEDE2000")
     names = [f"{measure}, against {anchor}" for anchor in ANCHORS for measure in measures]
-    return _table(["colour bytes", *names], rows)
+    return table(["BD-rate of colour bytes (pictures)", *names], rows)
 
 
 def figure2(found: Results) -> str:
@@ -105,7 +105,7 @@ def figure2(found: Results) -> str:
             *(_pair(found, codec, setting, ("psnr_rgb", 2), ("ab_ssim", 3)) for codec in decoders),
         ])  # fmt: skip
     head = ["n", "1/3 + 1/n²", "1/3 + 2/(3n²)", "lossless planes, of raw"]
-    return _table([*head, *(f"{codec}: PSNR / ab-SSIM" for codec in decoders)], rows)
+    return table([*head, *(f"{codec}: PSNR / ab-SSIM" for codec in decoders)], rows)
 
 
 def grids(found: Results) -> str:
@@ -119,8 +119,8 @@ def grids(found: Results) -> str:
             for codec in ("guided, means", "compact, means")
         )
         cells = [_pair(found, codec, setting, ("ab_mse", 2), ("ciede2000_mean", 2)) for codec in decoders]
-        rows.append([setting.removeprefix("n="), f"{bpp:.4f}", *cells, _percentage(network / guided - 1)])
-    return _table(["n", "means, bpp", *decoders, "compact against guided"], rows)
+        rows.append([setting.removeprefix("n="), f"{bpp:.4f}", *cells, percentage(network / guided - 1)])
+    return table(["n", "means, bpp", *decoders, "compact against guided"], rows)
 
 
 def choices(found: Results) -> str:
@@ -133,11 +133,11 @@ def choices(found: Results) -> str:
             for name in sorted(names):
                 value = mean(found.values("choices", codec, setting, name).values())
                 rows.append([codec, setting, name, f"{value:.4g}"])
-    return _table(["", "setting", "measure", "mean"], rows)
+    return table(["", "setting", "measure", "mean"], rows)
 
 
 TABLES: dict[str, Callable[[Results], str]] = {
-    table.__name__: table for table in (files, rates, colors, figure2, grids, choices)
+    render.__name__: render for render in (files, rates, colors, figure2, grids, choices)
 }
 
 
@@ -145,8 +145,8 @@ def filled(document: str, folder: Path = RESULTS) -> str:
     """A document with its tables made anew from the results in ``folder``."""
 
     def fill(block: re.Match[str]) -> str:
-        before, file, table, after = block.groups()
-        return before + TABLES[table](results.load(folder / file)) + "\n" + after
+        before, file, name, after = block.groups()
+        return before + TABLES[name](results.load(folder / file)) + "\n" + after
 
     return _BLOCK.sub(fill, document)
 
@@ -169,7 +169,7 @@ def _each(
 
 
 def _pooled(curve: Curve) -> list[tuple[float, float]]:
-    """Mean rate, and the decibels of the mean error, over the pictures, setting by setting; needs all of them."""
+    """Mean rate, and the decibels of the mean error, by setting; needs every picture at each."""
     points: list[tuple[float, float]] = []
     if len({len(points) for points in curve.values()}) > 1:
         return points
@@ -191,15 +191,17 @@ def _pair(found: Results, codec: str, setting: str, *measures: tuple[str, int]) 
     )
 
 
-def _percentage(figure: float | None) -> str:
+def percentage(figure: float | None) -> str:
+    """A fraction in percent with its sign; a hole for None."""
     return HOLE if figure is None else f"{100 * figure:+.1f} %".replace("-", "−")
 
 
 def _percentages(figures: list[float], pictures: int) -> str:
     """Their mean, and for how many of the pictures there is one."""
-    return f"{_percentage(mean(figures))} ({len(figures)} of {pictures})" if figures else HOLE
+    return f"{percentage(mean(figures))} ({len(figures)} of {pictures})" if figures else HOLE
 
 
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

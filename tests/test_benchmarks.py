@@ -191,6 +191,35 @@ def test_results_are_the_same_after_writing_and_reading(tmp_path):
     assert results.load(tmp_path / "r.json") == found
 
 
+def saved(path, *rows):
+    found = Results({"pictures": ["a", "b"]}, {}, {})
+    found.add(rows)
+    results.save(found, path)
+    return str(path)
+
+
+def test_compare_shows_what_changed_on_common_pictures(tmp_path):
+    first = saved(
+        tmp_path / "1.json",
+        Row("files", "x", "q=1", "a", {"bpp": 2.0, "psnr_rgb": 30.0}),
+        Row("files", "x", "q=1", "b", {"bpp": 9.0, "psnr_rgb": 10.0}),
+    )
+    second = saved(tmp_path / "2.json", Row("files", "x", "q=1", "a", {"bpp": 1.5, "psnr_rgb": 30.0}))
+    shown = CliRunner().invoke(main, ["compare", first, second], catch_exceptions=False).stdout
+    assert "| files | x | q=1 | bpp | 2 | 1.5 | −25.0 % | 1 |" in shown
+    assert "1 rows in both, 1 in the first alone, 0 in the second alone; 1 of 2 means are equal." in shown
+
+
+def test_reports_leave_out_results_of_another_version(tmp_path):
+    good = saved(tmp_path / "good.json", Row("choices", "x", "q=1", "a", {"bpp": 2.0}))
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"schema": 0}')
+    done = CliRunner().invoke(main, ["report", str(bad), good], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "has results of version 0, expected 1" in done.stderr
+    assert "| x | q=1 | bpp | 2 |" in done.stdout
+
+
 @pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md"])
 def test_documents_are_in_step_with_results(document):
     text = (ROOT / document).read_text(encoding="utf-8")
