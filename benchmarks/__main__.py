@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|report|compare``: measure a folder of images, and show what came out."""
+"""``python -m benchmarks run|report|compare|sheet``: measure a folder of images, and show what came out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 
 import click
 
+import crayoncodec
+from benchmarks import dataset, results, runner
 from benchmarks import report as reports
-from benchmarks import results, runner
 from benchmarks.compare import compared
 from benchmarks.dataset import Dataset
 from benchmarks.results import OtherResults
+from benchmarks.sheet import contact_sheet
 from benchmarks.suites import SUITES
+from crayoncodec import checkpoints
 
 _INTERRUPTED = 130
 _CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))
@@ -59,13 +62,13 @@ def run(
     What OUT already has is not measured again; a run that was interrupted goes on. Files that cannot be read,
     codecs whose library is missing and measurements that fail are reported and become holes in the results.
     """
-    dataset = Dataset.scan(folder, crop)
-    for name, reason in dataset.skipped.items():
+    pictures = Dataset.scan(folder, crop)
+    for name, reason in pictures.skipped.items():
         _say(f"{name} is left out: {reason}")
-    if not dataset.pictures:
+    if not pictures.pictures:
         raise click.UsageError(f"{folder} has no images that can be read")
     try:
-        found = runner.run(dataset, out, suites or tuple(SUITES), codecs, jobs, timed, _say)
+        found = runner.run(pictures, out, suites or tuple(SUITES), codecs, jobs, timed, _say)
     except KeyboardInterrupt:
         _say("interrupted; the same command goes on from here")
         sys.exit(_INTERRUPTED)
@@ -107,6 +110,16 @@ def compare(first: Path, second: Path) -> None:
         click.echo(compared(results.load(first), results.load(second)))
     except OtherResults as error:
         raise click.UsageError(str(error)) from error
+
+
+@main.command(epilog="Example: python -m benchmarks sheet photo.png --out sheet.png")
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--model", default=checkpoints.DEFAULT, show_default=True)
+def sheet(picture: Path, out: Path, model: str) -> None:
+    """Draw one picture over the spacings of the paper's Figure 2, decoded with a network."""
+    rgb = dataset.read(picture.parent, picture.name, 0)
+    contact_sheet(rgb, crayoncodec.Decoder(model=model)).save(out)
 
 
 def _say(line: str) -> None:

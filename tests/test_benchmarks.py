@@ -220,6 +220,18 @@ def test_reports_leave_out_results_of_another_version(tmp_path):
     assert "| x | q=1 | bpp | 2 |" in done.stdout
 
 
+def test_contact_sheet_has_the_original_and_every_spacing(folder, tmp_path):
+    arguments = ["sheet", str(folder / "a.png"), "--out", str(tmp_path / "sheet.png")]
+    assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    assert sheet.shape == (3 * (40 + 18), 3 * 56, 3)
+    panels = [sheet[58 * row + 18 : 58 * row + 58, 56 * column : 56 * column + 56] for row in range(3)
+              for column in range(3)]  # fmt: skip
+    assert np.array_equal(panels[0], photo(40, 56))
+    errors = [np.square(panel.astype(float) - panels[0]).mean() for panel in panels[1:]]
+    assert 0 < errors[0] < errors[-1]
+
+
 @pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md"])
 def test_documents_are_in_step_with_results(document):
     text = (ROOT / document).read_text(encoding="utf-8")
