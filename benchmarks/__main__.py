@@ -93,8 +93,7 @@ def report(files: tuple[Path, ...], into: tuple[Path, ...]) -> None:
             _say(str(error))
             continue
         click.echo(f"# {path.stem}\n")
-        for name, render in reports.TABLES.items():
-            suite = "files" if name == "rates" else "grids" if name == "figure2" else name
+        for suite, render in reports.TABLES.values():
             if found.codecs(suite):
                 click.echo(f"## {render.__doc__}\n\n{render(found)}\n")
     for path in into:

@@ -30,6 +30,11 @@ def label(options: Options) -> str:
     return " ".join(f"{name}={value}" for name, value in options.items()) or "lossless"
 
 
+def labelled(settings: tuple[Options, ...], name: str) -> Options:
+    """The one of ``settings`` whose label is ``name``."""
+    return next(options for options in settings if label(options) == name)
+
+
 @dataclass(frozen=True, eq=False)
 class Codec:
     """A codec under the name that tables use, with the settings that it is measured at."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks import distortion
-from benchmarks.codecs import CODECS, label
+from benchmarks.codecs import CODECS, label, labelled
 from benchmarks.results import Values
 
 SETTINGS = {name: tuple(map(label, codec.colors)) for name, codec in CODECS.items() if codec.colors}
@@ -18,7 +18,7 @@ SETTINGS = {name: tuple(map(label, codec.colors)) for name, codec in CODECS.item
 def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     """Colour bytes, their bits per pixel, and the colour's error after 8-bit RGB."""
     adapter = CODECS[codec]
-    options = next(options for options in adapter.colors if label(options) == setting)
+    options = labelled(adapter.colors, setting)
     data = adapter.encode(rgb, options)
     size = adapter.color_bytes(rgb, data, options)
     return {

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from skimage import data as pictures
 
 import crayoncodec
+from benchmarks.sheet import arranged
 from crayoncodec import metrics
 from crayoncodec.codec import COLORS
 
 FOLDER = Path("demo")
 SPACING = 20
 JPEG_QUALITY = 92
-_CAPTION = 18
 
 
 def main() -> None:
@@ -59,7 +58,7 @@ def main() -> None:
             f"CIEDE2000 {result.ciede2000_mean:.2f}, 95 % under {result.ciede2000_p95:.2f}"
         )
         panels.append((kind, decoded))
-    _side_by_side(panels).save(FOLDER / "side-by-side.png")
+    arranged(panels, len(panels)).save(FOLDER / "side-by-side.png")
     print(f"\nlook at {FOLDER / 'side-by-side.png'}")
 
 
@@ -67,15 +66,6 @@ def _timed(function):
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
-
-
-def _side_by_side(panels: list[tuple[str, np.ndarray]]) -> Image.Image:
-    height, width = panels[0][1].shape[:2]
-    sheet = Image.new("RGB", (width * len(panels), height + _CAPTION), "white")
-    for index, (caption, array) in enumerate(panels):
-        sheet.paste(Image.fromarray(array), (index * width, _CAPTION))
-        ImageDraw.Draw(sheet).text((index * width + 4, 3), caption, fill="black")
-    return sheet
 
 
 if __name__ == "__main__":

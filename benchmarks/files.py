@@ -5,23 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks import distortion
-from benchmarks.codecs import CODECS, Options, label
+from benchmarks.codecs import CODECS, label, labelled
 from benchmarks.results import Values
 
 SETTINGS = {name: tuple(map(label, codec.files)) for name, codec in CODECS.items() if codec.files}
 
 
-def options(codec: str, setting: str) -> Options:
-    """What a setting's label stands for."""
-    return next(options for options in CODECS[codec].files if label(options) == setting)
-
-
 def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     """Bytes, bits per pixel, ratio to raw, and the distortions of the decoded picture."""
-    data = CODECS[codec].encode(rgb, options(codec, setting))
+    adapter = CODECS[codec]
+    data = adapter.encode(rgb, labelled(adapter.files, setting))
     return {
         "bytes": len(data),
         "bpp": 24 * len(data) / rgb.size,
         "ratio": len(data) / rgb.size,
-        **distortion.of_picture(rgb, CODECS[codec].decode(data)),
+        **distortion.of_picture(rgb, adapter.decode(data)),
     }

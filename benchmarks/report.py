@@ -136,9 +136,15 @@ def choices(found: Results) -> str:
     return table(["", "setting", "measure", "mean"], rows)
 
 
-TABLES: dict[str, Callable[[Results], str]] = {
-    render.__name__: render for render in (files, rates, colors, figure2, grids, choices)
+TABLES: dict[str, tuple[str, Callable[[Results], str]]] = {
+    "files": ("files", files),
+    "rates": ("files", rates),
+    "colors": ("colors", colors),
+    "figure2": ("grids", figure2),
+    "grids": ("grids", grids),
+    "choices": ("choices", choices),
 }
+"""Name -> the suite that a table is made of, and the function that makes it."""
 
 
 def filled(document: str, folder: Path = RESULTS) -> str:
@@ -146,7 +152,8 @@ def filled(document: str, folder: Path = RESULTS) -> str:
 
     def fill(block: re.Match[str]) -> str:
         before, file, name, after = block.groups()
-        return before + TABLES[name](results.load(folder / file)) + "\n" + after
+        _, render = TABLES[name]
+        return before + render(results.load(folder / file)) + "\n" + after
 
     return _BLOCK.sub(fill, document)
 

@@ -39,16 +39,19 @@ class Task:
     def rows(self) -> list[Row]:
         """Measure. What fails becomes a hole with its reason."""
         suite = SUITES[self.suite]
+        missing = ""
+        try:
+            suite.versions(self.codec)
+        except Unavailable as error:
+            missing = str(error)
         rows = []
         for setting in suite.settings[self.codec]:
-            values, reason = None, ""
-            try:
-                suite.versions(self.codec)
-                values = suite.measure(self.codec, setting, self._rgb())
-            except Unavailable as error:
-                reason = str(error)
-            except Exception as error:  # a rival's library may raise anything; the run goes on
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
+            values, reason = None, missing
+            if not missing:
+                try:
+                    values = suite.measure(self.codec, setting, self._rgb())
+                except Exception as error:  # a rival's library may raise anything; the run goes on
+                    reason = " ".join(f"{type(error).__name__}: {error}".split())
             rows.append(Row(self.suite, self.codec, setting, self.picture, values, reason))
         return rows
 

@@ -1,4 +1,4 @@
-"""A contact sheet of one picture over the spacing, as in the paper's Figure 3."""
+"""Contact sheets: pictures with captions, and one picture over the spacing as in the paper's Figure 3."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ def contact_sheet(rgb: np.ndarray, decoder: crayoncodec.Decoder) -> Image.Image:
         decoded = decoder.decode(data)
         psnr = metrics.compare(rgb, decoded).psnr_rgb
         panels.append((f"n = {n}: {psnr:.1f} dB, {len(data) / rgb.size:.3f} of raw", decoded))
-    height, width = rgb.shape[0] + _CAPTION, rgb.shape[1]
-    sheet = Image.new("RGB", (width * _COLUMNS, height * -(-len(panels) // _COLUMNS)), "white")
+    return arranged(panels, _COLUMNS)
+
+
+def arranged(panels: list[tuple[str, np.ndarray]], columns: int) -> Image.Image:
+    """Captions and pictures u8[H,W,3] of one size, row by row."""
+    height, width = panels[0][1].shape[0] + _CAPTION, panels[0][1].shape[1]
+    sheet = Image.new("RGB", (width * columns, height * -(-len(panels) // columns)), "white")
     draw = ImageDraw.Draw(sheet)
     for index, (caption, panel) in enumerate(panels):
-        left, top = index % _COLUMNS * width, index // _COLUMNS * height
+        left, top = index % columns * width, index // columns * height
         sheet.paste(Image.fromarray(panel), (left, top + _CAPTION))
         draw.text((left + 4, top + 3), caption, fill="black")
     return sheet

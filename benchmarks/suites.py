@@ -17,10 +17,9 @@ class Suite:
     """A name, its codecs with their settings, and the function that measures one of them on a picture."""
 
     name: str
-    about: str
     settings: dict[str, tuple[str, ...]]
     measure: Callable[[str, str, np.ndarray], Values]
-    """Codec, setting, u8[H,W,3] -> values. Raises codecs.Unavailable."""
+    """Codec, setting, u8[H,W,3] -> values; asked only where ``versions`` found the codec."""
     versions: Callable[[str], dict[str, str]] = lambda codec: CODECS[codec].versions()
     """Codec -> its libraries and their versions. Raises codecs.Unavailable."""
     timed: bool = False
@@ -32,24 +31,11 @@ class Suite:
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
-        Suite("files", "whole files: bytes and every distortion", files.SETTINGS, files.measure),
-        Suite("colors", "the colour alone: its bytes and its error", colors.SETTINGS, colors.measure),
-        Suite(
-            "grids", "one grid, exact lightness, over spacings", grids.SETTINGS, grids.measure, grids.versions
-        ),
-        Suite(
-            "choices", "what the defaults were chosen by", choices.SETTINGS, choices.measure, choices.versions
-        ),
-        Suite(
-            "times", "seconds and memory of every setting of files", times.SETTINGS, times.measure, timed=True
-        ),
-        Suite(
-            "speed",
-            "seconds and memory by size",
-            speed.SETTINGS,
-            speed.measure,
-            timed=True,
-            sizes=speed.SIZES,
-        ),
+        Suite("files", files.SETTINGS, files.measure),
+        Suite("colors", colors.SETTINGS, colors.measure),
+        Suite("grids", grids.SETTINGS, grids.measure, grids.versions),
+        Suite("choices", choices.SETTINGS, choices.measure, choices.versions),
+        Suite("times", times.SETTINGS, times.measure, timed=True),
+        Suite("speed", speed.SETTINGS, speed.measure, timed=True, sizes=speed.SIZES),
     )
 }

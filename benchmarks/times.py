@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import files, stopwatch
+from benchmarks.codecs import CODECS, labelled
 from benchmarks.results import Values
 
 SETTINGS = files.SETTINGS
@@ -19,5 +20,5 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "picture.npy", Path(folder) / "out"
         np.save(source, rgb)
-        line = stopwatch.run(codec, files.options(codec, setting), "both", source, out, _BUDGET)
+        line = stopwatch.run(codec, labelled(CODECS[codec].files, setting), "both", source, out, _BUDGET)
     return {name: line[name] for name in ("encode_s", "decode_s", "peak_mb") if name in line}
