@@ -15,7 +15,7 @@ from benchmarks.dataset import Dataset
 from benchmarks.results import OtherResults
 from benchmarks.sheet import contact_sheet
 from benchmarks.suites import SUITES
-from crayoncodec import checkpoints
+from crayoncodec import CrayError, checkpoints
 
 _INTERRUPTED = 130
 _CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))
@@ -117,7 +117,10 @@ def compare(first: Path, second: Path) -> None:
 @click.option("--model", default=checkpoints.DEFAULT, show_default=True)
 def sheet(picture: Path, out: Path, model: str) -> None:
     """Draw one picture over the spacings of the paper's Figure 2, decoded with a network."""
-    rgb = dataset.read(picture.parent, picture.name, 0)
+    try:
+        rgb = dataset.read(picture.parent, picture.name, 0)
+    except (CrayError, OSError) as error:
+        raise click.ClickException(f"{picture}: {error}") from error
     contact_sheet(rgb, crayoncodec.Decoder(model=model)).save(out)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from benchmarks import distortion
-from benchmarks.codecs import decoder_versions
+from benchmarks.codecs import CODECS, decoder_versions
 from benchmarks.results import Values
 from crayoncodec import color
 from crayoncodec.codestreams import grids, planes, residuals
@@ -14,8 +16,9 @@ from crayoncodec.guided import GuidedModel
 
 _SPACINGS = (6, 10, 20, 40)
 _STEPS = (0.5, 1.0, 2.0, 3.0)
-_LOSSY, _LOSSLESS, _STEP, _GRID, _PROJECTION = (
-    "lightness avif, exact colours", "lightness lossless", "grid, guided", "grid coder", "back projection"
+_LOSSY, _LOSSLESS, _STEP, _GRID, _PROJECTION, _BALANCE = (
+    "lightness avif, exact colours", "lightness lossless", "grid, guided", "grid coder", "back projection",
+    "spacing beside quality",
 )  # fmt: skip
 
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -24,6 +27,10 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     _STEP: tuple(f"n={n} step={step:g}" for n in _SPACINGS for step in _STEPS),
     _GRID: tuple(f"n={n}" for n in _SPACINGS),
     _PROJECTION: tuple(f"n={n}" for n in _SPACINGS),
+    _BALANCE: tuple(
+        f"n={n} quality={quality}"
+        for quality, n in product((20, 35, 50, 65, 80, 88, 94), (2, 3, 4, 5, 6, 7, 8, 10, 14, 20))
+    ),
 }
 
 
@@ -34,6 +41,8 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     if codec == _LOSSLESS:
         return {"bpp": 8 * len(planes.encode(plane, setting, None)) / plane.size}
     options = {name: float(value) for name, value in (part.split("=") for part in setting.split())}
+    if codec == _BALANCE:
+        return _whole_file(rgb, {name: int(value) for name, value in options.items()})
     if codec == _LOSSY:
         data = planes.encode(plane, "avif", int(options["quality"]))
         shown = color.lightness_from_u8(planes.decode(data, "avif", plane.shape, "lightness"))
@@ -52,6 +61,14 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     return {"ab_mse": error, "ab_mse_without": without}
 
 
+def _whole_file(rgb: np.ndarray, options: dict[str, int]) -> Values:
+    data = CODECS["cray"].encode(rgb, options)
+    score = distortion.of_picture(rgb, CODECS["cray"].decode(data))
+    return {"bpp": 24 * len(data) / rgb.size} | {
+        name: score[name] for name in ("ssimulacra2", "ciede2000_mean")
+    }
+
+
 def versions(codec: str) -> dict[str, str]:
-    """The libraries behind every one of them."""
-    return decoder_versions("guided")
+    """The libraries behind each of them. Raises Unavailable."""
+    return CODECS["cray"].versions() if codec == _BALANCE else decoder_versions("guided")

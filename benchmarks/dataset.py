@@ -39,8 +39,9 @@ class Dataset:
                 continue
             name = path.relative_to(folder).as_posix()
             try:
-                read(folder, name, crop)
-                digest.update(path.read_bytes())
+                data = path.read_bytes()
+                _decoded(data, crop)
+                digest.update(data)
             except (CrayError, OSError) as error:
                 skipped[name] = str(error)
             else:
@@ -61,9 +62,13 @@ class Dataset:
 @lru_cache(2)
 def read(folder: Path, name: str, crop: int) -> np.ndarray:
     """u8[H,W,3], orientation tags not applied, alpha dropped. Raises ImageError, LimitError, OSError."""
+    return _decoded((folder / name).read_bytes(), crop)
+
+
+def _decoded(data: bytes, crop: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CrayWarning)
-        rgb = images.open_picture((folder / name).read_bytes()).rgb
+        rgb = images.open_picture(data).rgb
     height, width = rgb.shape[:2]
     if min(height, width) <= 2 * crop:
         raise ImageError(f"{width} x {height} pixels, nothing is left when {crop} are cut off each side")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -39,21 +42,24 @@ class Task:
     def rows(self) -> list[Row]:
         """Measure. What fails becomes a hole with its reason."""
         suite = SUITES[self.suite]
-        missing = ""
         try:
             suite.versions(self.codec)
         except Unavailable as error:
-            missing = str(error)
+            return self.hole(str(error))
         rows = []
         for setting in suite.settings[self.codec]:
-            values, reason = None, missing
-            if not missing:
-                try:
-                    values = suite.measure(self.codec, setting, self._rgb())
-                except Exception as error:  # a rival's library may raise anything; the run goes on
-                    reason = " ".join(f"{type(error).__name__}: {error}".split())
+            values, reason = None, ""
+            try:
+                values = suite.measure(self.codec, setting, self._rgb())
+            except Exception as error:  # a rival's library may raise anything; the run goes on
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
             rows.append(Row(self.suite, self.codec, setting, self.picture, values, reason))
         return rows
+
+    def hole(self, reason: str) -> list[Row]:
+        """Its rows where none could be measured."""
+        settings = SUITES[self.suite].settings[self.codec]
+        return [Row(self.suite, self.codec, setting, self.picture, None, reason) for setting in settings]
 
     def is_done(self, found: Results) -> bool:
         """Whether all its rows have values."""
@@ -95,8 +101,9 @@ def run(
     with (
         results.journal(journal, found) as append,
         tqdm(total=len(tasks), unit=" tasks", smoothing=0.02) as bar,
+        closing(in_processes(quality, jobs)) as from_workers,
     ):
-        for rows in chain(_parallel(quality, jobs), (task.rows() for task in timings)):
+        for rows in chain(from_workers, (task.rows() for task in timings)):
             append(rows)
             found.add(rows)
             bar.update()
@@ -164,13 +171,41 @@ def _tasks(pictures: Dataset, suites: Iterable[str], codecs: Collection[str], ti
             )
 
 
-def _parallel(tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
-    """Rows of tasks as they are done."""
-    if not tasks:
-        return
-    # Leaving the pool's block ends its processes at once, whatever they are doing.
-    with _one_thread_each(), multiprocessing.get_context("spawn").Pool(jobs, _start_worker) as pool:
-        yield from pool.imap_unordered(Task.rows, tasks)
+def in_processes(tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
+    """Rows of tasks as they are done. A task that was there when a process died is done again, alone."""
+    left, suspects = deque(tasks), []
+    while left:
+        running: dict[Future[list[Row]], Task] = {}
+        with _workers(jobs) as pool:
+            try:
+                while left or running:
+                    while left and len(running) < jobs:
+                        running[pool.submit(left[0].rows)] = left[0]
+                        left.popleft()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        yield future.result()
+                        del running[future]
+            except BrokenProcessPool:
+                suspects += running.values()
+    for task in suspects:
+        with _workers(1) as pool:
+            try:
+                yield pool.submit(task.rows).result()
+            except BrokenProcessPool:
+                yield task.hole("its process died, out of memory?")
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with the block, whatever they are doing."""
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _start_worker)
+        try:
+            yield pool
+        finally:
+            for process in multiprocessing.active_children():
+                process.kill()
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +15,14 @@ from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
 
-from benchmarks import report, results
+from benchmarks import report, results, runner
 from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
-from benchmarks.grids import bilinear
+from benchmarks.dataset import Dataset
+from benchmarks.grids import LIGHTNESS, bilinear
 from benchmarks.results import Results, Row
+from benchmarks.runner import Task
 from crayoncodec.grid import sample_grid
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +98,17 @@ def bench(folder, out, *options):
     )
 
 
+class Deadly(Task):
+    """Does as its picture is called."""
+
+    def rows(self):
+        if self.picture == "deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.picture == "endless":
+            time.sleep(1000)
+        return [Row(self.suite, self.codec, "webp", self.picture, {"bpp": 1.0})]
+
+
 class TestRun:
     def test_what_cannot_be_read_or_run_is_said_and_becomes_a_hole(self, folder, tmp_path):
         done = bench(folder, tmp_path / "r.json", "--codec", "crayon, means")
@@ -152,6 +169,24 @@ class TestRun:
         results.save(found, out)
         assert "bicubic, means was of other versions and is measured anew" in bench(folder, out).stderr
         assert results.load(out).versions["bicubic, means"]["crayoncodec"] != "0.0.0"
+
+    def test_a_task_that_kills_its_process_is_a_hole_and_the_others_are_done(self):
+        data = Dataset(Path(), 0, (), {}, "")
+        tasks = [Deadly("grids", LIGHTNESS, picture, data) for picture in ("a", "deadly", "b", "c")]
+        rows = {row.picture: row for (row,) in runner.in_processes(tasks, 2)}
+        assert {name: row.values for name, row in rows.items()} == {
+            "a": {"bpp": 1.0}, "deadly": None, "b": {"bpp": 1.0}, "c": {"bpp": 1.0}
+        }  # fmt: skip
+        assert rows["deadly"].reason == "its process died, out of memory?"
+
+    def test_processes_end_with_the_run(self):
+        data = Dataset(Path(), 0, (), {}, "")
+        rows = runner.in_processes([Deadly("grids", LIGHTNESS, name, data) for name in ("a", "endless")], 2)
+        next(rows)
+        start = time.monotonic()
+        rows.close()
+        assert time.monotonic() - start < 10
+        assert not multiprocessing.active_children()
 
     def test_a_folder_without_pictures(self, tmp_path):
         done = bench(tmp_path, tmp_path / "r.json")
@@ -218,6 +253,14 @@ def test_reports_leave_out_results_of_another_version(tmp_path):
     assert done.exit_code == 0
     assert "has results of version 0, expected 1" in done.stderr
     assert "| x | q=1 | bpp | 2 |" in done.stdout
+
+
+def test_contact_sheet_of_what_is_no_picture(folder, tmp_path):
+    done = CliRunner().invoke(main, ["sheet", str(folder / "broken.jpg"), "--out", str(tmp_path / "x.png")])
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "broken.jpg: " in done.stderr
+    assert not (tmp_path / "x.png").exists()
 
 
 def test_contact_sheet_has_the_original_and_every_spacing(folder, tmp_path):
