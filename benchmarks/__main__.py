@@ -81,21 +81,26 @@ def run(
 @main.command(epilog="Example: python -m benchmarks report benchmarks/results/kodak.json")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
+    "--out",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder that gets a page NAME.md for each NAME.json, and its plots as SVG and PNG.",
+)
+@click.option(
     "--into", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A Markdown document whose marked tables are made anew from benchmarks/results.",
 )  # fmt: skip
-def report(files: tuple[Path, ...], into: tuple[Path, ...]) -> None:
-    """Print FILES as Markdown tables, or bring the tables of documents up to date."""
+def report(files: tuple[Path, ...], out: Path | None, into: tuple[Path, ...]) -> None:
+    """Print FILES as Markdown, or write pages with plots; bring the tables of documents up to date."""
     for path in files:
         try:
             found = results.load(path)
         except OtherResults as error:
             _say(str(error))
             continue
-        click.echo(f"# {path.stem}\n")
-        for suite, render in reports.TABLES.values():
-            if found.codecs(suite):
-                click.echo(f"## {render.__doc__}\n\n{render(found)}\n")
+        if out is None:
+            click.echo(reports.page(found, path.stem, []))
+        else:
+            reports.write(found, out / path.stem)
     for path in into:
         path.write_text(reports.filled(path.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -29,7 +29,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     _PROJECTION: tuple(f"n={n}" for n in _SPACINGS),
     _BALANCE: tuple(
         f"n={n} quality={quality}"
-        for quality, n in product((20, 35, 50, 65, 80, 88, 94), (2, 3, 4, 5, 6, 7, 8, 10, 14, 20))
+        for quality, n in product((20, 35, 50, 65, 80, 88, 94), (2, 4, 6, 8, 10, 14, 20))
     ),
 }
 

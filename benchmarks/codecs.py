@@ -272,8 +272,9 @@ RIVALS: tuple[Codec, ...] = (
 )
 
 _QUALITIES = (40, 60, 80, 90)
-_FOLLOWING = ((30, 20), (20, 35), (14, 50), (10, 65), (7, 80), (5, 88), (3, 94))
-"""Spacing and quality, both growing finer together."""
+_FOLLOWING = ((10, 20), (8, 35), (8, 50), (6, 65), (4, 80), (4, 88), (2, 94))
+"""Spacing and quality, both growing finer together: the pairs that have the most SSIMULACRA2 for their bytes
+on 12 photographs that are not Kodak's (suite ``choices``, "spacing beside quality")."""
 COLOR_SPACINGS = (2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 30)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import mean
 
-from benchmarks.report import percentage, table
 from benchmarks.results import Results
+from benchmarks.tables import markdown, percentage
 
 _LEAST_CHANGE = 1e-6
 
@@ -28,7 +28,7 @@ def compared(first: Results, second: Results) -> str:
         sum(row.values is not None for row in found.rows.values()) - len(common) for found in (first, second)
     ]
     lines = [
-        table(
+        markdown(
             ["suite", "codec", "setting", "measure", "first", "second", "change", "pictures"], sorted(rows)
         ),
         "",

@@ -7,6 +7,7 @@ the name of each measure. What could not be measured is ``null`` there, and ``ho
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
@@ -89,6 +90,18 @@ class Results:
             if row is not None and row.values is not None and measure in row.values:
                 found[picture] = row.values[measure]
         return found
+
+    def mean(self, suite: str, codec: str, setting: str, measure: str) -> float | None:
+        """Over all the suite's pictures; None if one has no value. What is exact has an infinite PSNR."""
+        values = []
+        for picture in self.pictures(suite):
+            row = self.rows.get((suite, codec, setting, picture))
+            if row is None or row.values is None:
+                return None
+            if measure not in row.values and not measure.startswith("psnr"):
+                return None
+            values.append(row.values.get(measure, math.inf))
+        return sum(values) / len(values) if values else None
 
     def holes(self, suite: str) -> Iterator[Row]:
         """The rows without values."""

@@ -107,9 +107,20 @@ def run(
             append(rows)
             found.add(rows)
             bar.update()
+    found.rows = dict(sorted(found.rows.items(), key=lambda item: _place(item[0], pictures)))
     results.save(found, out)
     journal.unlink()
     return found
+
+
+def _place(key: results.Key, pictures: Dataset) -> tuple[int, ...]:
+    """Where a row stands in the file: in the order of the suites' definitions, whenever it was measured."""
+    suite, codec, _, _ = key
+    settings = SUITES[suite].settings if suite in SUITES else {}
+    orders = (list(SUITES), list(settings), settings.get(codec, ()), pictures.pictures)
+    return tuple(
+        order.index(name) if name in order else len(order) for order, name in zip(orders, key, strict=True)
+    )
 
 
 def _versions(tasks: list[Task], say: Say) -> dict[str, dict[str, str]]:

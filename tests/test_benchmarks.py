@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
 
-from benchmarks import report, results, runner
+from benchmarks import plots, report, results, runner
 from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
@@ -227,7 +227,8 @@ def test_results_are_the_same_after_writing_and_reading(tmp_path):
 
 
 def saved(path, *rows):
-    found = Results({"pictures": ["a", "b"]}, {}, {})
+    dataset = {"folder": "x", "crop": 0, "sha256": "0", "pictures": ["a", "b"], "skipped": {"c": "broken"}}
+    found = Results(dataset, {}, {})
     found.add(rows)
     results.save(found, path)
     return str(path)
@@ -275,8 +276,41 @@ def test_contact_sheet_has_the_original_and_every_spacing(folder, tmp_path):
     assert 0 < errors[0] < errors[-1]
 
 
-@pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md"])
-def test_documents_are_in_step_with_results(document):
-    text = (ROOT / document).read_text(encoding="utf-8")
-    assert "<!-- results: " in text
+def test_a_report_is_a_page_with_plots_that_say_what_they_show(tmp_path):
+    values = {"color_bpp": 0.5, "ab_mse": 4.0, "ciede2000_mean": 1.0}
+    rows = [
+        Row("colors", "WebP", f"quality={q}", "a", {n: v * q for n, v in values.items()}) for q in (1, 2, 3)
+    ]
+    hole = Row("colors", "HEIC", "quality=1", "a", None, "no such library")
+    found = saved(tmp_path / "x.json", *rows, hole)
+    done = CliRunner().invoke(main, ["report", found, "--out", str(tmp_path)], catch_exceptions=False)
+    assert done.exit_code == 0
+    page = (tmp_path / "x.md").read_text()
+    assert "![The colour alone](x-colors.svg)" in page
+    assert "| HEIC | 1 | no such library |" in page
+    panels = plots.FIGURES["colors"].panels(results.load(tmp_path / "x.json"))
+    assert panels[0].lines == {"WebP": [(0.5, 4.0), (1.0, 8.0), (1.5, 12.0)]}
+    for suffix in plots.SUFFIXES:
+        data = (tmp_path / f"x-colors{suffix}").read_bytes()
+        assert plots.digest_in(data) == plots.digest(panels)
+    assert np.asarray(Image.open(tmp_path / "x-colors.png")).std() > 0
+    panels[0].lines["WebP"][0] = (0.5, 4.01)
+    assert plots.digest_in(data) != plots.digest(panels)
+
+
+def test_the_readme_is_in_step_with_results():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("<!-- results: ") >= 4
     assert report.filled(text) == text
+
+
+@pytest.mark.parametrize("path", sorted(report.RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_pages_and_plots_are_in_step_with_results(path):
+    found = results.load(path)
+    drawn = [name for name, figure in plots.FIGURES.items() if found.codecs(figure.suite)]
+    page = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert page == report.page(found, path.stem, drawn)
+    for name in drawn:
+        expected = plots.digest(plots.FIGURES[name].panels(found))
+        for suffix in plots.SUFFIXES:
+            assert plots.digest_in(path.with_name(f"{path.stem}-{name}{suffix}").read_bytes()) == expected

@@ -1,0 +1,294 @@
+"""Results -> Markdown tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import neg
+from statistics import mean
+
+from benchmarks.bdrate import bd_rate
+from benchmarks.grids import LIGHTNESS
+from benchmarks.results import Results
+
+DEFAULT_ANCHOR = "AVIF 4:2:0"
+ANCHORS = (DEFAULT_ANCHOR, "AVIF 4:2:0 tune=psnr")
+AB_MSE_INTERVAL = (3.0, 10.0)
+LEAST_OVERLAP_DB = 1.0
+HOLE = "—"
+BESIDE = (
+    ("JPEG 4:2:0", "quality=92"), ("WebP", "quality=92"), ("AVIF 4:2:0", "quality=80"),
+    ("JPEG XL", "quality=85"), ("HEIC", "quality=60"),
+    *((f"cray n={n}", f"n={n} quality={quality}") for n, quality in ((20, 80), (10, 80), (6, 80), (6, 90))),
+    ("cray", "n=4 quality=80"),
+)  # fmt: skip
+"""What a user may choose between; the first is what the others are compared with."""
+
+Curve = dict[str, list[tuple[float, float]]]
+"""Picture -> (rate, quality) points."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table made of one suite."""
+
+    suite: str
+    title: str
+    render: Callable[[Results], str]
+
+
+def beside(found: Results) -> str:
+    """What a user may choose between; bytes in percent of the first one's."""
+    measures = {"ssimulacra2": 1, "psnr_lightness": 1, "ciede2000_mean": 2, "ciede2000_p99": 1}
+    first = found.values("files", *BESIDE[0], "bytes")
+    rows = []
+    for choice in BESIDE:
+        sizes = found.values("files", *choice, "bytes")
+        share, smaller = HOLE, HOLE
+        if first and sizes.keys() == first.keys():
+            share = f"{100 * sum(sizes.values()) / sum(first.values()):.0f} %"
+            smaller = f"{sum(sizes[name] < first[name] for name in sizes)} of {len(sizes)}"
+        bpp, *figures = _means(found, "files", choice, {"bpp": 2} | measures)
+        rows.append([", ".join(choice), bpp, share, smaller, *figures])
+    return markdown(["", "bpp", "of the JPEG's bytes", "smaller than it", *measures], rows)
+
+
+def files(found: Results) -> str:
+    """Means over the pictures at every setting; ratio is bytes over raw."""
+    measures = {
+        "bpp": 2, "ratio": 4, "ssimulacra2": 1, "psnr_rgb": 2, "psnr_lightness": 2, "ab_mse": 2,
+        "ciede2000_mean": 2, "ciede2000_p95": 2, "ciede2000_p99": 2, "ab_ssim": 3,
+    }  # fmt: skip
+    return _all_settings(found, "files", measures)
+
+
+def rates(found: Results) -> str:
+    """BD-rate of the whole file on three qualities, the mean over the pictures that have one."""
+    signs = {"ssimulacra2": 1, "psnr_lightness": 1, "ciede2000_mean": -1}
+    rows = []
+    for codec in found.codecs("files"):
+        cells = []
+        for measure, sign in signs.items():
+            curves = [
+                _curve(found, "files", name, "bpp", measure, lambda value, s=sign: s * value)
+                for name in (DEFAULT_ANCHOR, codec)
+            ]
+            cells.append(_percentages(_each(*curves), len(found.pictures("files"))))
+        if any(cell != HOLE for cell in cells):
+            rows.append([codec, *cells])
+    return markdown([f"BD-rate against {DEFAULT_ANCHOR} (pictures)", *signs], rows)
+
+
+def colors(found: Results) -> str:
+    """The colour alone: BD-rate of colour bytes over AB MSE 3 to 10 and CIEDE2000, against both anchors."""
+    low, high = sorted(map(_decibels, AB_MSE_INTERVAL))
+    rows = []
+    for codec in found.codecs("colors"):
+        cells = []
+        for anchor in ANCHORS:
+            ours, theirs = (
+                _curve(found, "colors", name, "color_bpp", "ab_mse", _decibels) for name in (codec, anchor)
+            )
+            cells.append(
+                _percentages(
+                    _each(theirs, ours, (low, high), LEAST_OVERLAP_DB), len(found.pictures("colors"))
+                )
+            )
+            cells.append(percentage(bd_rate(_pooled(theirs), _pooled(ours), (low, high), LEAST_OVERLAP_DB)))
+            ours, theirs = (
+                _curve(found, "colors", name, "color_bpp", "ciede2000_mean", neg) for name in (codec, anchor)
+            )
+            cells.append(_percentages(_each(theirs, ours), len(found.pictures("colors"))))
+        rows.append([codec, *cells])
+    measures = ("AB MSE", "AB MSE, pooled", "CIEDE2000")
+    names = [f"{measure}, against {anchor}" for anchor in ANCHORS for measure in measures]
+    return markdown(["BD-rate of colour bytes (pictures)", *names], rows)
+
+
+def relative_sizes(found: Results, setting: str) -> dict[str, float | None]:
+    """Bytes over those of the raw picture: the paper's equation 1, corrected, and of lossless planes."""
+    n = int(setting.removeprefix("n="))
+    lightness, grid = found.mean("grids", LIGHTNESS, "webp", "bpp"), _grid_bpp(found, setting)
+    return {
+        "1/3 + 1/n²": 1 / 3 + 1 / n**2,
+        "1/3 + 2/(3n²)": 1 / 3 + 2 / (3 * n**2),
+        "lossless planes": None if lightness is None or grid is None else (lightness + grid) / 24,
+    }
+
+
+def figure2(found: Results) -> str:
+    """PSNR in dB / ab-SSIM over the spacing, with sizes relative to raw."""
+    shown = decoders(found)
+    rows = []
+    for setting in found.settings("grids", shown[0]):
+        sizes = relative_sizes(found, setting)
+        cells = [
+            " / ".join(_means(found, "grids", (codec, setting), {"psnr_rgb": 2, "ab_ssim": 3}))
+            for codec in shown
+        ]
+        rows.append([setting.removeprefix("n="), *(_cell(size, 4) for size in sizes.values()), *cells])
+    return markdown(["n", *sizes, *shown], rows)
+
+
+def grids(found: Results) -> str:
+    """AB MSE / mean CIEDE2000 over the spacing."""
+    shown = decoders(found)
+    rows = []
+    for setting in found.settings("grids", shown[0]):
+        guided, network = (
+            found.mean("grids", codec, setting, "ab_mse") for codec in ("guided, means", "compact, means")
+        )
+        cells = [
+            " / ".join(_means(found, "grids", (codec, setting), {"ab_mse": 2, "ciede2000_mean": 2}))
+            for codec in shown
+        ]
+        gain = None if guided is None or network is None else network / guided - 1
+        bpp = _cell(_grid_bpp(found, setting), 4)
+        rows.append([setting.removeprefix("n="), bpp, *cells, percentage(gain)])
+    return markdown(["n", "means, bpp", *shown, "compact against guided"], rows)
+
+
+def decoders(found: Results) -> list[str]:
+    """Those of the suite ``grids``."""
+    return [codec for codec in found.codecs("grids") if codec != LIGHTNESS]
+
+
+def _grid_bpp(found: Results, setting: str) -> float | None:
+    """Of the grid of cell means; it is the same for every decoder."""
+    sizes = (found.mean("grids", codec, setting, "grid_bpp") for codec in decoders(found) if "means" in codec)
+    return next((size for size in sizes if size is not None), None)
+
+
+def choices(found: Results) -> str:
+    """What the defaults were chosen by: means over the pictures."""
+    rows = []
+    for codec in found.codecs("choices"):
+        for setting in found.settings("choices", codec):
+            names = {name for key, row in found.rows.items() if key[:3] == ("choices", codec, setting)
+                     for name in row.values or {}}  # fmt: skip
+            for name in sorted(names):
+                value = found.mean("choices", codec, setting, name)
+                rows.append([codec, setting, name, HOLE if value is None else f"{value:.4g}"])
+    return markdown(["", "setting", "measure", "mean"], rows)
+
+
+def times(found: Results) -> str:
+    """Seconds and peak megabytes of fresh processes, start-up left out, the mean over the timed pictures."""
+    return _all_settings(found, "times", {"encode_s": 3, "decode_s": 3, "peak_mb": 0})
+
+
+def throughput(found: Results) -> str:
+    """Megapixels in a second, encoding / decoding, start-up left out."""
+
+    def cell(values: dict[str, float]) -> str:
+        return " / ".join(f"{values['megapixels'] / values[f'{what}_s']:.3g}" for what in _WAYS)
+
+    return _by_size(found, cell)
+
+
+def startup(found: Results) -> str:
+    """Seconds of a whole process, encoding / decoding, start-up included."""
+    return _by_size(found, lambda values: " / ".join(f"{values[f'{what}_startup_s']:.2f}" for what in _WAYS))
+
+
+def memory(found: Results) -> str:
+    """Peak megabytes of a process, encoding / decoding."""
+    return _by_size(found, lambda values: " / ".join(f"{values[f'{what}_peak_mb']:.0f}" for what in _WAYS))
+
+
+_WAYS = ("encode", "decode")
+
+
+def _by_size(found: Results, cell: Callable[[dict[str, float]], str]) -> str:
+    rows = []
+    for codec in found.codecs("speed"):
+        (setting,) = found.settings("speed", codec)
+        measured = [found.rows.get(("speed", codec, setting, size)) for size in found.pictures("speed")]
+        cells = (cell(row.values) if row is not None and row.values else HOLE for row in measured)
+        rows.append([f"{codec}, {setting}", *cells])
+    return markdown(["", *found.pictures("speed")], rows)
+
+
+TABLES: dict[str, Table] = {
+    "beside": Table("files", "Whole files, some of them", beside),
+    "rates": Table("files", "Whole files: BD-rates", rates),
+    "files": Table("files", "Whole files, all of them", files),
+    "colors": Table("colors", "The colour alone: BD-rates of its bytes", colors),
+    "figure2": Table("grids", "The paper's Figure 2", figure2),
+    "grids": Table("grids", "One grid beside exact lightness", grids),
+    "throughput": Table("speed", "Speed by size", throughput),
+    "startup": Table("speed", "Start-up included", startup),
+    "memory": Table("speed", "Memory by size", memory),
+    "times": Table("times", "Time and memory of every setting", times),
+    "choices": Table("choices", "What the defaults were chosen by", choices),
+}
+
+
+def _curve(
+    found: Results, suite: str, codec: str, rate: str, measure: str, quality: Callable[[float], float]
+) -> Curve:
+    """Settings at which a picture is exact are no part of its curve."""
+    curve: Curve = {}
+    for row in found.rows.values():
+        if (row.suite, row.codec) == (suite, codec) and row.values is not None and measure in row.values:
+            curve.setdefault(row.picture, []).append((row.values[rate], quality(row.values[measure])))
+    return curve
+
+
+def _each(
+    anchor: Curve, test: Curve, interval: tuple[float, float] | None = None, least: float = 0.0
+) -> list[float]:  # fmt: skip
+    figures = (bd_rate(anchor[name], test[name], interval, least) for name in anchor.keys() & test.keys())
+    return sorted(figure for figure in figures if figure is not None)
+
+
+def _pooled(curve: Curve) -> list[tuple[float, float]]:
+    """Mean rate, and the decibels of the mean error, by setting; needs every picture at each."""
+    points: list[tuple[float, float]] = []
+    if len({len(points) for points in curve.values()}) > 1:
+        return points
+    for setting in zip(*curve.values(), strict=True):
+        error = mean(10 ** (-quality / 10) for _, quality in setting)
+        points.append((mean(rate for rate, _ in setting), _decibels(error)))
+    return points
+
+
+def _decibels(error: float) -> float:
+    return -10 * math.log10(error)
+
+
+def _all_settings(found: Results, suite: str, measures: dict[str, int]) -> str:
+    rows = [
+        [codec, setting, *_means(found, suite, (codec, setting), measures)]
+        for codec in found.codecs(suite)
+        for setting in found.settings(suite, codec)
+    ]
+    return markdown(["codec", "setting", *measures], rows)
+
+
+def _means(found: Results, suite: str, choice: tuple[str, str], measures: dict[str, int]) -> list[str]:
+    """Over the pictures; measures: name -> digits."""
+    return [_cell(found.mean(suite, *choice, name), digits) for name, digits in measures.items()]
+
+
+def _cell(value: float | None, digits: int) -> str:
+    if value is None:
+        return HOLE
+    return f"{value:.{digits}f}" if math.isfinite(value) else "∞"
+
+
+def percentage(figure: float | None) -> str:
+    """A fraction in percent with its sign; a hole for None."""
+    return HOLE if figure is None else f"{100 * figure:+.1f} %".replace("-", "−")
+
+
+def _percentages(figures: list[float], pictures: int) -> str:
+    """Their mean, and for how many of the pictures there is one."""
+    return f"{percentage(mean(figures))} ({len(figures)} of {pictures})" if figures else HOLE
+
+
+def markdown(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
