@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import neg
@@ -27,6 +28,8 @@ BESIDE = (
 
 Curve = dict[str, list[tuple[float, float]]]
 """Picture -> (rate, quality) points."""
+
+_SPACING = re.compile(r"\bn=(\d+)")
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,25 @@ def beside(found: Results) -> str:
 
 
 def files(found: Results) -> str:
-    """Means over the pictures at every setting; ratio is bytes over raw."""
+    """Means over the pictures at every setting; ratio is bytes over raw, beside the paper's bounds of it."""
     measures = {
         "bpp": 2, "ratio": 4, "ssimulacra2": 1, "psnr_rgb": 2, "psnr_lightness": 2, "ab_mse": 2,
         "ciede2000_mean": 2, "ciede2000_p95": 2, "ciede2000_p99": 2, "ab_ssim": 3,
     }  # fmt: skip
-    return _all_settings(found, "files", measures)
+    rows = [
+        [*row, *(_cell(bound, 4) for bound in _bounds(row[1]).values())]
+        for row in _all_settings(found, "files", measures)
+    ]
+    return markdown(["codec", "setting", *measures, *_bounds("")], rows)
+
+
+def _bounds(setting: str) -> dict[str, float | None]:
+    """Equation 1 of the paper, and corrected; None for a setting without a spacing."""
+    spacing = _SPACING.search(setting)
+    if spacing is None:
+        return {"1/3 + 1/n²": None, "1/3 + 2/(3n²)": None}
+    n = int(spacing[1])
+    return {"1/3 + 1/n²": 1 / 3 + 1 / n**2, "1/3 + 2/(3n²)": 1 / 3 + 2 / (3 * n**2)}
 
 
 def rates(found: Results) -> str:
@@ -108,13 +124,9 @@ def colors(found: Results) -> str:
 
 def relative_sizes(found: Results, setting: str) -> dict[str, float | None]:
     """Bytes over those of the raw picture: the paper's equation 1, corrected, and of lossless planes."""
-    n = int(setting.removeprefix("n="))
     lightness, grid = found.mean("grids", LIGHTNESS, "webp", "bpp"), _grid_bpp(found, setting)
-    return {
-        "1/3 + 1/n²": 1 / 3 + 1 / n**2,
-        "1/3 + 2/(3n²)": 1 / 3 + 2 / (3 * n**2),
-        "lossless planes": None if lightness is None or grid is None else (lightness + grid) / 24,
-    }
+    planes = None if lightness is None or grid is None else (lightness + grid) / 24
+    return _bounds(setting) | {"lossless planes": planes}
 
 
 def figure2(found: Results) -> str:
@@ -175,7 +187,8 @@ def choices(found: Results) -> str:
 
 def times(found: Results) -> str:
     """Seconds and peak megabytes of fresh processes, start-up left out, the mean over the timed pictures."""
-    return _all_settings(found, "times", {"encode_s": 3, "decode_s": 3, "peak_mb": 0})
+    measures = {"encode_s": 3, "decode_s": 3, "peak_mb": 0}
+    return markdown(["codec", "setting", *measures], _all_settings(found, "times", measures))
 
 
 def throughput(found: Results) -> str:
@@ -258,13 +271,12 @@ def _decibels(error: float) -> float:
     return -10 * math.log10(error)
 
 
-def _all_settings(found: Results, suite: str, measures: dict[str, int]) -> str:
-    rows = [
+def _all_settings(found: Results, suite: str, measures: dict[str, int]) -> list[list[str]]:
+    return [
         [codec, setting, *_means(found, suite, (codec, setting), measures)]
         for codec in found.codecs(suite)
         for setting in found.settings(suite, codec)
     ]
-    return markdown(["codec", "setting", *measures], rows)
 
 
 def _means(found: Results, suite: str, choice: tuple[str, str], measures: dict[str, int]) -> list[str]:
