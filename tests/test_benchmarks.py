@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
 
-from benchmarks import plots, report, results, runner
+from benchmarks import plots, report, results, runner, tables
 from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
@@ -274,6 +274,64 @@ def test_contact_sheet_has_the_original_and_every_spacing(folder, tmp_path):
     assert np.array_equal(panels[0], photo(40, 56))
     errors = [np.square(panel.astype(float) - panels[0]).mean() for panel in panels[1:]]
     assert 0 < errors[0] < errors[-1]
+
+
+class TestTables:
+    def test_a_mean_is_over_all_pictures_or_a_hole(self, tmp_path):
+        rows = [
+            Row("files", "x", "q=1", "a", {"bpp": 1.0, "psnr_rgb": 30.0}),
+            Row("files", "x", "q=1", "b", {"bpp": 2.0}),
+            Row("files", "x", "q=2", "a", {"bpp": 1.0, "psnr_rgb": 30.0}),
+            Row("files", "x", "q=2", "b", None, "failed"),
+        ]
+        found = results.load(Path(saved(tmp_path / "x.json", *rows)))
+        assert found.mean("files", "x", "q=1", "bpp") == 1.5
+        assert found.mean("files", "x", "q=1", "psnr_rgb") == np.inf
+        assert found.mean("files", "x", "q=1", "ab_mse") is None
+        assert found.mean("files", "x", "q=2", "bpp") is None
+        assert "| x | q=1 | 1.50 | — | — | ∞ |" in tables.files(found)
+        assert "| x | q=2 | — | — | — | — |" in tables.files(found)
+
+    def test_whole_files_beside_a_jpeg(self, tmp_path):
+        sizes = {("JPEG 4:2:0", "quality=92"): (100, 200), ("cray n=20", "n=20 quality=80"): (90, 210)}
+        rows = [
+            Row("files", *choice, name, {"bytes": size, "bpp": size / 100})
+            for choice, pair in sizes.items()
+            for name, size in zip("ab", pair, strict=True)
+        ]
+        lines = tables.beside(results.load(Path(saved(tmp_path / "x.json", *rows)))).splitlines()
+        assert lines[2].startswith("| JPEG 4:2:0, quality=92 | 1.50 | 100 % | 0 of 2 |")
+        (ours,) = [line for line in lines if line.startswith("| cray n=20, n=20 quality=80 |")]
+        assert ours.startswith("| cray n=20, n=20 quality=80 | 1.50 | 100 % | 1 of 2 |")
+        assert "| WebP, quality=92 | — | — | — | — |" in "\n".join(lines)
+
+    def test_half_the_color_bytes_at_equal_error(self, tmp_path):
+        errors = (12, 8, 5, 3, 2)
+        rows = [
+            Row("colors", codec, f"q={error}", "a", {
+                "color_bpp": bpp / error, "ab_mse": error, "ciede2000_mean": error
+            })
+            for codec, bpp in {"AVIF 4:2:0": 1.0, "AVIF 4:2:0 tune=psnr": 0.8, "x": 0.5}.items()
+            for error in errors
+        ]  # fmt: skip
+        table = tables.colors(results.load(Path(saved(tmp_path / "x.json", *rows))))
+        per, pooled = "−50.0 % (1 of 1)", "−50.0 %"
+        against_default = f"{per} | {pooled} | {per}"
+        assert f"| x | {against_default} | {against_default.replace('50.0', '37.5')} |" in table
+
+    def test_speed_by_size(self, tmp_path):
+        values = {"megapixels": 12.0} | {
+            f"{way}_{name}": value
+            for way, scale in (("encode", 1.0), ("decode", 2.0))
+            for name, value in (("s", 3 * scale), ("startup_s", 4 * scale), ("peak_mb", 500 * scale))
+        }
+        rows = [Row("speed", "x", "q=1", "12 MP", values), Row("speed", "y", "q=1", "12 MP", None, "no y")]
+        found = results.load(Path(saved(tmp_path / "x.json", *rows)))
+        for render, cell in (
+            (tables.throughput, "4 / 2"), (tables.startup, "4.00 / 8.00"), (tables.memory, "500 / 1000")
+        ):  # fmt: skip
+            assert f"| x, q=1 | {cell} |" in render(found)
+            assert "| y, q=1 | — |" in render(found)
 
 
 def test_a_report_is_a_page_with_plots_that_say_what_they_show(tmp_path):
