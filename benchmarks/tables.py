@@ -53,7 +53,7 @@ def beside(found: Results) -> str:
             share = f"{100 * sum(sizes.values()) / sum(first.values()):.0f} %"
             smaller = f"{sum(sizes[name] < first[name] for name in sizes)} of {len(sizes)}"
         bpp, *figures = _means(found, "files", choice, {"bpp": 2} | measures)
-        rows.append([f"{_SPACING.sub('', choice[0]).strip()}, {choice[1]}", bpp, share, smaller, *figures])
+        rows.append([_named(*choice), bpp, share, smaller, *figures])
     return markdown(["", "bpp", "of the JPEG's bytes", "smaller than it", *measures], rows)
 
 
@@ -219,7 +219,7 @@ def _by_size(found: Results, cell: Callable[[dict[str, float]], str]) -> str:
         (setting,) = found.settings("speed", codec)
         measured = [found.rows.get(("speed", codec, setting, size)) for size in found.pictures("speed")]
         cells = (cell(row.values) if row is not None and row.values else HOLE for row in measured)
-        rows.append([f"{codec}, {setting}", *cells])
+        rows.append([_named(codec, setting), *cells])
     return markdown(["", *found.pictures("speed")], rows)
 
 
@@ -282,6 +282,12 @@ def _all_settings(found: Results, suite: str, measures: dict[str, int]) -> list[
 def _means(found: Results, suite: str, choice: tuple[str, str], measures: dict[str, int]) -> list[str]:
     """Over the pictures; measures: name -> digits."""
     return [_cell(found.mean(suite, *choice, name), digits) for name, digits in measures.items()]
+
+
+def _named(codec: str, setting: str) -> str:
+    """A codec with its setting, neither saying what the other says."""
+    without_spacing = " ".join(_SPACING.sub("", codec).split()) if _SPACING.search(setting) else codec
+    return codec if setting == "lossless" else f"{without_spacing}, {setting}"
 
 
 def _cell(value: float | None, digits: int) -> str:
