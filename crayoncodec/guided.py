@@ -21,7 +21,7 @@ from crayoncodec.grid import ColorGrid, reduce_to_cells
 EPSILON: Final = 160.0
 """Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
 _KEYS: Final = -0.75
-_WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
+WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _COLUMN_BLOCK: Final = 128
 
 F32 = NDArray[np.float32]
@@ -91,19 +91,19 @@ def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, in
     top, left, height, width = window
     if spacing == 1:  # every pixel is a cell
         return cells[:, top : top + height, left : left + width]
-    first_row, by_row = _interpolation(top, height, cells.shape[1], spacing, sampling)
+    first_row, by_row = interpolation(top, height, cells.shape[1], spacing, sampling)
     rows = by_row @ cells[:, first_row : first_row + by_row.shape[1]]
     out = np.empty((len(cells), height, width), np.float32)
     # Blocks of columns keep the matrices narrow: each touches few cells.
     for start in range(0, width, _COLUMN_BLOCK):
         size = min(_COLUMN_BLOCK, width - start)
-        first, by_column = _interpolation(left + start, size, cells.shape[2], spacing, sampling)
+        first, by_column = interpolation(left + start, size, cells.shape[2], spacing, sampling)
         part = rows[..., first : first + by_column.shape[1]]
         np.matmul(part, by_column.T, out=out[..., start : start + size])
     return out
 
 
-def _interpolation(start: int, size: int, cells: int, spacing: int, sampling: Sampling) -> tuple[int, F32]:
+def interpolation(start: int, size: int, cells: int, spacing: int, sampling: Sampling) -> tuple[int, F32]:
     """Weights f32[size, k] that turn k cells, from the returned one on, into pixels start..start+size."""
     middle = (spacing - 1) / 2 if sampling == "mean" else spacing // 2
     position = (np.arange(start, start + size) - middle) / spacing
@@ -119,4 +119,4 @@ def _interpolation(start: int, size: int, cells: int, spacing: int, sampling: Sa
 
 
 def _blur(plane: F32) -> F32:
-    return cast(F32, cv2.sepFilter2D(plane, -1, _WINDOW, _WINDOW, borderType=cv2.BORDER_REPLICATE))
+    return cast(F32, cv2.sepFilter2D(plane, -1, WINDOW, WINDOW, borderType=cv2.BORDER_REPLICATE))

@@ -20,6 +20,8 @@ class Compact(nn.Module):
     """
 
     architecture: Final = "compact"
+    inputs: Final = ("lightness", "cell_lightness", "bicubic", "base", "spacing")
+    """What forward takes, in this order: names of guided.Planes, and the spacing."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80)) -> None:
         super().__init__()
