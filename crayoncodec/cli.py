@@ -98,6 +98,14 @@ def main() -> None:
     help="Coder of the lightness plane.  [default: avif, "
     "with --lossless webp; zstd is the fast lossless one]",
 )
+@click.option(
+    "-e",
+    "--effort",
+    type=click.IntRange(1, 9),
+    default=codec.DEFAULT_EFFORT,
+    show_default=True,
+    help="From 6 on samples are fitted to guided upsampling, at 9 to the default network.",
+)
 @_recursive
 @click.option(
     "-j",
@@ -113,7 +121,8 @@ def main() -> None:
 @_quiet
 def encode(
     inputs: tuple[str, ...], output: str | None, n: int, quality: int, lossless: bool, sampling: str,
-    lightness: str | None, recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
+    lightness: str | None, effort: int, recursive: bool, workers: int, overwrite: bool, as_json: bool,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
     if lightness == "zstd" and not lossless:
@@ -123,7 +132,8 @@ def encode(
         raise click.UsageError("--lossless has no --quality")
     if lightness == "avif" and lossless:
         raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
-    options = {"n": n, "quality": quality, "lossless": lossless, "sampling": sampling, "lightness": lightness}
+    options = {"n": n, "quality": quality, "lossless": lossless, "sampling": sampling,
+               "lightness": lightness, "effort": effort}  # fmt: skip
     planned = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite)
     _finish(jobs.run(planned, partial(_encode, options=options), workers), planned, as_json, quiet)
 

@@ -25,6 +25,7 @@ from crayoncodec.errors import TrainingError
 from crayoncodec.grid import sample_grid, scatter_samples
 from crayoncodec.guided import GuidedModel
 from crayoncodec.networks import Compact, Crayon
+from crayoncodec.networks.planes import paint
 from crayoncodec.training import batches, data, loop, recipes
 from crayoncodec.training.runs import Run
 
@@ -200,7 +201,7 @@ class TestBatches:
         inputs, truth = batches.draw(dataset.squares, range(4), recipe, 3 * SIDE * SIDE, rng, CPU)
         assert truth.shape == (3, 2, SIDE, SIDE)
         for network in (Compact(), Crayon(width=4), Crayon(width=4, residual=True)):
-            assert batches.painted(network, inputs).shape == truth.shape
+            assert paint(network, inputs).shape == truth.shape
 
     def test_hue_turns_colors_and_keeps_their_chroma(self, dataset):
         pair = []
@@ -217,7 +218,7 @@ class TestBatches:
 def test_the_residual_crayon_begins_as_the_guided_base(dataset):
     recipe = recipes.load("crayon", [*SMALL, "network={width=4, residual=true}"])
     inputs, _ = batches.draw(dataset.squares, range(4), recipe, SIDE * SIDE, np.random.default_rng(0), CPU)
-    assert torch.equal(batches.painted(Crayon(width=4, residual=True), inputs), inputs["base"])
+    assert torch.equal(paint(Crayon(width=4, residual=True), inputs), inputs["base"])
 
 
 def trained(folder, dataset, *overrides):
@@ -287,7 +288,7 @@ class TestTraining:
         recipe = recipes.load("compact", SMALL)
         inputs, _ = batches.draw(dataset.squares, [0], recipe, SIDE * SIDE, np.random.default_rng(0), CPU)
         with torch.no_grad():
-            taught, found = batches.painted(teacher, inputs), batches.painted(pupil, inputs)
+            taught, found = paint(teacher, inputs), paint(pupil, inputs)
         assert (found - taught).abs().mean() < 0.2 * (inputs["base"] - taught).abs().mean()
 
     def test_epochs_are_passes_over_the_data(self, dataset):
@@ -444,7 +445,7 @@ class TestCommands:
         for rank in range(2):
             rng = np.random.default_rng((recipe.seed, 0, rank))
             inputs, truth = batches.draw(squares, np.arange(3), recipe, recipe.batch // 2, rng, CPU)
-            (loop._loss(recipe, batches.painted(learner.network, inputs), truth) / 2).backward()
+            (loop._loss(recipe, paint(learner.network, inputs), truth) / 2).backward()
         learner.optimizer.param_groups[0]["lr"] = loop.learning_rate(recipe, 0, 1)
         learner.optimizer.step()
         moved = 0.0

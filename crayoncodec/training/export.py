@@ -11,7 +11,8 @@ from torch import nn
 
 from crayoncodec import checkpoints
 from crayoncodec.checkpoints import Card
-from crayoncodec.training.batches import painted, planes_of
+from crayoncodec.networks.planes import paint
+from crayoncodec.training.batches import planes_of
 from crayoncodec.training.runs import Run
 
 _SIDE: Final = 64
@@ -59,7 +60,7 @@ def macs_per_pixel(network: nn.Module) -> float:
 
     handles = [module.register_forward_hook(count) for module in network.modules()]
     plane, ab = torch.zeros(1, 1, _SIDE, _SIDE), torch.zeros(1, 2, _SIDE, _SIDE)
-    painted(network, planes_of(plane, ab, 8, "mean", 1.0))
+    paint(network, planes_of(plane, ab, 8, "mean", 1.0))
     for handle in handles:
         handle.remove()
     return total / _SIDE**2

@@ -26,7 +26,8 @@ from tqdm import tqdm
 from crayoncodec import checkpoints
 from crayoncodec.errors import CheckpointError
 from crayoncodec.networks import build
-from crayoncodec.training.batches import Inputs, draw, painted, planes_of
+from crayoncodec.networks.planes import Inputs, paint
+from crayoncodec.training.batches import draw, planes_of
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
 from crayoncodec.training.runs import Run
@@ -101,11 +102,11 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, steps)
         with _autocast(recipe, device):
-            predicted = painted(self.together, inputs)
+            predicted = paint(self.together, inputs)
         error = _loss(recipe, predicted, truth)
         if self.teacher is not None:
             with torch.no_grad(), _autocast(recipe, device):
-                taught = painted(self.teacher, inputs).float()
+                taught = paint(self.teacher, inputs).float()
             error = torch.lerp(error, _loss(recipe, predicted, taught), recipe.teacher_weight)
         self.optimizer.zero_grad(set_to_none=True)
         error.backward()  # type: ignore[no-untyped-call]
@@ -183,7 +184,7 @@ def evaluate(
             some = indices[start : start + _EVALUATED_AT_ONCE]
             inputs, truth = _whole(material, some, recipe, spacing, device)
             with _autocast(recipe, device):
-                predicted = painted(network, inputs)
+                predicted = paint(network, inputs)
             for index, ab in enumerate((predicted.float(), inputs["base"])):
                 sums[index] += (ab - truth).square().mean(dim=(1, 2, 3)).sum().item()
         of_network, of_guided = (sums / len(indices)).tolist()
@@ -245,7 +246,7 @@ def _samples(
     spacing = sorted(recipe.evaluated)[len(recipe.evaluated) // 2]
     inputs, truth = _whole(material, material.validation_indices[:_SAMPLES], recipe, spacing, device)
     with _autocast(recipe, device):
-        predicted = painted(network, inputs).float()
+        predicted = paint(network, inputs).float()
     planes = [plane.cpu().numpy() for plane in (inputs["lightness"][:, 0], truth, inputs["base"], predicted)]
     return list(zip(*planes, strict=True))
 
