@@ -53,7 +53,7 @@ def beside(found: Results) -> str:
             share = f"{100 * sum(sizes.values()) / sum(first.values()):.0f} %"
             smaller = f"{sum(sizes[name] < first[name] for name in sizes)} of {len(sizes)}"
         bpp, *figures = _means(found, "files", choice, {"bpp": 2} | measures)
-        rows.append([", ".join(choice), bpp, share, smaller, *figures])
+        rows.append([f"{_SPACING.sub('', choice[0]).strip()}, {choice[1]}", bpp, share, smaller, *figures])
     return markdown(["", "bpp", "of the JPEG's bytes", "smaller than it", *measures], rows)
 
 

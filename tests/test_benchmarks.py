@@ -301,8 +301,8 @@ class TestTables:
         ]
         lines = tables.beside(results.load(Path(saved(tmp_path / "x.json", *rows)))).splitlines()
         assert lines[2].startswith("| JPEG 4:2:0, quality=92 | 1.50 | 100 % | 0 of 2 |")
-        (ours,) = [line for line in lines if line.startswith("| cray n=20, n=20 quality=80 |")]
-        assert ours.startswith("| cray n=20, n=20 quality=80 | 1.50 | 100 % | 1 of 2 |")
+        (ours,) = [line for line in lines if line.startswith("| cray, n=20 quality=80 |")]
+        assert ours.startswith("| cray, n=20 quality=80 | 1.50 | 100 % | 1 of 2 |")
         assert "| WebP, quality=92 | — | — | — | — |" in "\n".join(lines)
 
     def test_half_the_color_bytes_at_equal_error(self, tmp_path):
