@@ -78,7 +78,7 @@ def _whole_file(rgb: np.ndarray, options: dict[str, int]) -> Values:
 
 
 def _fitted(rgb: np.ndarray, ab: np.ndarray, n: int, effort: int) -> Values:
-    """Grid bytes and AB MSE of both decoders beside lossless lightness, and the encoder's seconds a megapixel."""
+    """Grid bytes and AB MSE of both decoders beside lossless lightness; seconds a megapixel to encode."""
     start = time.perf_counter()
     data = cray.encode(rgb, n=n, effort=effort, lossless=True)
     seconds = time.perf_counter() - start

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _STEPS: Final = 2
-_DESCENT: Final = 16
+_DESCENT: Final = 12
 _RATE: Final = 0.4
 """Of Adam at its first step, in CIELAB units; it falls linearly."""
 _TILE: Final = 512
