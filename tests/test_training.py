@@ -108,6 +108,7 @@ class TestRecipes:
         ("evaluated=[1.5]", "evaluated is (1.5,)"),
         ("spacings=[0]", "spacings is (0,), expected 1 to 65535"),
         ("spacing_range=[9, 3]", "spacing_range is (9, 3), expected least and largest value"),
+        ("zoom=0.5", "zoom is 0.5, expected at least 1"),
         ("lossy=1.5", "lossy is 1.5, expected 0 to 1"),
     ])  # fmt: skip
     def test_what_cannot_be_meant(self, override, said):
@@ -202,6 +203,20 @@ class TestBatches:
         assert truth.shape == (3, 2, SIDE, SIDE)
         for network in (Compact(), Crayon(width=4), Crayon(width=4, residual=True)):
             assert paint(network, inputs).shape == truth.shape
+
+    def test_zoomed_squares_are_smoother(self, dataset):
+        roughness = []
+        for zoom in (1, 4):
+            recipe = recipes.load("compact", [*SMALL, f"zoom={zoom}"])
+            drawn = [
+                batches.draw(
+                    dataset.squares, range(4), recipe, 4 * SIDE * SIDE, np.random.default_rng(seed), CPU
+                )
+                for seed in range(4)
+            ]
+            assert all(truth.shape == (4, 2, SIDE, SIDE) for _, truth in drawn)
+            roughness.append(np.mean([float(truth.diff(dim=-1).abs().mean()) for _, truth in drawn]))
+        assert roughness[1] < 0.8 * roughness[0]
 
     def test_hue_turns_colors_and_keeps_their_chroma(self, dataset):
         pair = []

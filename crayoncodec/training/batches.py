@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from crayoncodec.container import SAMPLINGS, Sampling
 from crayoncodec.networks.planes import Inputs, planes, to_cells
@@ -27,12 +28,15 @@ def draw(
     limit = squares.shape[-1]
     cells = -(-recipe.cells * spacing // _CROP_MULTIPLE) * _CROP_MULTIPLE
     side = min(limit, max(recipe.crop, cells))
+    cut = round(side / _log_uniform(rng, 1, recipe.zoom))
     crops = []
     for index in rng.choice(indices, max(1, pixels // side**2)):
-        top, left = rng.integers(0, limit - side + 1, 2)
-        crop = squares[index, :, top : top + side, left : left + side]
+        top, left = rng.integers(0, limit - cut + 1, 2)
+        crop = squares[index, :, top : top + cut, left : left + cut]
         crops.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
     stacked = torch.stack(crops).to(device, non_blocking=True).float() / UNIT
+    if cut < side:
+        stacked = F.interpolate(stacked, (side, side), mode="bicubic", align_corners=False)
     if recipe.flips:
         stacked = stacked.flip(-1) if rng.random() < 0.5 else stacked
         stacked = stacked.transpose(-1, -2) if rng.random() < 0.5 else stacked

@@ -53,6 +53,8 @@ class Recipe:
     """Quantiser step, log-uniform."""
     lossy: float = 0.0
     """Share of batches whose lightness has been through a lossy coder."""
+    zoom: float = 1.0
+    """Squares are enlarged by up to this factor, log-uniform: large pictures are smoother than small ones."""
     flips: bool = True
     """Mirrored and transposed squares."""
     hue: float = 0.0
@@ -98,6 +100,7 @@ class Recipe:
             _expect(getattr(self, name) > 0, self, name, "more than 0")
         for name in ("other_sampling", "lossy", "teacher_weight", "averaging"):
             _expect(0 <= getattr(self, name) <= 1, self, name, "0 to 1")
+        _expect(self.zoom >= 1, self, "zoom", "at least 1")
         for name in ("spacing_range", "step_range"):
             value = getattr(self, name)
             _expect(len(value) == 2 and 0 < value[0] <= value[-1], self, name, "least and largest value")
