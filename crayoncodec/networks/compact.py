@@ -15,7 +15,7 @@ _PLANES: Final = 6
 class Compact(nn.Module):
     """U-Net on a rearrangement of its input planes, by default at half resolution; 19 k MAC per pixel then.
 
-    widths: channels of each level, the finest first. shuffle: the finest level is 1/shuffle of the resolution.
+    widths: channels of each level, the finest first. shuffle: the finest level is 1/shuffle as large.
     Works for every spacing: the planes are at full resolution whatever n is, and n is an input.
     """
 
