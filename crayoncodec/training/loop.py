@@ -68,6 +68,7 @@ def processes(device: str) -> Iterator[Process]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     where = torch.device("cuda", local) if cuda else torch.device("cpu")
+    torch.backends.cudnn.benchmark = True  # batches have few different shapes
     if count == 1:
         yield Process(0, 1, where)
         return
@@ -90,7 +91,10 @@ class Learner:
         self.network = network.to(process.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: nn.Module = copy.deepcopy(self.network).requires_grad_(False)
         kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-        self.optimizer = kind(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        self.optimizer = kind(
+            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay,
+            fused=process.device.type == "cuda",
+        )  # fmt: skip
         self.teacher = checkpoints.load(recipe.teacher)[0].to(process.device) if recipe.teacher else None
         self.parts = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
         """What a state is made of."""
