@@ -371,13 +371,21 @@ def evaluate(
 @click.option("--version", default="1", show_default=True)
 @click.option("--data", default="", help="What it was trained on, in words.  [default: names of its sources]")
 @click.option("--license", default="Apache-2.0", show_default=True)
-def export(run: Path, output: Path, version: str, data: str, license: str) -> None:
+@click.option(
+    "--measured-on", multiple=True, type=click.Path(exists=True, path_type=Path),
+    help="Folder of pictures or tar pack to decode with it, for the card.",
+)  # fmt: skip
+def export(
+    run: Path, output: Path, version: str, data: str, license: str, measured_on: tuple[Path, ...]
+) -> None:
     """Write the weights of a RUN as a checkpoint (float16) with its card."""
     from crayoncodec.training.export import export as export_run
     from crayoncodec.training.runs import Run
 
     try:
-        card = export_run(Run.open(run), output, version=version, data=data, license=license)
+        card = export_run(
+            Run.open(run), output, version=version, data=data, license=license, measured_on=measured_on
+        )
     except (CrayError, OSError) as error:
         _fail(str(run), error)
     click.echo(f"{card.name}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")

@@ -379,14 +379,16 @@ class TestCommands:
         assert "training: 4 pictures; left out: 2 unreadable, 1 too small, 1 grey" in done.stdout
         assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == ["0000006.png"]
         exported = CliRunner().invoke(
-            main, ["export", str(tmp_path / "run"), "-o", str(tmp_path / "mine"), "--data", "tests"]
-        )
+            main, ["export", str(tmp_path / "run"), "-o", str(tmp_path / "mine"), "--data", "tests",
+                   "--measured-on", str(sources[1])]
+        )  # fmt: skip
         assert exported.exit_code == 0, exported.output
         network, card = checkpoints.load(str(tmp_path / "mine.safetensors"))
         assert (card.training["steps"], card.training["data"]) == (6, "tests")
         assert card.training["recipe"]["steps"] == 6
         (line,) = Run.open(tmp_path / "run").metrics()
         assert card.metrics["validation, AB MSE"] == line["ab_mse"]
+        assert set(card.metrics["pack.tar, 1 pictures, decoded"]) == {"6", "10", "20", "40"}
         average, _ = Run.open(tmp_path / "run").network()
         for ours, theirs in zip(network.parameters(), average.parameters(), strict=True):
             assert (ours - theirs).abs().max() < 1e-2

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from crayoncodec import checkpoints
+from crayoncodec.backends import TorchBackend
 from crayoncodec.checkpoints import Card
 from crayoncodec.networks.planes import paint
 from crayoncodec.training.batches import planes_of
+from crayoncodec.training.evaluate import evaluate
 from crayoncodec.training.runs import Run
 
 _SIDE: Final = 64
+_MEASURED: Final = (6, 10, 20, 40)
+"""Spacings that a card has figures for."""
 
 
-def export(run: Run, weights: Path, *, version: str, data: str, license: str) -> Card:
+def export(
+    run: Run, weights: Path, *, version: str, data: str, license: str, measured_on: Collection[Path] = ()
+) -> Card:
     """Write the float16 checkpoint ``weights`` (.safetensors) and its card. Raises TrainingError, OSError.
 
-    data: what it was trained on, in words; by default the names of the sources.
+    data: what it was trained on, in words; by default the names of the sources. measured_on: folders or packs
+    whose pictures are decoded with it, for the card.
     """
     if weights.suffix != ".safetensors":
         weights = weights.with_name(weights.name + ".safetensors")
     network, step = run.network()
     evaluations = {line["step"]: line["ab_mse"] for line in run.metrics()}
+    metrics: dict[str, Any] = {"validation, AB MSE": evaluations.get(step, {})}
+    network.eval().requires_grad_(False)
+    for source in measured_on:
+        report, count = evaluate(TorchBackend(network, "cpu"), [source], _MEASURED, "mean")
+        metrics[f"{source.name}, {count} pictures, decoded"] = report
     return checkpoints.save(
         network,
         weights,
@@ -42,7 +55,7 @@ def export(run: Run, weights: Path, *, version: str, data: str, license: str) ->
             "steps": step,
             "recipe": asdict(run.recipe),
         },
-        metrics={"validation, AB MSE": evaluations.get(step, {})},
+        metrics=metrics,
     )
 
 
