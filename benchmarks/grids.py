@@ -63,7 +63,7 @@ def _paint(decoder: str, plane: np.ndarray, grid: ColorGrid) -> np.ndarray:
         return bilinear(grid, plane.shape)
     if decoder == "bicubic":
         return upsample(grid.ab(), grid.spacing, grid.sampling, (0, 0, *plane.shape))
-    backend = None if decoder == "guided" else _backend(decoder)
+    backend = None if decoder == "guided" else network_backend(decoder)
     return painter(plane, grid, backend)(whole)
 
 
@@ -76,7 +76,8 @@ def bilinear(grid: ColorGrid, shape: tuple[int, int]) -> np.ndarray:
 
 
 @lru_cache
-def _backend(name: str):
+def network_backend(name: str):
+    """A network on the CPU, loaded once."""
     from crayoncodec.backends import TorchBackend
 
     network, _ = checkpoints.load(name)

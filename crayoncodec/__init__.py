@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FormatError,
         ImageError,
         LimitError,
+        TrainingError,
     )
     from crayoncodec.information import Info, info
 
@@ -35,6 +36,7 @@ _HOMES: Final = {
         "FormatError",
         "ImageError",
         "LimitError",
+        "TrainingError",
     ),
     "information": ("Info", "info"),
 }
@@ -50,6 +52,7 @@ __all__ = [
     "Info",
     "LimitError",
     "Limits",
+    "TrainingError",
     "decode",
     "encode",
     "info",

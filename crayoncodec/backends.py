@@ -11,7 +11,6 @@ from torch import nn
 
 from crayoncodec.errors import DeviceError
 from crayoncodec.guided import Planes
-from crayoncodec.networks import Crayon
 
 F32 = NDArray[np.float32]
 
@@ -32,10 +31,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
-        """Guided planes of a window and its sparse samples, zero between them -> AB f32[2,H,W].
-
-        The compact network reads the planes, the paper's Crayon the lightness and the sparse samples.
-        """
+        """Guided planes of a window and its sparse samples, zero between them -> AB f32[2,H,W]."""
         try:
             return self._predict(planes, sparse, spacing)
         except RuntimeError as error:
@@ -44,17 +40,15 @@ class TorchBackend:
             raise
 
     def _predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
-        if isinstance(self.network, Crayon):
-            ab = self.network(self._tensor(planes.lightness[None]), self._tensor(sparse))
-        else:
-            ab = self.network(
-                self._tensor(planes.lightness[None]),
-                self._tensor(planes.cell_lightness[None]),
-                self._tensor(planes.bicubic),
-                self._tensor(planes.base),
-                torch.tensor([float(spacing)], device=self.device),
-            )
-        return cast(F32, ab[0].cpu().numpy())
+        given = planes._asdict() | {"sparse": sparse}
+        arguments = [
+            torch.tensor([float(spacing)], device=self.device) if name == "spacing"
+            else self._tensor(given[name])
+            for name in cast(tuple[str, ...], self.network.inputs)
+        ]  # fmt: skip
+        return cast(F32, self.network(*arguments)[0].cpu().numpy())
 
-    def _tensor(self, array: F32) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)[None]
+    def _tensor(self, plane: F32) -> torch.Tensor:
+        """f32[H,W] or f32[C,H,W] -> f32[1,C,H,W] on the device."""
+        array = np.ascontiguousarray(plane if plane.ndim == 3 else plane[None])
+        return torch.from_numpy(array).to(self.device)[None]

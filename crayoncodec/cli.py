@@ -20,7 +20,7 @@ import click
 
 import crayoncodec
 from crayoncodec import codec, jobs
-from crayoncodec.container import MAX_SPACING, MIN_SPACING, PLANE_CODERS, SAMPLINGS
+from crayoncodec.container import MAX_SPACING, MIN_SPACING, PLANE_CODERS, SAMPLINGS, Sampling
 from crayoncodec.errors import CrayError
 from crayoncodec.information import Info
 from crayoncodec.information import info as read_info
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crayoncodec.checkpoints import Card
 
 _BAR_DELAY: Final = 1.0
+_INTERRUPTED: Final = 130
 _NOT_PICTURES: Final = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 """What Pillow recognises but cannot decode, or only with a program that is not Pillow's."""
 
@@ -97,6 +98,14 @@ def main() -> None:
     help="Coder of the lightness plane.  [default: avif, "
     "with --lossless webp; zstd is the fast lossless one]",
 )
+@click.option(
+    "-e",
+    "--effort",
+    type=click.IntRange(1, 9),
+    default=codec.DEFAULT_EFFORT,
+    show_default=True,
+    help="From 6 on samples are fitted to guided upsampling, at 9 to the default network.",
+)
 @_recursive
 @click.option(
     "-j",
@@ -112,7 +121,8 @@ def main() -> None:
 @_quiet
 def encode(
     inputs: tuple[str, ...], output: str | None, n: int, quality: int, lossless: bool, sampling: str,
-    lightness: str | None, recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
+    lightness: str | None, effort: int, recursive: bool, workers: int, overwrite: bool, as_json: bool,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
     if lightness == "zstd" and not lossless:
@@ -122,7 +132,8 @@ def encode(
         raise click.UsageError("--lossless has no --quality")
     if lightness == "avif" and lossless:
         raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
-    options = {"n": n, "quality": quality, "lossless": lossless, "sampling": sampling, "lightness": lightness}
+    options = {"n": n, "quality": quality, "lossless": lossless, "sampling": sampling,
+               "lightness": lightness, "effort": effort}  # fmt: skip
     planned = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite)
     _finish(jobs.run(planned, partial(_encode, options=options), workers), planned, as_json, quiet)
 
@@ -256,6 +267,137 @@ def models_verify(names: tuple[str, ...]) -> None:
             click.echo(f"{name}: ok")
             codes.append(jobs.EXIT_DONE)
     sys.exit(max(codes, default=jobs.EXIT_DONE))
+
+
+_sources = click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of pictures or tar pack; may be given several times.",
+)
+_without = click.option(
+    "--without",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with names of pictures to leave out, one to a line.",
+)
+_device = click.option("--device", type=click.Choice(codec.DEVICES), default="auto", show_default=True)
+
+
+@main.command(epilog="Example: cray train compact steps=20000 --data photos/ --out runs/mine")
+@click.argument("recipe", required=False)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@_sources
+@click.option(
+    "--validation",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="The same, for validation.  [default: one picture in 20 of --data]",
+)
+@_without
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the new run.")
+@click.option(
+    "--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with a run."
+)
+@_device
+def train(
+    recipe: str | None, overrides: tuple[str, ...], sources: tuple[Path, ...], validation: tuple[Path, ...],
+    without: Path | None, out: Path | None, resume: Path | None, device: codec.Device,
+) -> None:  # fmt: skip
+    """Train a network by a RECIPE (a name or a TOML file), or go on with a run.
+
+    Started by torchrun it trains on several devices. Ctrl-C saves the state and ends.
+    """
+    from crayoncodec.training import commands
+    from crayoncodec.training.runs import Run
+
+    if resume is not None:
+        if recipe or sources or out:
+            raise click.UsageError("--resume goes on with a run as it was begun, expected nothing with it")
+    elif not (recipe and sources and out):
+        raise click.UsageError("expected RECIPE --data PATH --out RUN, or --resume RUN")
+    try:
+        if resume is not None:
+            run = Run.open(resume)
+        else:
+            assert recipe is not None
+            assert out is not None
+            run = commands.new_run(out, recipe, overrides, sources, validation, _names(without))
+        done = commands.train(run, resume is None, device, click.echo)
+    except (CrayError, OSError) as error:
+        _fail("train", error)
+    if not done:
+        click.echo(f"interrupted; cray train --resume {run.folder} goes on", err=True)
+        sys.exit(_INTERRUPTED)
+
+
+@main.command("eval", epilog="Example: cray eval compact --data kodak/ -n 10 -n 20")
+@click.argument("model")
+@_sources
+@click.option(
+    "-n", "--spacing", "spacings", multiple=True, type=click.IntRange(MIN_SPACING, MAX_SPACING),
+    default=(6, 15, 20, 40, 50, 60, 80, 100), show_default=True,
+)  # fmt: skip
+@click.option("--sampling", type=click.Choice(SAMPLINGS), default="mean", show_default=True)
+@_without
+@_device
+@_json
+def evaluate(
+    model: str, sources: tuple[Path, ...], spacings: tuple[int, ...], sampling: Sampling,
+    without: Path | None, device: codec.Device, as_json: bool,
+) -> None:  # fmt: skip
+    """Measure MODEL (a checkpoint or the folder of a run) in the decoder, beside guided upsampling."""
+    from crayoncodec.training import commands
+
+    if not sources:
+        raise click.UsageError("expected --data PATH")
+    try:
+        report, count = commands.evaluated(model, sources, spacings, sampling, _names(without), device, _warn)
+    except (CrayError, OSError) as error:
+        _fail(model, error)
+    if as_json:
+        click.echo(_json_line({"model": model, "pictures": count, "n": report}))
+        return
+    click.echo(f"{count} pictures, {sampling} samples")
+    for n, by_decoder in report.items():
+        for decoder, values in by_decoder.items():
+            shown = "  ".join(f"{name} {value:8.3f}" for name, value in values.items())
+            click.echo(f"n={n:<4} {decoder:8} {shown}")
+
+
+@main.command(epilog="Example: cray export runs/mine -o models/mine")
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="NAME.safetensors")
+@click.option("--version", default="1", show_default=True)
+@click.option("--data", default="", help="What it was trained on, in words.  [default: names of its sources]")
+@click.option("--license", default="Apache-2.0", show_default=True)
+@click.option(
+    "--measured-on", multiple=True, type=click.Path(exists=True, path_type=Path),
+    help="Folder of pictures or tar pack to decode with it, for the card.",
+)  # fmt: skip
+def export(
+    run: Path, output: Path, version: str, data: str, license: str, measured_on: tuple[Path, ...]
+) -> None:
+    """Write the weights of a RUN as a checkpoint (float16) with its card."""
+    from crayoncodec.training.export import export as export_run
+    from crayoncodec.training.runs import Run
+
+    try:
+        card = export_run(
+            Run.open(run), output, version=version, data=data, license=license, measured_on=measured_on
+        )
+    except (CrayError, OSError) as error:
+        _fail(str(run), error)
+    click.echo(f"{card.name}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")
+
+
+def _names(path: Path | None) -> list[str]:
+    """The lines of a file."""
+    return path.read_text(encoding="utf-8").split() if path is not None else []
+
+
+def _warn(line: str) -> None:
+    click.echo(f"cray: {line}", err=True)
 
 
 def _encode(data: bytes, _: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:

@@ -94,6 +94,11 @@ class Header:
     color: int = COLOR_CIELAB_D65
     lightness_depth: int = LIGHTNESS_DEPTH
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
 
 @dataclass(frozen=True)
 class GridChunk:

@@ -23,6 +23,10 @@ class CheckpointError(CrayError):
     """A checkpoint is missing, damaged, or not the one that its model card describes."""
 
 
+class TrainingError(CrayError):
+    """A recipe, its data or the folder of a run cannot be used as asked."""
+
+
 class DeviceError(CrayError):
     """The device asked for is not there."""
 

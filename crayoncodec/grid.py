@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,13 +49,10 @@ class ColorGrid:
         ``render`` gives the picture's AB, f32[2,rows,W], for a slice of its rows; it is asked for whole
         rows of cells, few at a time.
         """
-        height, width = shape
-        step = max(1, _STRIP_PIXELS // (width * self.spacing)) * self.spacing
-        strips = [
-            reduce_to_cells(render(slice(top, min(top + step, height))), self.spacing, self.sampling)
-            for top in range(0, height, step)
+        sampled = [
+            reduce_to_cells(render(rows), self.spacing, self.sampling) for rows in strips(shape, self.spacing)
         ]
-        return self.ab() - np.concatenate(strips, axis=1)
+        return self.ab() - np.concatenate(sampled, axis=1)
 
 
 def sample_grid(
@@ -85,6 +82,13 @@ def sample_grid(
     cells = reduce_to_cells(ab, spacing, sampling)
     samples = np.rint(cells / np.float32(step)).astype(np.int16)
     return ColorGrid(samples, spacing, sampling, step)
+
+
+def strips(shape: tuple[int, int], spacing: int) -> Iterator[slice]:
+    """Rows of a picture (H, W), whole rows of cells and few at a time."""
+    height, width = shape
+    step = max(1, _STRIP_PIXELS // (width * spacing)) * spacing
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
 def reduce_to_cells(planes: F32, spacing: int, sampling: Sampling) -> F32:

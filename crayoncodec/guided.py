@@ -21,7 +21,7 @@ from crayoncodec.grid import ColorGrid, reduce_to_cells
 EPSILON: Final = 160.0
 """Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
 _KEYS: Final = -0.75
-_WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
+WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _COLUMN_BLOCK: Final = 128
 
 F32 = NDArray[np.float32]
@@ -54,13 +54,8 @@ class GuidedModel:
         """Fit to a grid and the picture's whole L* plane, f32[H,W] 0..100."""
         ab = grid.ab()
         cell_lightness = reduce_to_cells(lightness, grid.spacing, grid.sampling)
-        mean = _blur(cell_lightness)
-        variance = np.maximum(_blur(cell_lightness**2) - mean**2, 0)
-        slopes = [
-            (_blur(cells * cell_lightness) - _blur(cells) * mean) / (variance + np.float32(EPSILON))
-            for cells in ab
-        ]
-        model = cls(np.stack([*ab, *slopes, cell_lightness]), grid.spacing, grid.sampling)
+        cells = np.concatenate([ab, slopes(ab, cell_lightness), cell_lightness[None]])
+        model = cls(cells, grid.spacing, grid.sampling)
         model.cells[:2] += grid.residual(
             lightness.shape, lambda rows: model.planes(lightness[rows], rows.start).base
         )
@@ -91,19 +86,57 @@ def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, in
     top, left, height, width = window
     if spacing == 1:  # every pixel is a cell
         return cells[:, top : top + height, left : left + width]
-    first_row, by_row = _interpolation(top, height, cells.shape[1], spacing, sampling)
+    first_row, by_row = interpolation(top, height, cells.shape[1], spacing, sampling)
     rows = by_row @ cells[:, first_row : first_row + by_row.shape[1]]
     out = np.empty((len(cells), height, width), np.float32)
     # Blocks of columns keep the matrices narrow: each touches few cells.
     for start in range(0, width, _COLUMN_BLOCK):
         size = min(_COLUMN_BLOCK, width - start)
-        first, by_column = _interpolation(left + start, size, cells.shape[2], spacing, sampling)
+        first, by_column = interpolation(left + start, size, cells.shape[2], spacing, sampling)
         part = rows[..., first : first + by_column.shape[1]]
         np.matmul(part, by_column.T, out=out[..., start : start + size])
     return out
 
 
-def _interpolation(start: int, size: int, cells: int, spacing: int, sampling: Sampling) -> tuple[int, F32]:
+def upsample_adjoint(
+    planes: F32, cells: tuple[int, int], spacing: int, sampling: Sampling, top: int = 0
+) -> F32:
+    """The transpose of ``upsample`` for whole rows: f32[C,rows,W], the first is ``top`` -> f32[C,h,w]."""
+    channels, height, width = planes.shape
+    by_row = np.zeros((channels, cells[0], width), np.float32)
+    first_row, weights = interpolation(top, height, cells[0], spacing, sampling)
+    by_row[:, first_row : first_row + weights.shape[1]] = weights.T @ planes
+    out = np.zeros((channels, *cells), np.float32)
+    for start in range(0, width, _COLUMN_BLOCK):
+        size = min(_COLUMN_BLOCK, width - start)
+        first, weights = interpolation(start, size, cells[1], spacing, sampling)
+        out[..., first : first + weights.shape[1]] += by_row[..., start : start + size] @ weights
+    return out
+
+
+def slopes(samples: F32, cell_lightness: F32) -> F32:
+    """Slope of AB against L* around every cell: samples f32[2,h,w], L* f32[h,w] -> f32[2,h,w]."""
+    mean, spread = _moments(cell_lightness)
+    found = [(_blur(cells * cell_lightness) - _blur(cells) * mean) / spread for cells in samples]
+    return np.stack(found)
+
+
+def slopes_adjoint(gradient: F32, cell_lightness: F32) -> F32:
+    """The transpose of ``slopes``, which is linear in the samples: f32[2,h,w] -> f32[2,h,w]."""
+    mean, spread = _moments(cell_lightness)
+    scaled = gradient / spread
+    found = [_blur_adjoint(plane) * cell_lightness - _blur_adjoint(plane * mean) for plane in scaled]
+    return np.stack(found)
+
+
+def _moments(cell_lightness: F32) -> tuple[F32, F32]:
+    """Mean of L* around every cell, and its variance with the regulariser."""
+    mean = _blur(cell_lightness)
+    variance = np.maximum(_blur(cell_lightness**2) - mean**2, 0)
+    return mean, variance + np.float32(EPSILON)
+
+
+def interpolation(start: int, size: int, cells: int, spacing: int, sampling: Sampling) -> tuple[int, F32]:
     """Weights f32[size, k] that turn k cells, from the returned one on, into pixels start..start+size."""
     middle = (spacing - 1) / 2 if sampling == "mean" else spacing // 2
     position = (np.arange(start, start + size) - middle) / spacing
@@ -119,4 +152,17 @@ def _interpolation(start: int, size: int, cells: int, spacing: int, sampling: Sa
 
 
 def _blur(plane: F32) -> F32:
-    return cast(F32, cv2.sepFilter2D(plane, -1, _WINDOW, _WINDOW, borderType=cv2.BORDER_REPLICATE))
+    return cast(F32, cv2.sepFilter2D(plane, -1, WINDOW, WINDOW, borderType=cv2.BORDER_REPLICATE))
+
+
+def _blur_adjoint(plane: F32) -> F32:
+    """The transpose of ``_blur``: what went to cells beyond the border belongs to the outermost ones."""
+    edge = len(WINDOW) // 2
+    wide = cv2.sepFilter2D(np.pad(plane, 2 * edge), -1, WINDOW, WINDOW, borderType=cv2.BORDER_CONSTANT)
+    wide = wide[edge:-edge, edge:-edge]
+    for axis in range(2):
+        wide = np.moveaxis(wide, axis, 0)
+        wide[edge] += wide[:edge].sum(axis=0)
+        wide[-edge - 1] += wide[-edge:].sum(axis=0)
+        wide = np.moveaxis(wide[edge:-edge], 0, axis)
+    return np.ascontiguousarray(wide)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crayoncodec.codec import atomic_write
-from crayoncodec.errors import CheckpointError, CrayError, CrayWarning, DeviceError
+from crayoncodec.errors import CheckpointError, CrayError, CrayWarning, DeviceError, TrainingError
 
 STREAM: Final = "-"
 """Stands for standard input or standard output."""
@@ -171,7 +171,7 @@ def code_of(error: BaseException) -> int:
     """The exit code that stands for an error."""
     if isinstance(error, CheckpointError):
         return EXIT_CHECKPOINT
-    if isinstance(error, DeviceError):
+    if isinstance(error, DeviceError | TrainingError):
         return EXIT_USAGE
     return EXIT_UNREADABLE if isinstance(error, CrayError) else EXIT_SOME_FAILED
 

@@ -60,9 +60,13 @@ def test_tiles_do_not_show_with_the_papers_network():
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
-def test_the_reach_of_a_network_is_not_understated(compact):
+@pytest.mark.parametrize("shuffle", [None, 1, 4])
+def test_the_reach_of_a_network_is_not_understated(compact, shuffle):
     """A change farther away than ``reach`` changes nothing."""
-    network = compact.network
+    torch.manual_seed(0)
+    network = compact.network if shuffle is None else Compact((8, 8), shuffle)
+    if shuffle is not None:
+        torch.nn.init.normal_(network.head.weight)
     size = 3 * network.reach
     plane = torch.rand(1, 1, size, size) * 100
     ab = torch.randn(1, 2, size, size) * 20

@@ -1,10 +1,16 @@
-"""The training program: cache, batches, learning, resuming, exporting."""
+"""Training: recipes, data, batches, learning, stopping and going on, several processes, exporting."""
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -13,123 +19,457 @@ from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
 
-from crayoncodec import checkpoints
-from crayoncodec.networks import Compact
-from crayoncodec.training import data, export, loop
+from crayoncodec import checkpoints, color
+from crayoncodec.cli import main
+from crayoncodec.errors import TrainingError
+from crayoncodec.grid import sample_grid, scatter_samples
+from crayoncodec.guided import GuidedModel
+from crayoncodec.networks import Compact, Crayon
+from crayoncodec.networks.planes import paint
+from crayoncodec.training import batches, data, loop, recipes
+from crayoncodec.training.runs import Run
 
 SIDE = 64
-RECIPE = loop.Recipe(steps=6, pixels=2 * SIDE * SIDE, warmup=2, save_every=3, evaluate_every=6)
+CPU = torch.device("cpu")
+SMALL = (
+    "network={widths=[8,8]}", "side=64", "crop=64", "batch=8192", "warmup=2", "save_every=3",
+    "evaluate_every=6", "evaluated=[6,20]", "steps=6",
+)  # fmt: skip
+
+
+def png(rgb):
+    stream = io.BytesIO()
+    Image.fromarray(rgb).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def packed(path, pictures):
+    with tarfile.open(path, "w") as tar:
+        for name, content in pictures.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
 
 
 @pytest.fixture
-def pack(tmp_path):
-    """A tar pack and a folder with usable, small, grey and broken pictures."""
+def sources(tmp_path):
+    """A folder and a tar pack with usable, small, grey and broken pictures."""
     folder = tmp_path / "pictures" / "deep"
     folder.mkdir(parents=True)
     for seed in range(3):
-        Image.fromarray(photo(SIDE + seed, SIDE, seed)).save(folder / f"{seed}.png")
-    Image.fromarray(photo(SIDE - 1, SIDE)).save(folder / "small.png")
+        (folder / f"{seed}.png").write_bytes(png(photo(SIDE + seed, SIDE, seed)))
+    (folder / "small.png").write_bytes(png(photo(SIDE - 1, SIDE)))
     Image.fromarray(photo(SIDE, SIDE)).convert("L").save(folder / "grey.png")
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "notes.txt").write_text("no picture")
-    stream = io.BytesIO()
-    Image.fromarray(photo(SIDE, SIDE, 9)).save(stream, "PNG")
-    with tarfile.open(tmp_path / "pack.tar", "w") as tar:
-        member = tarfile.TarInfo("a/b.png")
-        member.size = stream.tell()
-        stream.seek(0)
-        tar.addfile(member, stream)
-    return [tmp_path / "pictures", tmp_path / "pack.tar"]
+    pack = packed(
+        tmp_path / "pack.tar", {"a/b.png": png(photo(SIDE, SIDE, 9)), "a/broken.png": b"no picture"}
+    )
+    return [tmp_path / "pictures", pack]
 
 
 @pytest.fixture
-def cache(pack, tmp_path):
-    return data.build_cache(pack, tmp_path / "cache.npy", SIDE)
+def dataset(sources, tmp_path):
+    return data.open_dataset(sources, tmp_path / "train.lab", SIDE)
 
 
-def train(cache, run, recipe=RECIPE):
-    run.mkdir(exist_ok=True)
-    torch.manual_seed(0)
-    return loop.train(Compact((8, 8, 8)), recipe, cache, cache, run, torch.device("cpu"))
+class TestRecipes:
+    @pytest.mark.parametrize("name", recipes.names())
+    def test_what_ships_can_be_used(self, name):
+        recipe = recipes.load(name)
+        assert recipe.description
+        assert recipes.from_dict(json.loads(json.dumps(vars(recipe)))) == recipe
+
+    def test_the_paper(self):
+        recipe = recipes.load("paper", ["spacings=[60]", "evaluated=[60]"])
+        assert (recipe.architecture, recipe.sampling, recipe.loss) == ("crayon", "point", "mse")
+        assert (recipe.optimizer, recipe.learning_rate, recipe.epochs, recipe.keep) == (
+            "adam",
+            1e-4,
+            30,
+            "best",
+        )
+        assert recipe.spacings == recipe.evaluated == (60,)
+
+    def test_overrides(self, tmp_path):
+        path = tmp_path / "mine.toml"
+        path.write_text('steps = 7\nloss = "mse"')
+        recipe = recipes.load(str(path), ["loss=rmse", "learning_rate=1e-3", "flips=false"])
+        assert (recipe.steps, recipe.loss, recipe.learning_rate, recipe.flips) == (7, "rmse", 1e-3, False)
+
+    @pytest.mark.parametrize(("override", "said"), [
+        ("stepz=3", "recipes have no 'stepz'"),
+        ("steps", "override 'steps', expected KEY=VALUE"),
+        ("steps=many", "steps is 'many', expected something like 60000"),
+        ("steps=0", "steps is 0, expected more than 0"),
+        ("flips=1", "flips is 1, expected something like True"),
+        ("loss=lpips", "loss is 'lpips', expected one of rmse, mse"),
+        ("evaluated=[1.5]", "evaluated is (1.5,)"),
+        ("spacings=[0]", "spacings is (0,), expected 1 to 65535"),
+        ("spacing_range=[9, 3]", "spacing_range is (9, 3), expected least and largest value"),
+        ("zoom=0.5", "zoom is 0.5, expected at least 1"),
+        ("lossy=1.5", "lossy is 1.5, expected 0 to 1"),
+    ])  # fmt: skip
+    def test_what_cannot_be_meant(self, override, said):
+        with pytest.raises(TrainingError) as caught:
+            recipes.load("compact", [override])
+        assert said in str(caught.value)
+
+    def test_no_recipe(self, tmp_path):
+        with pytest.raises(TrainingError, match="no recipe 'compakt', expected one of compact, "):
+            recipes.load("compakt")
+        with pytest.raises(TrainingError, match="cannot be read"):
+            recipes.load(str(tmp_path / "gone.toml"))
+        (tmp_path / "bad.toml").write_text("steps = = 3")
+        with pytest.raises(TrainingError, match="is not TOML"):
+            recipes.load(str(tmp_path / "bad.toml"))
 
 
-def test_the_cache_holds_every_usable_picture(cache, capsys, pack, tmp_path):
-    assert cache.shape == (4, 4, SIDE, SIDE)
-    data.build_cache(pack, tmp_path / "again.npy", SIDE)
-    assert "'unreadable': 1, 'too small': 1, 'grey': 1" in capsys.readouterr().out
+class TestData:
+    def test_holds_every_usable_picture(self, dataset):
+        assert dataset.squares.shape == (4, 4, SIDE, SIDE)
+        assert dataset.skipped == {"unreadable": 2, "too small": 1, "grey": 1, "excluded": 0}
+        lightness, ab = color.rgb_to_lab(photo(SIDE, SIDE, 0))
+        assert np.abs(dataset.squares[0, 1:3] / data.UNIT - ab).max() <= 0.5 / data.UNIT + 1e-4
+        assert np.abs(dataset.squares[0, 0] / data.UNIT - lightness).max() < 0.2
+        lossy = np.abs(dataset.squares[:, 3] - dataset.squares[:, 0]).mean(axis=(1, 2)) / data.UNIT
+        assert ((lossy > 0.05) & (lossy < 10)).all()
+
+    def test_is_made_once_and_again_when_a_source_changes(self, dataset, sources, tmp_path, capsys):
+        path = tmp_path / "train.lab"
+        made = path.stat().st_mtime_ns
+        again = data.open_dataset(sources, path, SIDE)
+        assert path.stat().st_mtime_ns == made
+        assert np.array_equal(again.squares, dataset.squares)
+        (sources[0] / "new.png").write_bytes(png(photo(SIDE, SIDE, 12)))
+        assert len(data.open_dataset(sources, path, SIDE).squares) == 5
+
+    def test_is_made_again_if_it_was_cut_short(self, dataset, sources, tmp_path):
+        path, before = tmp_path / "train.lab", dataset.squares.copy()
+        path.write_bytes(path.read_bytes()[:-1])
+        assert np.array_equal(data.open_dataset(sources, path, SIDE).squares, before)
+
+    def test_named_pictures_are_left_out(self, sources, tmp_path):
+        dataset = data.open_dataset(sources, tmp_path / "x.lab", SIDE, without=["a/b.png", "deep/0.png"])
+        assert len(dataset.squares) == 2
+        assert dataset.skipped["excluded"] == 2
+
+    def test_a_pack_that_is_cut_off_gives_what_it_has(self, tmp_path):
+        pack = packed(tmp_path / "p.tar", {f"{seed}.png": png(photo(SIDE, SIDE, seed)) for seed in range(3)})
+        pack.write_bytes(pack.read_bytes()[:-12000])
+        dataset = data.open_dataset([pack], tmp_path / "x.lab", SIDE)
+        assert len(dataset.squares) == 2
+        assert dataset.skipped["unreadable"] == 1
+
+    def test_nothing_usable(self, tmp_path):
+        with pytest.raises(TrainingError, match="no usable picture of at least 64 x 64 pixels in"):
+            data.open_dataset([tmp_path], tmp_path / "x.lab", SIDE)
+        (tmp_path / "x.tar").write_bytes(b"no pack")
+        with pytest.raises(TrainingError, match=r"x\.tar is neither a folder nor a tar pack"):
+            data.open_dataset([tmp_path / "x.tar"], tmp_path / "x.lab", SIDE)
+        assert not (tmp_path / "x.lab").exists()
+
+    def test_a_split_has_every_picture_once(self, dataset):
+        training, validation = data.held_out(dataset.squares, 0.3, 0)
+        assert sorted([*training, *validation]) == [0, 1, 2, 3]
+        assert len(validation) == 1
 
 
-def test_a_cache_of_nothing_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no usable picture"):
-        data.build_cache([tmp_path], tmp_path / "cache.npy", SIDE)
+class TestBatches:
+    @pytest.mark.parametrize("sampling", ["mean", "point"])
+    @pytest.mark.parametrize(
+        ("spacing", "shape"), [(2, (64, 64)), (6, (50, 64)), (20, (64, 96)), (100, (64, 64))]
+    )
+    def test_planes_are_those_of_the_decoder(self, sampling, spacing, shape):
+        pictures = [color.rgb_to_lab(photo(*shape, seed)) for seed in range(2)]
+        lightness, ab = (torch.from_numpy(np.stack(planes)) for planes in zip(*pictures, strict=True))
+        found = batches.planes_of(lightness[:, None], ab, spacing, sampling, 0.5)
+        for index, (plane, colors) in enumerate(pictures):
+            grid = sample_grid(colors, spacing, sampling, 0.5)
+            expected = GuidedModel.fit(grid, plane).planes(plane)._asdict()
+            expected["sparse"] = scatter_samples(grid, shape, (slice(0, shape[0]), slice(0, shape[1])))
+            for name, array in expected.items():
+                # A sample that lies between two steps may be rounded to the other one.
+                wrong = np.abs(found[name][index].numpy().reshape(array.shape) - array) > 0.01
+                assert wrong.mean() < 0.02, name
+        assert found["spacing"].tolist() == [spacing, spacing]
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_are_what_networks_take(self, dataset, seed):
+        recipe = recipes.load("compact", [*SMALL, "hue=20", "lossy=0.5"])
+        rng = np.random.default_rng(seed)
+        inputs, truth = batches.draw(dataset.squares, range(4), recipe, 3 * SIDE * SIDE, rng, CPU)
+        assert truth.shape == (3, 2, SIDE, SIDE)
+        for network in (Compact(), Crayon(width=4), Crayon(width=4, residual=True)):
+            assert paint(network, inputs).shape == truth.shape
+
+    def test_zoomed_squares_are_smoother(self, dataset):
+        roughness = []
+        for zoom in (1, 4):
+            recipe = recipes.load("compact", [*SMALL, f"zoom={zoom}"])
+            drawn = [
+                batches.draw(
+                    dataset.squares, range(4), recipe, 4 * SIDE * SIDE, np.random.default_rng(seed), CPU
+                )
+                for seed in range(4)
+            ]
+            assert all(truth.shape == (4, 2, SIDE, SIDE) for _, truth in drawn)
+            roughness.append(np.mean([float(truth.diff(dim=-1).abs().mean()) for _, truth in drawn]))
+        assert roughness[1] < 0.8 * roughness[0]
+
+    def test_hue_turns_colors_and_keeps_their_chroma(self, dataset):
+        pair = []
+        for hue in (0, 30):
+            recipe = recipes.load("compact", [*SMALL, f"hue={hue}", "flips=false"])
+            pair.append(
+                batches.draw(dataset.squares, [0], recipe, SIDE * SIDE, np.random.default_rng(3), CPU)[1]
+            )
+        plain, turned = pair
+        assert torch.allclose(plain.square().sum(1), turned.square().sum(1), rtol=1e-3, atol=1e-2)
+        assert (plain - turned).abs().max() > 1
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_batches_are_what_the_network_takes(cache, seed):
-    *arguments, truth = data.draw_batch(cache, 3 * SIDE * SIDE, np.random.default_rng(seed))
-    assert truth.shape == (3, 2, SIDE, SIDE)
-    assert 2 <= arguments[-1][0] <= 100
-    assert Compact()(*arguments).shape == truth.shape
+def test_the_residual_crayon_begins_as_the_guided_base(dataset):
+    recipe = recipes.load("crayon", [*SMALL, "network={width=4, residual=true}"])
+    inputs, _ = batches.draw(dataset.squares, range(4), recipe, SIDE * SIDE, np.random.default_rng(0), CPU)
+    assert torch.equal(paint(Crayon(width=4, residual=True), inputs), inputs["base"])
 
 
-def test_cached_planes_are_those_of_the_picture(cache):
-    lightness, _, _, base, _, truth = data.make_batch([cache[0]], spacing=1, step=1 / 256)
-    assert lightness.min() >= 0
-    assert lightness.max() <= 100
-    assert (base - truth).abs().max() < 0.1
+def trained(folder, dataset, *overrides):
+    run = Run(
+        folder,
+        recipes.load("compact", [*SMALL, *overrides]),
+        {"data": ["x"], "validation": [], "without": []},
+    )
+    if not folder.exists():
+        run.begin()
+    indices = np.arange(len(dataset.squares))
+    material = loop.Material(dataset.squares, indices, dataset.squares, indices)
+    return loop.train(run, material, loop.Process(0, 1, CPU))
 
 
-def test_training_lowers_the_loss(cache, tmp_path):
-    recipe = loop.Recipe(steps=120, pixels=4 * SIDE * SIDE, warmup=5, averaging=0.9, learning_rate=5e-3)
-    network = train(cache, tmp_path / "run", recipe)
-    arguments = data.make_batch(list(cache), 20)
-    base, truth = arguments[3], arguments[-1]
-    with torch.inference_mode():
-        assert loop.loss(network(*arguments[:-1]), truth) < 0.95 * loop.loss(base, truth)
+class TestTraining:
+    def test_lowers_the_loss(self, dataset, tmp_path):
+        overrides = ("steps=80", "evaluate_every=80", "averaging=0.9", "learning_rate=5e-3", "lossy=0")
+        trained(tmp_path / "run", dataset, *overrides, "evaluated=[20]", "spacings=[20]")
+        (line,) = Run.open(tmp_path / "run").metrics()
+        assert line["ab_mse"]["20"]["network"] < 0.95 * line["ab_mse"]["20"]["guided"]
+
+    def test_goes_on_as_if_it_had_not_stopped(self, dataset, tmp_path, monkeypatch):
+        whole = trained(tmp_path / "whole", dataset)
+        learned = loop.Learner.step
+        seen = []
+
+        def stopping(self, step, *arguments):
+            seen.append(learned(self, step, *arguments))
+            if len(seen) == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+            return seen[-1]
+
+        monkeypatch.setattr(loop.Learner, "step", stopping)
+        with pytest.raises(loop.Interrupted):
+            trained(tmp_path / "halved", dataset)
+        halved = trained(tmp_path / "halved", dataset)
+        for ours, theirs in zip(halved.parameters(), whole.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+        assert len(seen) == 6
+        (line,) = Run.open(tmp_path / "whole").metrics()
+        assert line["loss"] == pytest.approx(np.mean(seen), rel=1e-12)
+
+    def test_the_best_is_kept(self, dataset, tmp_path, monkeypatch):
+        scores = iter([3.0, 2.0, 2.5])
+        monkeypatch.setattr(loop, "score", lambda errors: current)
+
+        def evaluate(*_):
+            nonlocal current
+            current = next(scores)
+            return {"6": {"network": current, "guided": 1.0}}
+
+        current = 0.0
+        monkeypatch.setattr(loop, "evaluate", evaluate)
+        trained(tmp_path / "run", dataset, "evaluate_every=2", "keep=best")
+        assert Run.open(tmp_path / "run").network()[1] == 4
+
+    def test_a_teacher_is_followed(self, dataset, tmp_path):
+        teacher = Compact((8, 8))
+        torch.nn.init.constant_(teacher.head.bias, 0.3)
+        fields = {"version": "1", "architecture": "compact", "config": teacher.config, "macs_per_pixel": 1,
+                  "description": "", "license": ""}  # fmt: skip
+        checkpoints.save(teacher, tmp_path / "teacher.safetensors", half=False, **fields)
+        overrides = (f"teacher={tmp_path / 'teacher.safetensors'}", "teacher_weight=1.0", "steps=60",
+                     "averaging=0.5", "learning_rate=1e-2", "evaluate_every=60")  # fmt: skip
+        pupil = trained(tmp_path / "run", dataset, *overrides)
+        recipe = recipes.load("compact", SMALL)
+        inputs, _ = batches.draw(dataset.squares, [0], recipe, SIDE * SIDE, np.random.default_rng(0), CPU)
+        with torch.no_grad():
+            taught, found = paint(teacher, inputs), paint(pupil, inputs)
+        assert (found - taught).abs().mean() < 0.2 * (inputs["base"] - taught).abs().mean()
+
+    def test_epochs_are_passes_over_the_data(self, dataset):
+        material = loop.Material(dataset.squares, np.arange(4), dataset.squares, np.arange(4))
+        recipe = recipes.load("paper", ["side=64", "crop=64", "batch=8192", "epochs=3"])
+        assert loop._schedule(recipe, material) == (6, 2)
+
+    @pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 1.0)])
+    def test_learning_rates(self, schedule, last):
+        recipe = recipes.load("compact", ["learning_rate=1.0", "warmup=4", f"schedule={schedule}"])
+        rates = [loop.learning_rate(recipe, step, 100) for step in range(101)]
+        assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+        assert rates[100] == pytest.approx(last)
 
 
-def test_a_resumed_run_ends_as_an_uninterrupted_one(cache, tmp_path):
-    whole = train(cache, tmp_path / "whole")
-    state = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
-    assert state["step"] == 6
+class TestRuns:
+    def test_states_survive_a_full_disk(self, dataset, tmp_path, monkeypatch):
+        trained(tmp_path / "run", dataset)
+        before = (tmp_path / "run" / "state.pt").read_bytes()
 
-    class StopAfterSaveError(Exception):
-        pass
+        def full(state, stream):
+            stream.write(b"half of it")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def save_and_stop(*arguments):
-        saved(*arguments)
-        raise StopAfterSaveError
+        monkeypatch.setattr(torch, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            trained(tmp_path / "run", dataset, "steps=9")
+        assert (tmp_path / "run" / "state.pt").read_bytes() == before
 
-    saved = loop._save
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_save", save_and_stop)
-        with pytest.raises(StopAfterSaveError):
-            train(cache, tmp_path / "halved")
-    halved = train(cache, tmp_path / "halved")
-    for ours, theirs in zip(halved.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
+    def test_nobody_else_trains_in_the_folder(self, dataset, tmp_path):
+        trained(tmp_path / "run", dataset)
+        with Run.open(tmp_path / "run").locked():
+            done = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
+        assert done.exit_code == 2
+        assert done.stderr.splitlines() == [f"cray: train: another process is training in {tmp_path / 'run'}"]
+
+    @pytest.mark.parametrize(("file", "content", "said"), [
+        ("run.json", b"{}", "is not the folder of a run"),
+        ("run.json", b'{"format": 9, "recipe": {}, "sources": {}}', "is a run of version 9, expected 1"),
+        ("state.pt", b"half a state", "state.pt cannot be read"),
+    ])  # fmt: skip
+    def test_folders_that_cannot_be_gone_on_with(self, dataset, sources, tmp_path, file, content, said):
+        folder = tmp_path / "run"
+        assert train(sources, folder).exit_code == 0
+        (folder / file).write_bytes(content)
+        done = CliRunner().invoke(main, ["train", "--resume", str(folder)])
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_state_of_another_network(self, dataset, tmp_path):
+        trained(tmp_path / "run", dataset)
+        with pytest.raises(TrainingError, match="is of another network"):
+            trained(tmp_path / "run", dataset, "network={widths=[8,16]}")
+
+    def test_a_start_of_another_architecture(self, dataset, tmp_path):
+        with pytest.raises(checkpoints.CheckpointError, match="compact is not a network of this recipe"):
+            trained(tmp_path / "run", dataset, "start=compact")
 
 
-def test_an_error_while_making_batches_is_not_swallowed():
-    def batches():
-        yield 1
-        raise OSError("pack is gone")
-
-    ready = data.prefetch(batches())
-    assert next(ready) == 1
-    with pytest.raises(OSError, match="pack is gone"):
-        next(ready)
+def train(sources, out, *overrides):
+    arguments = ["train", "compact", *SMALL, *overrides, "--out", str(out), "--device", "cpu"]
+    for source in sources:
+        arguments += ["--data", str(source)]
+    return CliRunner().invoke(main, arguments)
 
 
-def test_a_run_becomes_a_checkpoint(cache, tmp_path):
-    average = train(cache, tmp_path / "run")
-    weights = tmp_path / "mine.safetensors"
-    done = CliRunner().invoke(export.main, [str(tmp_path / "run"), str(weights), "--data", "tests"])
-    assert done.exit_code == 0, done.output
-    network, card = checkpoints.load(str(weights))
-    assert card.training["steps"] == 6
-    assert card.training["data"] == "tests"
-    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
-    assert card.metrics["photos-val, AB MSE"] == last["ab_mse"]
-    for ours, theirs in zip(network.parameters(), average.parameters(), strict=True):
-        assert (ours - theirs).abs().max() < 1e-2
+class TestCommands:
+    def test_train_eval_export_and_decode(self, sources, tmp_path):
+        done = train(sources, tmp_path / "run")
+        assert done.exit_code == 0, done.output
+        assert "widths': [8, 8]" in done.stdout
+        assert "training: 4 pictures; left out: 2 unreadable, 1 too small, 1 grey" in done.stdout
+        assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == ["0000006.png"]
+        exported = CliRunner().invoke(
+            main, ["export", str(tmp_path / "run"), "-o", str(tmp_path / "mine"), "--data", "tests",
+                   "--measured-on", str(sources[1])]
+        )  # fmt: skip
+        assert exported.exit_code == 0, exported.output
+        network, card = checkpoints.load(str(tmp_path / "mine.safetensors"))
+        assert (card.training["steps"], card.training["data"]) == (6, "tests")
+        assert card.training["recipe"]["steps"] == 6
+        (line,) = Run.open(tmp_path / "run").metrics()
+        assert card.metrics["validation, AB MSE"] == line["ab_mse"]
+        assert set(card.metrics["pack.tar, 1 pictures, decoded"]) == {"6", "10", "20", "40"}
+        average, _ = Run.open(tmp_path / "run").network()
+        for ours, theirs in zip(network.parameters(), average.parameters(), strict=True):
+            assert (ours - theirs).abs().max() < 1e-2
+        for model in (tmp_path / "run", tmp_path / "mine.safetensors"):
+            arguments = [
+                "eval",
+                str(model),
+                "--data",
+                str(sources[0]),
+                "-n",
+                "8",
+                "--json",
+                "--device",
+                "cpu",
+            ]
+            evaluated = CliRunner().invoke(main, arguments)
+            assert evaluated.exit_code == 0, evaluated.output
+            report = json.loads(evaluated.stdout)
+            assert report["pictures"] == 5
+            assert report["n"]["8"]["network"]["ab_mse"] > 0
+            assert "broken.jpg is left out" in evaluated.stderr
+
+    def test_a_run_is_not_begun_twice(self, sources, tmp_path):
+        assert train(sources, tmp_path / "run").exit_code == 0
+        done = train(sources, tmp_path / "run")
+        assert done.exit_code == 2
+        assert "has a run already, expected --resume" in done.stderr
+
+    def test_data_that_went_away(self, sources, tmp_path):
+        assert train(sources, tmp_path / "run").exit_code == 0
+        sources[1].unlink()
+        done = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
+        assert done.exit_code == 2
+        assert "pack.tar, which the run learns from, is not there any more" in done.stderr
+
+    @pytest.mark.parametrize("arguments", [[], ["compact"], ["compact", "--resume", "."]])
+    def test_usage(self, arguments):
+        assert CliRunner().invoke(main, ["train", *arguments]).exit_code == 2
+
+    def test_ctrl_c_saves_and_says_how_to_go_on(self, sources, tmp_path):
+        folder = tmp_path / "run"
+        command = [sys.executable, "-m", "crayoncodec", "train", "compact", *SMALL, "steps=100000", "--out",
+                   str(folder), "--data", str(sources[0]), "--device", "cpu"]  # fmt: skip
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not (folder / "metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == f"interrupted; cray train --resume {folder} goes on"
+        step = torch.load(folder / "state.pt", weights_only=True)["step"]
+        assert step >= 6
+
+    def test_two_processes_learn_from_the_mean_of_their_gradients(self, sources, tmp_path):
+        overrides = ("steps=1", "save_every=1", "precision=float32", "averaging=0.0", "lossy=0", "clip=0.0")
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m",
+                   "crayoncodec", "train", "compact", *SMALL, *overrides, "--out", str(tmp_path / "run"),
+                   "--data", str(sources[0]), "--validation", str(sources[0]), "--device", "cpu"]  # fmt: skip
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, env=environment, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found, _ = Run.open(tmp_path / "run").network()
+        recipe = recipes.load("compact", [*SMALL, *overrides])
+        learner = loop.Learner(recipe, loop.Process(0, 1, CPU))
+        squares = data.open_dataset([sources[0]], tmp_path / "x.lab", SIDE).squares
+        for rank in range(2):
+            rng = np.random.default_rng((recipe.seed, 0, rank))
+            inputs, truth = batches.draw(squares, np.arange(3), recipe, recipe.batch // 2, rng, CPU)
+            (loop._loss(recipe, paint(learner.network, inputs), truth) / 2).backward()
+        learner.optimizer.param_groups[0]["lr"] = loop.learning_rate(recipe, 0, 1)
+        learner.optimizer.step()
+        moved = 0.0
+        start = loop.Learner(recipe, loop.Process(0, 1, CPU)).network
+        for ours, theirs, before in zip(
+            found.parameters(), learner.network.parameters(), start.parameters(), strict=True
+        ):
+            assert torch.allclose(ours, theirs, atol=2e-5)
+            moved = max(moved, float((ours - before).detach().abs().max()))
+        assert moved > 1e-4

@@ -10,32 +10,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _PLANES: Final = 6
-_SHUFFLE: Final = 2
 
 
 class Compact(nn.Module):
-    """U-Net on the half-resolution rearrangement of its input planes; 19 k MAC per pixel by default.
+    """U-Net on a rearrangement of its input planes, by default at half resolution; 19 k MAC per pixel then.
 
+    widths: channels of each level, the finest first. shuffle: the finest level is 1/shuffle as large.
     Works for every spacing: the planes are at full resolution whatever n is, and n is an input.
     """
 
     architecture: Final = "compact"
+    inputs: Final = ("lightness", "cell_lightness", "bicubic", "base", "spacing")
+    """What forward takes, in this order: names of guided.Planes, and the spacing."""
 
-    def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80)) -> None:
+    def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80), shuffle: int = 2) -> None:
         super().__init__()
-        self.widths = tuple(widths)
-        self.config = {"widths": list(widths)}
+        self.widths, self.shuffle = tuple(widths), shuffle
+        self.config = {"widths": list(widths), "shuffle": shuffle}
         """The keywords that build this network again."""
-        self.multiple = _SHUFFLE * 2 ** (len(widths) - 1)
+        self.multiple = shuffle * 2 ** (len(widths) - 1)
         """Heights and widths are padded to multiples of this."""
         first, pairs = widths[0], list(pairwise(widths))
-        self.stem = _conv(_PLANES * _SHUFFLE**2 + 1, first)
+        self.stem = _conv(_PLANES * shuffle**2 + 1, first)
         self.encoders = nn.ModuleList([_conv(first, first), *(_Residual(w) for w in widths[1:-1])])
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, 2) for fine, coarse in pairs)
         self.bottom = _Residual(widths[-1])
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, 2) for fine, coarse in pairs)
         self.decoders = nn.ModuleList(_Residual(fine) for fine, _ in pairs)
-        self.head = _conv(first, 2 * _SHUFFLE**2)
+        self.head = _conv(first, 2 * shuffle**2)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
 
@@ -48,7 +50,7 @@ class Compact(nn.Module):
         multiple: int = self.multiple
         pixels = multiple
         for level, count in enumerate(counts):
-            pixels += count * (_SHUFFLE << level)
+            pixels += count * (self.shuffle << level)
         return -(-pixels // multiple) * multiple
 
     def forward(
@@ -64,7 +66,7 @@ class Compact(nn.Module):
             [lightness / 50 - 1, (lightness - cell_lightness) / 16, base / 32, (base - bicubic) / 8], dim=1
         )
         right, bottom = -width % self.multiple, -height % self.multiple
-        x = F.pixel_unshuffle(F.pad(planes, (0, right, 0, bottom), mode="replicate"), _SHUFFLE)
+        x = F.pixel_unshuffle(F.pad(planes, (0, right, 0, bottom), mode="replicate"), self.shuffle)
         scale = (torch.log2(spacing) / 3 - 1).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
         x = F.relu(self.stem(torch.cat([x, scale.to(x.dtype)], dim=1)))
         skips = []
@@ -74,7 +76,7 @@ class Compact(nn.Module):
         x = self.bottom(x)
         for up, decode in zip(reversed(self.up), reversed(self.decoders), strict=True):
             x = decode(F.relu(up(x) + skips.pop()))
-        residual = F.pixel_shuffle(self.head(x), _SHUFFLE)
+        residual = F.pixel_shuffle(self.head(x), self.shuffle)
         return base + 8 * residual[..., :height, :width].to(base.dtype)
 
 

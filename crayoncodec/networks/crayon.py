@@ -17,6 +17,8 @@ Operation = Literal["input", "conv", "relu", "pool", "transposed", "concat", "ad
 
 _LIGHTNESS_SCALE: Final = 100.0
 _AB_SCALE: Final = 128.0
+_COLORS: Final = 78
+"""The layer that gives AB."""
 
 
 class Layer(NamedTuple):
@@ -33,18 +35,29 @@ class Layer(NamedTuple):
 
 
 class Crayon(nn.Module):
-    """24,109,572 parameters, 1351 k multiply-accumulates per pixel at any size."""
+    """24,109,572 parameters, 1351 k multiply-accumulates per pixel at any size.
+
+    width: channels of the first layer, 64 in the paper; all others are in proportion.
+    residual: not the paper's. AB comes as the guided base instead of sparse samples, and what layer 78 gives
+    is added to it, nothing before training.
+    """
 
     architecture: Final = "crayon"
-    config: Final[dict[str, object]] = {}
     multiple: Final = 8
     """Heights and widths are padded to multiples of this (three poolings)."""
     reach: Final = 168
     """How many pixels away an input may be and still change an output pixel; a multiple of ``multiple``."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64, residual: bool = False) -> None:
         super().__init__()
-        self.table = _table()
+        if width < 1:
+            raise ValueError(f"width is {width}, expected at least 1")
+        self.config = {"width": width, "residual": residual}
+        """The keywords that build this network again."""
+        self.residual = residual
+        self.inputs = ("lightness", "base" if residual else "sparse")
+        """What forward takes, in this order: names of guided.Planes, or the sparse samples."""
+        self.table = _table(width)
         self.weights = nn.ModuleDict()
         for index, layer in enumerate(self.table):
             channels = layer.channels_in, layer.channels_out
@@ -55,16 +68,20 @@ class Crayon(nn.Module):
             elif layer.operation == "transposed":
                 self.weights[str(index)] = nn.ConvTranspose2d(*channels, layer.kernel, layer.stride)
         self._last_use = {source: i for i, layer in enumerate(self.table) for source in layer.sources}
+        if residual:
+            for parameter in self.weights[str(_COLORS)].parameters():
+                nn.init.zeros_(parameter)
 
-    def forward(self, lightness: Tensor, sparse: Tensor) -> Tensor:
+    def forward(self, lightness: Tensor, ab: Tensor) -> Tensor:
         """L* f32[B,1,H,W] 0..100 and AB f32[B,2,H,W], zero between the samples -> AB f32[B,2,H,W]."""
         height, width = lightness.shape[-2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         lab = self.layers(
             F.pad(lightness / _LIGHTNESS_SCALE, padding, mode="replicate"),
-            F.pad(sparse / _AB_SCALE, padding),
+            F.pad(ab / _AB_SCALE, padding),
         )
-        return lab[:, 1:, :height, :width] * _AB_SCALE
+        colors = lab[:, 1:, :height, :width] * _AB_SCALE
+        return ab + colors if self.residual else colors
 
     def layers(self, lightness: Tensor, ab: Tensor) -> Tensor:
         """Layers 0 to 79: inputs scaled to about -1..1, sides multiples of 8 -> L and AB joined."""
@@ -91,8 +108,8 @@ class Crayon(nn.Module):
         return output
 
 
-def _table() -> tuple[Layer, ...]:
-    """Layers 0 to 79 of the paper."""
+def _table(width: int) -> tuple[Layer, ...]:
+    """Layers 0 to 79; the paper's for a width of 64."""
     table = [Layer("input", 0, 1), Layer("input", 0, 2)]
 
     def add(operation: Operation, channels: int, sources: tuple[int, ...] = (), *geometry: int) -> int:
@@ -109,16 +126,16 @@ def _table() -> tuple[Layer, ...]:
 
     # Table 1: the U-net.
     skips = []
-    conv_relu(64, (0, 1))
-    for channels in (64, 128, 256):
+    conv_relu(width, (0, 1))
+    for channels in (width, 2 * width, 4 * width):
         skips.append(conv_relu(channels))
         add("pool", channels, (), 2, 2, 0, 1)
         conv_relu(2 * channels)
-    conv_relu(512)
+    conv_relu(8 * width)
     for _ in range(6):
-        conv_relu(512, dilation=2)
-    conv_relu(512)
-    for channels, skip_channels in ((256, 256), (128, 128), (128, 64)):
+        conv_relu(8 * width, dilation=2)
+    conv_relu(8 * width)
+    for channels, skip_channels in ((4 * width, 4 * width), (2 * width, 2 * width), (2 * width, width)):
         add("transposed", channels, (), 2, 2, 0, 1)
         upsampled = add("relu", channels)
         add("concat", skip_channels + channels, (skips.pop(), upsampled))
@@ -126,13 +143,13 @@ def _table() -> tuple[Layer, ...]:
     colors = add("conv", 2, (), 1, 1, 0, 1)
     # Table 2: the residual network.
     add("concat", 5, (0, 1, colors))
-    conv_relu(64)
-    running = add("conv", 64, (), 3, 1, 1, 1)
-    add("relu", 64)
+    conv_relu(width)
+    running = add("conv", width, (), 3, 1, 1, 1)
+    add("relu", width)
     for _ in range(4):
-        conv_relu(64)
-        running = add("add", 64, (running, conv_relu(64)))
-    conv_relu(256)
+        conv_relu(width)
+        running = add("add", width, (running, conv_relu(width)))
+    conv_relu(4 * width)
     colors = add("conv", 2, (), 3, 1, 1, 1)
     add("concat", 3, (0, colors))
     return tuple(table)

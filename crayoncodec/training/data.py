@@ -1,152 +1,179 @@
-"""Pictures -> batches: a memory-mapped cache of LAB crops, random crops, colour grids, guided planes."""
+"""Pictures -> a memory-mapped file of LAB squares, made once and made again when its sources change."""
 
 from __future__ import annotations
 
-import io
-import queue
+import hashlib
+import json
 import tarfile
-import threading
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
+from PIL import Image
 from tqdm import tqdm
 
-from crayoncodec import color
+from crayoncodec import codec, color, images
 from crayoncodec.codestreams import planes as plane_coders
-from crayoncodec.container import Sampling
-from crayoncodec.grid import sample_grid
-from crayoncodec.guided import GuidedModel
+from crayoncodec.container import PlaneCoder
+from crayoncodec.errors import CrayError, CrayWarning, TrainingError
 
 UNIT: Final = 256
-"""Cached planes are i16 in 1/256 of a CIELAB unit: L*, a*, b*, and L* after a lossy coder."""
-_IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm")
-_LOSSY_QUALITIES: Final = (30, 95)
+"""Cached planes are i16 in 1/256 of a CIELAB unit."""
+PLANES: Final = ("lightness", "a", "b", "lossy lightness")
+_FORMAT: Final = 1
+_LOSSY_QUALITIES: Final = (25, 95)
+_LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "avif", "webp")
+"""The default coder twice as often as the other one."""
+_LEAST_COLOR: Final = 1.0
+"""Squares with mean |a*| and mean |b*| under this are grey."""
 
-F32 = NDArray[np.float32]
-Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
-"""lightness, cell_lightness, bicubic, base, spacing (the network's arguments), and the true AB."""
+Squares = NDArray[np.int16]
+"""i16[N,4,side,side]: PLANES of every square, in 1/UNIT."""
 
 
-def pictures(sources: list[Path]) -> Iterator[tuple[str, bytes]]:
-    """Names and file contents of all pictures in folders (any layout) and tar packs, in sorted order."""
+@dataclass(frozen=True)
+class Dataset:
+    """Squares of pictures, and what was left out."""
+
+    squares: Squares
+    skipped: dict[str, int]
+    """Reason -> how many pictures."""
+
+    def describe(self) -> str:
+        """One line."""
+        left_out = ", ".join(f"{count} {reason}" for reason, count in self.skipped.items() if count)
+        return f"{len(self.squares)} pictures" + (f"; left out: {left_out}" if left_out else "")
+
+
+def open_dataset(
+    sources: Collection[Path], path: Path, side: int, without: Collection[str] = (), seed: int = 0
+) -> Dataset:
+    """The squares of side x side pixels from the middle of every picture in ``sources``, kept at ``path``.
+
+    sources: folders (any layout) and tar packs. without: names (or ends of names) of pictures to leave out.
+    What is at ``path`` is used as it is if it was made of the same files in the same way. Pictures that
+    are smaller, unreadable or grey are left out and counted. Raises TrainingError, OSError.
+    """
+    made_of = _fingerprint(sources, side, without, seed)
+    about = path.with_suffix(".json")
+    try:
+        known = json.loads(about.read_text(encoding="utf-8"))
+        if known["made_of"] == made_of:
+            return Dataset(_mapped(path, known["count"], side), known["skipped"])
+    except (OSError, ValueError, LookupError, TypeError):
+        pass  # there is none, or it was cut short
+    skipped = dict.fromkeys(("unreadable", "too small", "grey", "excluded"), 0)
+    count = 0
+    with codec.atomic_write(path) as stream:
+        for square in _squares(sources, side, without, seed, skipped):
+            stream.write(square.tobytes())
+            count += 1
+    if not count:
+        path.unlink()
+        raise TrainingError(
+            f"no usable picture of at least {side} x {side} pixels in {', '.join(map(str, sources))}"
+        )
+    with codec.atomic_write(about) as stream:
+        stream.write(json.dumps({"made_of": made_of, "count": count, "skipped": skipped}).encode())
+    return Dataset(_mapped(path, count, side), skipped)
+
+
+def held_out(squares: Squares, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices for training and for validation, drawn once by ``seed``; at least one each."""
+    order = np.random.default_rng(seed).permutation(len(squares))
+    count = min(max(1, round(share * len(order))), len(order) - 1)
+    if count < 1:
+        raise TrainingError("one picture cannot be split, expected --validation")
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def pictures(sources: Iterable[Path]) -> Iterator[tuple[str, bytes | None]]:
+    """Names and contents of all pictures in folders and tar packs, in sorted order; None if unreadable."""
     for source in sources:
         if source.is_dir():
-            for path in sorted(source.rglob("*")):
-                if path.suffix.lower() in _IMAGE_SUFFIXES:
+            for path in _files(source):
+                try:
                     yield str(path), path.read_bytes()
+                except OSError:
+                    yield str(path), None
         else:
-            with tarfile.open(source) as tar:
-                for member in tar:
-                    stream = tar.extractfile(member) if member.isfile() else None
-                    if stream is not None and member.name.lower().endswith(_IMAGE_SUFFIXES):
-                        yield f"{source}:{member.name}", stream.read()
+            yield from _packed(source)
 
 
-def build_cache(sources: list[Path], path: Path, size: int, seed: int = 0) -> NDArray[np.int16]:
-    """Decode every picture once into i16[N,4,size,size] at ``path`` (a .npy file) and map it.
-
-    Pictures smaller than ``size``, unreadable ones and grey ones (mean |a*| and |b*| under 1) are
-    skipped and counted. A cache that is there already is taken as it is.
-    """
-    if not path.exists():
-        rng = np.random.default_rng(seed)
-        skipped = {"unreadable": 0, "too small": 0, "grey": 0}
-        planes = []
-        for _, data in tqdm(pictures(sources), desc="decoding pictures", unit=" pictures"):
-            try:
-                image = Image.open(io.BytesIO(data)).convert("RGB")
-            except (UnidentifiedImageError, OSError):
-                skipped["unreadable"] += 1
-                continue
-            if min(image.size) < size:
-                skipped["too small"] += 1
-                continue
-            left, top = (image.width - size) // 2, (image.height - size) // 2
-            rgb = np.asarray(image.crop((left, top, left + size, top + size)))
-            lightness, ab = color.rgb_to_lab(rgb)
-            if np.abs(ab).mean(axis=(1, 2)).max() < 1:
-                skipped["grey"] += 1
-                continue
-            plane = color.lightness_to_u8(lightness)
-            coded = plane_coders.encode(plane, "avif", int(rng.integers(*_LOSSY_QUALITIES)))
-            lossy = color.lightness_from_u8(plane_coders.decode(coded, "avif", plane.shape, "lightness"))
-            exact = color.lightness_from_u8(plane)
-            planes.append(np.rint(np.stack([exact, *ab, lossy]) * UNIT).astype(np.int16))
-        if not planes:
-            raise ValueError(f"no usable picture of at least {size} pixels in {[str(s) for s in sources]}")
-        print(f"{len(planes)} pictures; skipped {skipped}")
-        temporary = path.with_suffix(".tmp.npy")
-        np.save(temporary, np.stack(planes))
-        temporary.replace(path)
-    cache: NDArray[np.int16] = np.load(path, mmap_mode="r")
-    return cache
+def _packed(pack: Path) -> Iterator[tuple[str, bytes | None]]:
+    try:
+        with tarfile.open(pack) as tar:
+            for member in tar:
+                if member.isfile() and _is_picture(member.name):
+                    stream = tar.extractfile(member)
+                    yield f"{pack}:{member.name}", None if stream is None else stream.read()
+    except tarfile.ReadError as error:
+        # Cut off: what came before is used.
+        if not tarfile.is_tarfile(pack):
+            raise TrainingError(f"{pack} is neither a folder nor a tar pack ({error})") from error
+        yield str(pack), None
 
 
-def make_batch(
-    planes: list[NDArray[np.int16]],
-    spacing: int,
-    sampling: Sampling = "mean",
-    step: float = 1.0,
-    lossy: bool = False,
-) -> Batch:
-    """Crops i16[4,h,w] of one size -> a batch of guided planes and their true AB."""
-    rendered, truth = [], []
-    for crop in planes:
-        values: F32 = crop.astype(np.float32) / np.float32(UNIT)
-        lightness, ab = values[3 if lossy else 0], values[1:3]
-        grid = sample_grid(ab, spacing, sampling, step)
-        rendered.append(GuidedModel.fit(grid, lightness).planes(lightness))
-        truth.append(ab)
-    stacked = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*rendered, strict=True)]
-    lightness_t, cell_lightness, bicubic, base = stacked
-    return (
-        lightness_t[:, None],
-        cell_lightness[:, None],
-        bicubic,
-        base,
-        torch.full((len(planes),), float(spacing)),
-        torch.from_numpy(np.stack(truth)),
-    )
-
-
-def draw_batch(cache: NDArray[np.int16], pixels: int, rng: np.random.Generator) -> Batch:
-    """A random batch of about ``pixels`` pixels; all its crops share one spacing, 2 to 100.
-
-    One batch in eight has point samples, one in three a lossy lightness plane; the step is 0.5 to 2.
-    """
-    spacing = round(2 ** rng.uniform(1, np.log2(100)))
-    limit = cache.shape[-1]
-    side = min(limit, 128 if spacing <= 16 else 192 if spacing <= 40 else 320)
-    crops = []
-    for index in rng.integers(0, len(cache), max(2, pixels // side**2)):
-        top, left = rng.integers(0, limit - side + 1, 2)
-        crop = cache[index, :, top : top + side, left : left + side]
-        crop = crop[..., ::-1] if rng.random() < 0.5 else crop
-        crops.append(crop.swapaxes(-1, -2) if rng.random() < 0.5 else crop)
-    sampling: Sampling = "point" if rng.random() < 1 / 8 else "mean"
-    return make_batch(crops, spacing, sampling, float(2 ** rng.uniform(-1, 1)), rng.random() < 1 / 3)
-
-
-def prefetch(batches: Iterable[Batch], depth: int = 4) -> Iterator[Batch]:
-    """The same batches, made ahead of time by one background thread; an error there is raised here."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
-
-    def work() -> None:
+def _squares(
+    sources: Collection[Path], side: int, without: Collection[str], seed: int, skipped: dict[str, int]
+) -> Iterator[Squares]:
+    rng = np.random.default_rng(seed)
+    for name, data in tqdm(pictures(sources), desc="decoding pictures", unit=" pictures"):
+        if any(name.endswith(end) for end in without):
+            skipped["excluded"] += 1
+            continue
         try:
-            for batch in batches:
-                ready.put(batch)
-            ready.put(None)
-        except BaseException as error:
-            ready.put(error)
+            if data is None:
+                raise OSError
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CrayWarning)
+                rgb = images.open_picture(data).rgb
+        except (CrayError, OSError):
+            skipped["unreadable"] += 1
+            continue
+        height, width = rgb.shape[:2]
+        if min(height, width) < side:
+            skipped["too small"] += 1
+            continue
+        top, left = (height - side) // 2, (width - side) // 2
+        lightness, ab = color.rgb_to_lab(rgb[top : top + side, left : left + side])
+        if np.abs(ab).mean(axis=(1, 2)).max() < _LEAST_COLOR:
+            skipped["grey"] += 1
+            continue
+        plane = color.lightness_to_u8(lightness)
+        coder, quality = _LOSSY_CODERS[rng.integers(len(_LOSSY_CODERS))], int(rng.integers(*_LOSSY_QUALITIES))
+        coded = plane_coders.encode(plane, coder, quality)
+        lossy = plane_coders.decode(coded, coder, plane.shape, "lightness")
+        exact, after = color.lightness_from_u8(plane), color.lightness_from_u8(lossy)
+        yield np.rint(np.stack([exact, *ab, after]) * UNIT).astype(np.int16)
 
-    threading.Thread(target=work, daemon=True).start()
-    while (item := ready.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+
+def _fingerprint(sources: Collection[Path], side: int, without: Collection[str], seed: int) -> str:
+    """SHA-256 of what a cache depends on: names, sizes and times of the files, and how they are cut."""
+    digest = hashlib.sha256(repr((_FORMAT, side, seed, sorted(without))).encode())
+    for source in sources:
+        for path in _files(source) if source.is_dir() else [source]:
+            status = path.stat()
+            about = repr((str(path), status.st_size, status.st_mtime_ns))
+            digest.update(about.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if _is_picture(path.name) and path.is_file())
+
+
+def _is_picture(name: str) -> bool:
+    Image.init()
+    return Path(name).suffix.lower() in Image.EXTENSION
+
+
+def _mapped(path: Path, count: int, side: int) -> Squares:
+    shape = (count, len(PLANES), side, side)
+    if path.stat().st_size != 2 * np.prod(shape):
+        raise ValueError(f"{path} is cut short")
+    return np.memmap(path, np.int16, "r", shape=shape)

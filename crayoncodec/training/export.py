@@ -1,58 +1,62 @@
-"""``python -m crayoncodec.training.export``: the averaged weights of a run -> a checkpoint with its card."""
+"""The weights of a run -> a checkpoint with its card."""
 
 from __future__ import annotations
 
-import json
-import statistics
+from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import click
 import torch
 from torch import nn
 
 from crayoncodec import checkpoints
-from crayoncodec.networks import Compact, build
+from crayoncodec.backends import TorchBackend
+from crayoncodec.checkpoints import Card
+from crayoncodec.networks.planes import paint
+from crayoncodec.training.batches import planes_of
+from crayoncodec.training.evaluate import evaluate
+from crayoncodec.training.runs import Run
 
-_SIDE = 64
+_SIDE: Final = 64
+_MEASURED: Final = (6, 10, 20, 40)
+"""Spacings that a card has figures for."""
 
 
-@click.command(epilog="Example: python -m crayoncodec.training.export runs/a models/compact.safetensors")
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
-@click.argument("weights", type=click.Path(path_type=Path))
-@click.option("--version", default="1", show_default=True)
-@click.option("--description", default="", help="What it is, in a line.")
-@click.option("--data", default="", help="What it was trained on, in words.")
-@click.option(
-    "--kodak", type=click.Path(exists=True, path_type=Path), help="Results of: benchmarks run --suite grids."
-)
-def main(run: Path, weights: Path, version: str, description: str, data: str, kodak: Path | None) -> None:
-    """Write the float16 checkpoint WEIGHTS and its card from the folder RUN."""
-    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
-    network = build(state["architecture"], state["config"])
-    network.load_state_dict(state["average"])
-    evaluations = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    metrics: dict[str, Any] = {"photos-val, AB MSE": evaluations[-1]["ab_mse"]}
-    if kodak is not None:
-        metrics["Kodak, AB MSE"] = {
-            f"{record['codec']}, {record['setting']}": statistics.mean(record["values"]["ab_mse"])
-            for record in json.loads(kodak.read_text())["records"]
-            if record["suite"] == "grids" and "ab_mse" in record["values"]
-        }
-    card = checkpoints.save(
+def export(
+    run: Run, weights: Path, *, version: str, data: str, license: str, measured_on: Collection[Path] = ()
+) -> Card:
+    """Write the float16 checkpoint ``weights`` (.safetensors) and its card. Raises TrainingError, OSError.
+
+    data: what it was trained on, in words; by default the names of the sources. measured_on: folders or packs
+    whose pictures are decoded with it, for the card.
+    """
+    if weights.suffix != ".safetensors":
+        weights = weights.with_name(weights.name + ".safetensors")
+    network, step = run.network()
+    evaluations = {line["step"]: line["ab_mse"] for line in run.metrics()}
+    metrics: dict[str, Any] = {"validation, AB MSE": evaluations.get(step, {})}
+    network.eval().requires_grad_(False)
+    for source in measured_on:
+        report, count = evaluate(TorchBackend(network, "cpu"), [source], _MEASURED, "mean")
+        metrics[f"{source.name}, {count} pictures, decoded"] = report
+    return checkpoints.save(
         network,
         weights,
         half=True,
         version=version,
-        architecture=state["architecture"],
-        config=state["config"],
+        architecture=run.recipe.architecture,
+        config=network.config,
         macs_per_pixel=round(macs_per_pixel(network)),
-        description=description,
-        license="Apache-2.0",
-        training={"data": data, "steps": state["step"], "recipe": state["recipe"]},
+        description=run.recipe.description,
+        license=license,
+        training={
+            "data": data or ", ".join(Path(source).name for source in run.sources["data"]),
+            "steps": step,
+            "recipe": asdict(run.recipe),
+        },
         metrics=metrics,
     )
-    click.echo(f"{weights}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")
 
 
 @torch.no_grad()
@@ -69,11 +73,7 @@ def macs_per_pixel(network: nn.Module) -> float:
 
     handles = [module.register_forward_hook(count) for module in network.modules()]
     plane, ab = torch.zeros(1, 1, _SIDE, _SIDE), torch.zeros(1, 2, _SIDE, _SIDE)
-    network(plane, plane, ab, ab, torch.ones(1)) if isinstance(network, Compact) else network(plane, ab)
+    paint(network, planes_of(plane, ab, 8, "mean", 1.0))
     for handle in handles:
         handle.remove()
     return total / _SIDE**2
-
-
-if __name__ == "__main__":
-    main()

@@ -1,147 +1,288 @@
-"""The training loop: one network, one loss, resumable; weights averaged over time are what is exported."""
+"""The training loop: one network, one recipe, one folder; stops and goes on as if it had not stopped.
+
+Started by ``torchrun`` it trains on several processes (DistributedDataParallel); alone it is the same loop.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import json
 import math
+import os
+import signal
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from crayoncodec.training.data import draw_batch, make_batch, prefetch
+from crayoncodec import checkpoints
+from crayoncodec.errors import CheckpointError
+from crayoncodec.networks import build
+from crayoncodec.networks.planes import Inputs, paint
+from crayoncodec.training.batches import draw, planes_of
+from crayoncodec.training.data import UNIT, Squares
+from crayoncodec.training.recipes import Recipe
+from crayoncodec.training.runs import Run
 
-EVALUATED_SPACINGS: Final = (2, 6, 10, 20, 40, 80)
 _EPSILON: Final = 0.01
+_EVALUATED_AT_ONCE: Final = 4
+_SAMPLES: Final = 4
+"""Validation pictures that are shown at each evaluation."""
+
+
+class Interrupted(Exception):
+    """Training was asked to stop, and has saved its state."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides how a network is trained."""
+class Material:
+    """What a run learns from, and what it is evaluated on."""
 
-    steps: int = 60_000
-    pixels: int = 16 * 128 * 128
-    """Pixels per batch."""
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup: int = 500
-    """Steps until the learning rate is reached; it then falls along half a cosine to zero."""
-    averaging: float = 0.999
-    """Decay of the exponential moving average of the weights."""
-    clip: float = 1.0
-    seed: int = 0
-    save_every: int = 1_000
-    evaluate_every: int = 4_000
+    squares: Squares
+    indices: np.ndarray
+    validation: Squares
+    validation_indices: np.ndarray
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """The rate for a step: linear warm-up, then half a cosine."""
+@dataclass(frozen=True)
+class Process:
+    """Which of the processes that train together is here."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+
+@contextlib.contextmanager
+def processes(device: str) -> Iterator[Process]:
+    """What torchrun says in the environment; one process where it says nothing. device: auto, cpu or cuda."""
+    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    where = torch.device("cuda", local) if cuda else torch.device("cpu")
+    torch.backends.cudnn.benchmark = True  # batches have few different shapes
+    if count == 1:
+        yield Process(0, 1, where)
+        return
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield Process(dist.get_rank(), count, where)
+    finally:
+        dist.destroy_process_group()
+
+
+class Learner:
+    """A network with what it learns by: optimiser, average, teacher."""
+
+    def __init__(self, recipe: Recipe, process: Process) -> None:
+        self.recipe, self.process = recipe, process
+        torch.manual_seed(recipe.seed)
+        network = build(recipe.architecture, recipe.network)
+        if recipe.start:
+            _start(network, recipe.start)
+        self.network = network.to(process.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average: nn.Module = copy.deepcopy(self.network).requires_grad_(False)
+        kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+        self.optimizer = kind(
+            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay,
+            fused=process.device.type == "cuda",
+        )  # fmt: skip
+        self.teacher = checkpoints.load(recipe.teacher)[0].to(process.device) if recipe.teacher else None
+        self.parts = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
+        """What a state is made of."""
+        self.together = DistributedDataParallel(self.network) if process.count > 1 else self.network
+
+    def step(self, step: int, steps: int, inputs: Inputs, truth: Tensor) -> float:
+        """Learn from a batch; the loss."""
+        recipe, device = self.recipe, self.process.device
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, step, steps)
+        with _autocast(recipe, device):
+            predicted = paint(self.together, inputs)
+        error = _loss(recipe, predicted, truth)
+        if self.teacher is not None:
+            with torch.no_grad(), _autocast(recipe, device):
+                taught = paint(self.teacher, inputs).float()
+            error = torch.lerp(error, _loss(recipe, predicted, taught), recipe.teacher_weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        error.backward()  # type: ignore[no-untyped-call]
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        self.optimizer.step()
+        _follow(self.average, self.network, min(recipe.averaging, (step + 1) / (step + 10)))
+        return error.item()
+
+
+def train(run: Run, material: Material, process: Process) -> nn.Module:
+    """Train the network of ``run.recipe``, from the last state of the run; returns its average.
+
+    Raises Interrupted when it was told to stop (Ctrl-C, SIGTERM), CheckpointError for a teacher or a start
+    that is not there, OSError if a state cannot be saved; the last saved state stays.
+    """
+    recipe, device, chief = run.recipe, process.device, process.rank == 0
+    learner = Learner(recipe, process)
+    first, best = run.resume(learner.parts)
+    squares: Squares | Tensor = material.squares
+    if device.type == "cuda":
+        squares = torch.from_numpy(np.ascontiguousarray(material.squares)).to(device)
+    steps, evaluate_every = _schedule(recipe, material)
+    losses: list[float] = []
+    with (
+        _stop_signals() as asked,
+        run.tensorboard(chief) as board,
+        tqdm(total=steps, initial=first, unit=" steps", mininterval=5, disable=not chief) as bar,
+    ):
+        for step in range(first, steps):
+            # Every step has a generator of its own, so that a resumed run draws what it would have drawn.
+            rng = np.random.default_rng((recipe.seed, step, process.rank))
+            pixels = recipe.batch // process.count
+            inputs, truth = draw(squares, material.indices, recipe, pixels, rng, device)
+            losses.append(learner.step(step, steps, inputs, truth))
+            bar.update()
+            bar.set_postfix(loss=f"{losses[-1]:.3f}", images_per_s=_rate(bar, len(truth) * process.count))
+            done, stop = step + 1, _agreed(asked(), process)
+            if chief and (done % evaluate_every == 0 or done == steps):
+                errors = evaluate(learner.average, recipe, material, device)
+                line = {"step": done, "time": time.time(), "loss": float(np.mean(losses)), "ab_mse": errors}
+                run.log(line, board)
+                run.show(_samples(learner.average, recipe, material, device), done)
+                losses.clear()
+                if score(errors) < best:
+                    best = score(errors)
+                    run.save_best(learner.average, done)
+            if chief and (done % recipe.save_every == 0 or done == steps or stop):
+                run.save(learner.parts, done, best)
+            if stop and done < steps:
+                raise Interrupted
+    return learner.average
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The rate for a step of ``steps``: linear warm-up, then half a cosine to zero, or constant."""
     if step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    progress = (step - recipe.warmup) / max(1, steps - recipe.warmup)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def loss(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Mean over pictures of the root mean squared error of AB, so that no picture drowns the others."""
-    squared = (predicted.float() - truth).square().mean(dim=(1, 2, 3))
-    return (squared + _EPSILON).sqrt().mean()
-
-
-def train(
-    network: nn.Module,
-    recipe: Recipe,
-    cache: NDArray[np.int16],
-    validation: NDArray[np.int16],
-    run: Path,
-    device: torch.device,
-) -> nn.Module:
-    """Train ``network`` in the folder ``run``, from its last state if it has one; returns the average.
-
-    Writes state.pt (to resume) and metrics.jsonl (one line per evaluation).
-    """
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
-    parts = {"network": network, "average": average, "optimizer": optimizer}
-    first = _resume(run, parts)
-    # Every step has a generator of its own, so a resumed run draws what an uninterrupted one would have.
-    batches = prefetch(
-        draw_batch(cache, recipe.pixels, np.random.default_rng((recipe.seed, step)))
-        for step in range(first, recipe.steps)
-    )
-    losses: list[float] = []
-    bar = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, mininterval=10)
-    for step, batch in zip(bar, batches, strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step)
-        *arguments, truth = (tensor.to(device, non_blocking=True) for tensor in batch)
-        with torch.autocast(device.type, torch.bfloat16):
-            predicted = network(*arguments)
-        error = loss(predicted, truth)
-        optimizer.zero_grad(set_to_none=True)
-        error.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-        optimizer.step()
-        _follow(average, network, min(recipe.averaging, (step + 1) / (step + 10)))
-        losses.append(error.item())
-        done = step + 1
-        if done % recipe.evaluate_every == 0 or done == recipe.steps:
-            line = {"step": done, "time": time.time(), "loss": float(np.mean(losses))}
-            with (run / "metrics.jsonl").open("a") as log:
-                log.write(json.dumps(line | {"ab_mse": evaluate(average, validation, device)}) + "\n")
-            losses.clear()
-        if done % recipe.save_every == 0 or done == recipe.steps:
-            _save(run, parts, done, recipe)
-    return average
 
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, validation: NDArray[np.int16], device: torch.device
+    network: nn.Module, recipe: Recipe, material: Material, device: torch.device
 ) -> dict[str, dict[str, float]]:
-    """AB MSE by spacing over all validation pictures (means, exact lightness): network and guided base."""
+    """AB MSE by spacing over the validation pictures, exact lightness, step 1: network and guided base."""
+    indices = material.validation_indices
     result = {}
-    for spacing in EVALUATED_SPACINGS:
+    for spacing in recipe.evaluated:
         sums = np.zeros(2)
-        for start in range(0, len(validation), 4):
-            batch = make_batch(list(validation[start : start + 4]), spacing)
-            *arguments, truth = (tensor.to(device) for tensor in batch)
-            with torch.autocast(device.type, torch.bfloat16):
-                predicted = network(*arguments)
-            for index, ab in enumerate((predicted.float(), arguments[3])):
+        for start in range(0, len(indices), _EVALUATED_AT_ONCE):
+            some = indices[start : start + _EVALUATED_AT_ONCE]
+            inputs, truth = _whole(material, some, recipe, spacing, device)
+            with _autocast(recipe, device):
+                predicted = paint(network, inputs)
+            for index, ab in enumerate((predicted.float(), inputs["base"])):
                 sums[index] += (ab - truth).square().mean(dim=(1, 2, 3)).sum().item()
-        network_mse, guided_mse = (sums / len(validation)).tolist()
-        result[str(spacing)] = {"network": network_mse, "guided": guided_mse}
+        of_network, of_guided = (sums / len(indices)).tolist()
+        result[str(spacing)] = {"network": of_network, "guided": of_guided}
     return result
 
 
+def score(errors: dict[str, dict[str, float]]) -> float:
+    """One figure for ``keep = "best"``: the geometric mean of AB MSE over the evaluated spacings."""
+    return math.exp(float(np.mean([math.log(error["network"]) for error in errors.values()])))
+
+
+def _start(network: nn.Module, name: str) -> None:
+    given, card = checkpoints.load(name)
+    try:
+        network.load_state_dict(given.state_dict())
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"checkpoint {card.name} is not a network of this recipe ({reason})") from error
+
+
+def _schedule(recipe: Recipe, material: Material) -> tuple[int, int]:
+    """Steps in all, and from one evaluation to the next."""
+    if not recipe.epochs:
+        return recipe.steps, round(recipe.evaluate_every)
+    side = min(recipe.side, recipe.crop)
+    per_epoch = max(1, round(len(material.indices) / max(1, recipe.batch // side**2)))
+    return round(recipe.epochs * per_epoch), max(1, round(recipe.evaluate_every * per_epoch))
+
+
+def _loss(recipe: Recipe, predicted: Tensor, truth: Tensor) -> Tensor:
+    squared = (predicted.float() - truth).square().mean(dim=(1, 2, 3))
+    # The root keeps difficult pictures from drowning the others.
+    return squared.mean() if recipe.loss == "mse" else (squared + _EPSILON).sqrt().mean()
+
+
+def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+
+
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+    with torch.no_grad():
+        for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
 
 
-def _save(run: Path, parts: dict[str, Any], step: int, recipe: Recipe) -> None:
-    state = {name: part.state_dict() for name, part in parts.items()}
-    network = parts["network"]
-    state |= {"architecture": network.architecture, "config": network.config}
-    state |= {"step": step, "recipe": asdict(recipe)}
-    temporary = run / "state.pt.tmp"
-    torch.save(state, temporary)
-    temporary.replace(run / "state.pt")
+def _whole(
+    material: Material, indices: np.ndarray, recipe: Recipe, spacing: int, device: torch.device
+) -> tuple[Inputs, Tensor]:
+    planes = torch.from_numpy(material.validation[indices].astype(np.float32) / UNIT).to(device)
+    return planes_of(planes[:, :1], planes[:, 1:3], spacing, recipe.sampling, 1.0), planes[:, 1:3]
 
 
-def _resume(run: Path, parts: dict[str, Any]) -> int:
-    if not (run / "state.pt").exists():
-        return 0
-    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return int(state["step"])
+@torch.no_grad()
+def _samples(
+    network: nn.Module, recipe: Recipe, material: Material, device: torch.device
+) -> list[tuple[np.ndarray, ...]]:
+    """For some validation pictures: lightness, true AB, guided AB, the network's AB."""
+    spacing = sorted(recipe.evaluated)[len(recipe.evaluated) // 2]
+    inputs, truth = _whole(material, material.validation_indices[:_SAMPLES], recipe, spacing, device)
+    with _autocast(recipe, device):
+        predicted = paint(network, inputs).float()
+    planes = [plane.cpu().numpy() for plane in (inputs["lightness"][:, 0], truth, inputs["base"], predicted)]
+    return list(zip(*planes, strict=True))
+
+
+def _rate(bar: Any, pictures: int) -> str:
+    rate = bar.format_dict["rate"]
+    return f"{rate * pictures:.0f}" if rate else "?"
+
+
+def _agreed(asked: bool, process: Process) -> bool:
+    """Whether any of the processes was asked to stop: they stop at the same step."""
+    if process.count == 1:
+        return asked
+    flag = torch.tensor(float(asked), device=process.device)
+    dist.all_reduce(flag, dist.ReduceOp.MAX)
+    return bool(flag.item())
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[Any]:
+    """A function that says whether Ctrl-C or SIGTERM came; a second one ends the program as usual."""
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+    before = {which: signal.signal(which, note) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: came
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)

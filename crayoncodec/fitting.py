@@ -1,0 +1,172 @@
+"""Encoder-fitted samples: values of the grid from which the decoder comes closest to the picture.
+
+The guided base is linear in the samples, so the best are a least-squares solution. It is found by conjugate
+gradients on the normal equations (CGLS, Hestenes and Stiefel 1952) from the means of the cells; nearly all
+of the gain comes with the first two steps. For a network, Adam's steps go through all of the decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec.grid import MAX_AB, ColorGrid, reduce_to_cells, strips
+from crayoncodec.guided import slopes, slopes_adjoint, upsample, upsample_adjoint
+from crayoncodec.recolorize import tiles
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_STEPS: Final = 2
+_DESCENT: Final = 12
+_RATE: Final = 0.4
+"""Of Adam at its first step, in CIELAB units; it falls linearly."""
+_TILE: Final = 512
+_SURROUNDINGS: Final = 4
+"""Cells around a tile that its colours depend on, besides what the network sees."""
+
+F32 = NDArray[np.float32]
+
+
+class GuidedBase:
+    """The guided base of cell means: a linear map from samples f32[2,h,w] to AB f32[2,H,W]."""
+
+    def __init__(self, lightness: F32, spacing: int) -> None:
+        """lightness: L* f32[H,W] 0..100, as the decoder will have it."""
+        self._shape, self._spacing = lightness.shape, spacing
+        self._cell_lightness = reduce_to_cells(lightness, spacing, "mean")
+        shown = [self._up(self._cell_lightness[None], rows)[0] for rows in self._strips()]
+        self._detail = lightness - np.concatenate(shown)
+
+    def __call__(self, samples: F32) -> F32:
+        """Samples -> base, back projection and all."""
+        steep = slopes(samples, self._cell_lightness)
+        out = np.empty((2, *self._shape), np.float32)
+        sampled = []
+        for rows in self._strips():
+            out[:, rows] = self._up(steep, rows) * self._detail[rows]
+            sampled.append(reduce_to_cells(out[:, rows] + self._up(samples, rows), self._spacing, "mean"))
+        corrected = 2 * samples - np.concatenate(sampled, axis=1)
+        for rows in self._strips():
+            out[:, rows] += self._up(corrected, rows)
+        return out
+
+    def adjoint(self, ab: F32) -> F32:
+        """The transpose: AB f32[2,H,W] -> f32[2,h,w]."""
+        corrected, steep = self._down(lambda rows: ab[:, rows])
+        share = corrected / self._areas()
+        again, steeper = self._down(lambda rows: self._spread(share, rows))
+        return 2 * corrected - again + slopes_adjoint(steep - steeper, self._cell_lightness)
+
+    def _down(self, render: Callable[[slice], F32]) -> tuple[F32, F32]:
+        """Transposes of bicubic upsampling, and of that times the detail of L*, of all rows' AB."""
+        total = np.zeros((4, *self._cell_lightness.shape), np.float32)
+        for rows in self._strips():
+            ab = render(rows)
+            planes = np.concatenate([ab, ab * self._detail[rows]])
+            total += upsample_adjoint(planes, self._cell_lightness.shape, self._spacing, "mean", rows.start)
+        return total[:2], total[2:]
+
+    def _up(self, cells: F32, rows: slice) -> F32:
+        window = rows.start, 0, rows.stop - rows.start, self._shape[1]
+        return upsample(cells, self._spacing, "mean", window)
+
+    def _spread(self, cells: F32, rows: slice) -> F32:
+        """Each cell's value at all of its pixels."""
+        first, last = rows.start // self._spacing, -(-rows.stop // self._spacing)
+        tall = np.repeat(cells[:, first:last], self._spacing, axis=1)[:, : rows.stop - rows.start]
+        return np.repeat(tall, self._spacing, axis=2)[..., : self._shape[1]]
+
+    def _areas(self) -> F32:
+        """Pixels of each cell; those at the right and at the bottom may be cut."""
+        sides = [
+            np.diff(np.append(np.arange(0, length, self._spacing), length)).astype(np.float32)
+            for length in self._shape
+        ]
+        return np.outer(*sides)
+
+    def _strips(self) -> Iterator[slice]:
+        return strips(self._shape, self._spacing)
+
+
+def fit_samples(
+    ab: F32, lightness: F32, grid: ColorGrid, visible: NDArray[np.bool_] | None = None
+) -> ColorGrid:
+    """A grid of cell means, fitted: the guided base of the new one is closer to AB f32[2,H,W].
+
+    lightness: L* f32[H,W] 0..100, as the decoder will have it. visible: bool[H,W], pixels that count.
+    """
+    base = GuidedBase(lightness, grid.spacing)
+    weight = np.float32(1) if visible is None else visible.astype(np.float32)
+    samples = reduce_to_cells(ab, grid.spacing, "mean") if visible is None else grid.ab()
+    residual = weight * (ab - base(samples))
+    gradient = base.adjoint(residual)
+    direction, length = gradient, float(np.vdot(gradient, gradient))
+    for step in range(_STEPS):
+        if length == 0:
+            break
+        moved = weight * base(direction)
+        size = np.float32(length / float(np.vdot(moved, moved)))
+        samples = samples + size * direction
+        if step + 1 < _STEPS:
+            residual -= size * moved
+            gradient = base.adjoint(residual)
+            before, length = length, float(np.vdot(gradient, gradient))
+            direction = gradient + np.float32(length / before) * direction
+    return _rounded(samples, grid)
+
+
+def fit_samples_to_network(
+    network: nn.Module, ab: F32, lightness: F32, grid: ColorGrid, visible: NDArray[np.bool_] | None = None
+) -> ColorGrid:
+    """A grid of cell means, fitted: what the decoder makes with a network is closer to AB f32[2,H,W].
+
+    network: as checkpoints.load gives it, on its device. Arguments else as for fit_samples.
+    """
+    n, (height, width) = grid.spacing, grid.samples.shape[1:]
+    reach = -(-cast(int, network.reach) // n) + _SURROUNDINGS
+    side = max(1, _TILE // n)
+    fitted = grid.ab()
+    for tile in tiles(height, width, side, reach):
+        rows, columns = (slice(span.start * n, span.stop * n) for span in tile.window)
+        seen = None if visible is None else visible[rows, columns]
+        found = _descend(
+            network, ab[:, rows, columns], lightness[rows, columns], grid.ab()[:, *tile.window], n, seen
+        )
+        fitted[:, *tile.core] = tile.cut(found)
+    return _rounded(fitted, grid)
+
+
+def _descend(
+    network: nn.Module, ab: F32, lightness: F32, samples: F32, n: int, visible: NDArray[np.bool_] | None
+) -> F32:
+    """Samples f32[2,h,w] of a window after Adam's steps."""
+    import torch
+
+    from crayoncodec.networks.planes import paint, planes, to_cells, upsample
+
+    device = next(network.parameters()).device
+    plane, truth, values = (
+        torch.from_numpy(np.ascontiguousarray(array)).to(device)[None]
+        for array in (lightness[None], ab, samples)
+    )
+    weight = 1.0 if visible is None else torch.from_numpy(visible.copy()).to(device)
+    values.requires_grad_(True)
+    optimizer = torch.optim.Adam([values])
+    for step in range(_DESCENT):
+        optimizer.param_groups[0]["lr"] = _RATE * (1 - step / _DESCENT)
+        painted = paint(network, planes(plane, values, n, "mean"))
+        painted = painted + upsample(values - to_cells(painted, n, "mean"), lightness.shape, n, "mean")
+        optimizer.zero_grad()
+        (weight * (painted - truth)).square().mean().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return values.detach()[0].cpu().numpy()
+
+
+def _rounded(samples: F32, like: ColorGrid) -> ColorGrid:
+    limit = MAX_AB / like.step
+    units = np.rint(np.clip(samples / np.float32(like.step), -limit, limit)).astype(np.int16)
+    return ColorGrid(units, like.spacing, like.sampling, like.step)

@@ -1,0 +1,75 @@
+"""Squares -> batches, on the device that trains: crops, augmentation, colour grids, guided planes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from crayoncodec.container import SAMPLINGS, Sampling
+from crayoncodec.networks.planes import Inputs, planes, to_cells
+from crayoncodec.training.data import UNIT, Squares
+from crayoncodec.training.recipes import Recipe
+
+_CROP_MULTIPLE: Final = 32
+
+
+def draw(
+    squares: Squares | Tensor, indices: Sequence[int] | np.ndarray, recipe: Recipe, pixels: int,
+    rng: np.random.Generator, device: torch.device,
+) -> tuple[Inputs, Tensor]:  # fmt: skip
+    """A random batch of about ``pixels`` pixels and its true AB f32[B,2,H,W]; all of it has one spacing."""
+    spacing = _spacing(recipe, rng)
+    limit = squares.shape[-1]
+    cells = -(-recipe.cells * spacing // _CROP_MULTIPLE) * _CROP_MULTIPLE
+    side = min(limit, max(recipe.crop, cells))
+    cut = round(side / _log_uniform(rng, 1, recipe.zoom))
+    crops = []
+    for index in rng.choice(indices, max(1, pixels // side**2)):
+        top, left = rng.integers(0, limit - cut + 1, 2)
+        crop = squares[index, :, top : top + cut, left : left + cut]
+        crops.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
+    stacked = torch.stack(crops).to(device, non_blocking=True).float() / UNIT
+    if cut < side:
+        stacked = F.interpolate(stacked, (side, side), mode="bicubic", align_corners=False)
+    if recipe.flips:
+        stacked = stacked.flip(-1) if rng.random() < 0.5 else stacked
+        stacked = stacked.transpose(-1, -2) if rng.random() < 0.5 else stacked
+    lightness = stacked[:, 3:] if rng.random() < recipe.lossy else stacked[:, :1]
+    ab = stacked[:, 1:3]
+    if recipe.hue:
+        ab = _turned(ab, rng.uniform(-recipe.hue, recipe.hue, len(ab)))
+    sampling = recipe.sampling
+    if rng.random() < recipe.other_sampling:
+        (sampling,) = (other for other in SAMPLINGS if other != recipe.sampling)
+    step = _log_uniform(rng, *recipe.step_range)
+    return planes_of(lightness, ab, spacing, sampling, step), ab
+
+
+def planes_of(lightness: Tensor, ab: Tensor, spacing: int, sampling: Sampling, step: float) -> Inputs:
+    """L* f32[B,1,H,W] and AB f32[B,2,H,W] -> what a decoder has of them."""
+    samples = (to_cells(ab, spacing, sampling) / step).round() * step
+    return planes(lightness, samples, spacing, sampling)
+
+
+def _spacing(recipe: Recipe, rng: np.random.Generator) -> int:
+    if recipe.spacings:
+        return int(rng.choice(recipe.spacings))
+    return round(_log_uniform(rng, *recipe.spacing_range))
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def _turned(ab: Tensor, degrees: np.ndarray) -> Tensor:
+    """Colours turned about grey, each picture by its own angle."""
+    angle = torch.as_tensor(np.deg2rad(degrees), dtype=ab.dtype, device=ab.device).view(-1, 1, 1)
+    cosine, sine = angle.cos(), angle.sin()
+    a, b = ab[:, 0], ab[:, 1]
+    return torch.stack([cosine * a - sine * b, sine * a + cosine * b], dim=1)

@@ -1,0 +1,124 @@
+"""Fitted samples: the linear map and its transpose, and what fitting brings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pictures import photo
+
+import crayoncodec
+from crayoncodec import checkpoints, color, fitting, metrics
+from crayoncodec.backends import TorchBackend
+from crayoncodec.fitting import GuidedBase, fit_samples, fit_samples_to_network
+from crayoncodec.grid import sample_grid
+from crayoncodec.guided import guided_upsample
+from crayoncodec.recolorize import painter
+
+
+def noisy(height, width):
+    """A picture whose colours change within cells."""
+    noise = np.random.default_rng(0).normal(0, 25, (height, width, 3))
+    return np.clip(photo(height, width) + noise, 0, 255).astype(np.uint8)
+
+
+SHAPES = [(40, 60, 4), (37, 53, 6), (64, 64, 20), (30, 30, 100), (700, 900, 3)]
+
+
+@pytest.mark.parametrize(("height", "width", "n"), SHAPES)
+def test_the_map_is_the_decoder_s(height, width, n):
+    lightness, ab = color.rgb_to_lab(photo(height, width))
+    grid = sample_grid(ab, n, step=1 / 256)
+    assert np.abs(GuidedBase(lightness, n)(grid.ab()) - guided_upsample(grid, lightness)).max() < 2e-3
+
+
+@pytest.mark.parametrize(("height", "width", "n"), SHAPES)
+def test_its_transpose(height, width, n):
+    lightness, ab = color.rgb_to_lab(photo(height, width))
+    base, rng = GuidedBase(lightness, n), np.random.default_rng(0)
+    samples = rng.normal(size=sample_grid(ab, n).samples.shape).astype(np.float32)
+    other = rng.normal(size=ab.shape).astype(np.float32)
+    one, two = np.vdot(base(samples), other), np.vdot(samples, base.adjoint(other))
+    assert one == pytest.approx(two, rel=1e-3, abs=0.05)
+
+
+@pytest.mark.parametrize("n", [6, 20])
+def test_fitting_is_nearly_the_least_squares_solution(n):
+    lightness, ab = color.rgb_to_lab(noisy(48, 60))
+    base, grid = GuidedBase(lightness, n), sample_grid(ab, n, step=1 / 256)
+    units = np.eye(grid.samples[0].size, dtype=np.float32).reshape(-1, *grid.samples[0].shape)
+    matrix = np.stack([base(np.stack([unit, unit]))[0].ravel() for unit in units], axis=1)
+    best = sum(np.linalg.lstsq(matrix, plane.ravel(), rcond=None)[1][0] for plane in ab) / ab.size
+    fitted = fit_samples(ab, lightness, grid)
+    before, after = (np.square(guided_upsample(g, lightness) - ab).mean() for g in (grid, fitted))
+    assert best <= after < before
+    assert before - after > 0.85 * (before - best)
+    assert (fitted.spacing, fitted.sampling, fitted.step) == (n, "mean", grid.step)
+
+
+def test_hidden_pixels_do_not_count():
+    lightness, ab = color.rgb_to_lab(noisy(120, 120))
+    visible = np.ones((120, 120), bool)
+    visible[38:82, 33:93] = False
+    ab[:, ~visible] = 90
+    grid = sample_grid(ab, 10, visible=visible)
+    fitted = fit_samples(ab, lightness, grid, visible)
+    blind = fit_samples(ab, lightness, grid)
+    before, after, unseen = (
+        np.square(guided_upsample(g, lightness) - ab)[:, visible].mean() for g in (grid, fitted, blind)
+    )
+    assert after < before
+    assert after < unseen
+
+
+@pytest.mark.parametrize("n", [8, 40])
+def test_samples_fitted_to_a_network_serve_it_best(n):
+    rgb = noisy(150, 170)
+    lightness, ab = color.rgb_to_lab(rgb)
+    plane = color.lightness_to_u8(lightness)
+    network, _ = checkpoints.load()
+    grid = sample_grid(ab, n)
+    fitted = fit_samples_to_network(network, ab, color.lightness_from_u8(plane), grid)
+    whole = (slice(0, 150), slice(0, 170))
+    before, after = (
+        np.square(painter(plane, g, TorchBackend(network, "cpu"))(whole) - ab).mean() for g in (grid, fitted)
+    )
+    assert after < before
+
+
+def test_tiles_of_a_large_picture_are_fitted_each(monkeypatch):
+    lightness, ab = color.rgb_to_lab(noisy(150, 170))
+    network, _ = checkpoints.load()
+    grid = sample_grid(ab, 10)
+    whole = fit_samples_to_network(network, ab, lightness, grid)
+    monkeypatch.setattr(fitting, "_TILE", 80)
+    tiled = fit_samples_to_network(network, ab, lightness, grid)
+    assert np.abs(tiled.samples - whole.samples).max() <= 2
+
+
+@pytest.mark.parametrize(("effort", "color_kind"), [(7, "guided"), (9, "neural")])
+def test_effort_lowers_the_error_of_the_file(effort, color_kind):
+    rgb = noisy(150, 170)
+    errors = [
+        metrics.compare(
+            rgb, crayoncodec.decode(crayoncodec.encode(rgb, n=10, effort=e), color=color_kind)
+        ).ab_mse
+        for e in (5, effort)
+    ]
+    assert errors[1] < errors[0]
+
+
+def test_effort_leaves_points_and_every_pixel_as_they_are():
+    rgb = noisy(40, 40)
+    for options in ({"sampling": "point"}, {"n": 1}):
+        assert crayoncodec.encode(rgb, effort=9, **options) == crayoncodec.encode(rgb, effort=1, **options)
+
+
+def test_effort_out_of_range():
+    with pytest.raises(ValueError, match="effort is 0, expected a whole number of 1 to 9"):
+        crayoncodec.encode(noisy(8, 8), effort=0)
+
+
+def test_a_picture_without_color_stays_so():
+    lightness = color.rgb_to_lab(photo(50, 50))[0]
+    ab = np.zeros((2, 50, 50), np.float32)
+    assert not fit_samples(ab, lightness, sample_grid(ab, 10)).samples.any()
