@@ -257,7 +257,7 @@ def _samples(
 
 def _rate(bar: Any, pictures: int) -> str:
     rate = bar.format_dict["rate"]
-    return f"{rate * pictures:.0f}" if rate else "?"
+    return f"{rate * pictures:.3g}" if rate else "?"
 
 
 def _agreed(asked: bool, process: Process) -> bool:
