@@ -18,6 +18,7 @@ import torch
 from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from crayoncodec import checkpoints, color
 from crayoncodec.cli import main
@@ -305,6 +306,15 @@ class TestTraining:
         with torch.no_grad():
             taught, found = paint(teacher, inputs), paint(pupil, inputs)
         assert (found - taught).abs().mean() < 0.2 * (inputs["base"] - taught).abs().mean()
+
+    def test_tensorboard_has_the_figures_of_the_log(self, dataset, tmp_path):
+        trained(tmp_path / "run", dataset)
+        (line,) = Run.open(tmp_path / "run").metrics()
+        events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+        (loss,) = events.Scalars("loss")
+        assert (loss.step, loss.value) == (6, pytest.approx(line["loss"]))
+        (error,) = events.Scalars("ab_mse n=20/network")
+        assert error.value == pytest.approx(line["ab_mse"]["20"]["network"])
 
     def test_epochs_are_passes_over_the_data(self, dataset):
         material = loop.Material(dataset.squares, np.arange(4), dataset.squares, np.arange(4))

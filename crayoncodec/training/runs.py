@@ -123,7 +123,8 @@ class Run:
         if board is not None:
             board.add_scalar("loss", line["loss"], line["step"])
             for spacing, errors in line["ab_mse"].items():
-                board.add_scalars(f"ab_mse/n={spacing}", errors, line["step"])
+                for name, error in errors.items():
+                    board.add_scalar(f"ab_mse n={spacing}/{name}", error, line["step"])
 
     def show(self, samples: Iterable[tuple[np.ndarray, ...]], step: int) -> None:
         """Write rows of pictures: lightness f32[H,W] with each of its AB planes f32[2,H,W]."""
