@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -187,6 +189,36 @@ class TestRun:
         rows.close()
         assert time.monotonic() - start < 10
         assert not multiprocessing.active_children()
+
+    @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see child processes")
+    def test_processes_end_with_a_run_that_was_killed(self, tmp_path):
+        program = (
+            "    tasks = [Deadly('grids', 'x', name, data) for name in ('a', 'endless')]\n"
+            "from test_benchmarks import Deadly\n"
+            "if __name__ == '__main__':\n"
+            "    data = Dataset(Path(), 0, (), {}, '')\n"
+            "    tasks = [Deadly('grids', 'lossless lightness', name, data) for name in ('a', 'endless')]\n"
+            "    rows = runner.in_processes(tasks, 1)\n"
+            "    print(next(rows), flush=True)\n"
+            "    next(rows)\n"
+        )
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+        (tmp_path / "program.py").write_text(program)
+        process = subprocess.Popen(
+            [sys.executable, str(tmp_path / "program.py")],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        assert "bpp" in process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+        process.communicate()
+        deadline = time.monotonic() + 20
+        alive = children
+        while alive and time.monotonic() < deadline:
+            time.sleep(0.1)
+            alive = [child for child in children if Path(f"/proc/{child}").exists()]
+        assert children
+        assert not alive
 
     def test_a_folder_without_pictures(self, tmp_path):
         done = bench(tmp_path, tmp_path / "r.json")
