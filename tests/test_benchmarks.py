@@ -193,7 +193,9 @@ class TestRun:
     @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see child processes")
     def test_processes_end_with_a_run_that_was_killed(self, tmp_path):
         program = (
-            "from pathlib import Path; from benchmarks import runner; from benchmarks.dataset import Dataset\n"
+            "from pathlib import Path\n"
+            "from benchmarks import runner\n"
+            "from benchmarks.dataset import Dataset\n"
             "from test_benchmarks import Deadly\n"
             "if __name__ == '__main__':\n"
             "    data = Dataset(Path(), 0, (), {}, '')\n"
