@@ -83,7 +83,7 @@ class TestRecipes:
         assert recipes.from_dict(json.loads(json.dumps(vars(recipe)))) == recipe
 
     def test_the_paper(self):
-        recipe = recipes.load("paper", ["spacings=[60]", "evaluated=[60]"])
+        recipe = recipes.load("paper", ["spacings=[60]", "evaluated=[60]", "evaluate_every=0.5"])
         assert (recipe.architecture, recipe.sampling, recipe.loss) == ("crayon", "point", "mse")
         assert (recipe.optimizer, recipe.learning_rate, recipe.epochs, recipe.keep) == (
             "adam",

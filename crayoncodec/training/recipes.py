@@ -85,7 +85,7 @@ class Recipe:
 
     evaluated: tuple[int, ...] = (2, 6, 10, 20, 40, 80)
     """Values of n at which the network is evaluated, with samples of ``sampling``."""
-    evaluate_every: float = 4_000
+    evaluate_every: float = 4_000.0
     """Steps; with ``epochs``, passes over the data."""
     save_every: int = 1_000
     keep: str = "last"
