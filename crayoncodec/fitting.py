@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 _STEPS: Final = 2
+_SHARE: Final = 0.6
+"""How far samples go towards the least-squares solution: the rest of the way costs bytes, and a network does
+not profit from it (docs/design.md)."""
 _DESCENT: Final = 12
 _RATE: Final = 0.4
 """Of Adam at its first step, in CIELAB units; it falls linearly."""
@@ -95,13 +98,14 @@ class GuidedBase:
 def fit_samples(
     ab: F32, lightness: F32, grid: ColorGrid, visible: NDArray[np.bool_] | None = None
 ) -> ColorGrid:
-    """A grid of cell means, fitted: the guided base of the new one is closer to AB f32[2,H,W].
+    """A grid of cell means, fitted: what decoders make of the new one is closer to AB f32[2,H,W].
 
     lightness: L* f32[H,W] 0..100, as the decoder will have it. visible: bool[H,W], pixels that count.
     """
     base = GuidedBase(lightness, grid.spacing)
     weight = np.float32(1) if visible is None else visible.astype(np.float32)
-    samples = reduce_to_cells(ab, grid.spacing, "mean") if visible is None else grid.ab()
+    means = reduce_to_cells(ab, grid.spacing, "mean") if visible is None else grid.ab()
+    samples = means
     residual = weight * (ab - base(samples))
     gradient = base.adjoint(residual)
     direction, length = gradient, float(np.vdot(gradient, gradient))
@@ -116,7 +120,7 @@ def fit_samples(
             gradient = base.adjoint(residual)
             before, length = length, float(np.vdot(gradient, gradient))
             direction = gradient + np.float32(length / before) * direction
-    return _rounded(samples, grid)
+    return _rounded(means + np.float32(_SHARE) * (samples - means), grid)
 
 
 def fit_samples_to_network(

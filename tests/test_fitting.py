@@ -42,7 +42,7 @@ def test_its_transpose(height, width, n):
 
 
 @pytest.mark.parametrize("n", [6, 20])
-def test_fitting_is_nearly_the_least_squares_solution(n):
+def test_fitting_goes_most_of_the_way_to_the_least_squares_solution(n):
     lightness, ab = color.rgb_to_lab(noisy(48, 60))
     base, grid = GuidedBase(lightness, n), sample_grid(ab, n, step=1 / 256)
     units = np.eye(grid.samples[0].size, dtype=np.float32).reshape(-1, *grid.samples[0].shape)
@@ -51,7 +51,8 @@ def test_fitting_is_nearly_the_least_squares_solution(n):
     fitted = fit_samples(ab, lightness, grid)
     before, after = (np.square(guided_upsample(g, lightness) - ab).mean() for g in (grid, fitted))
     assert best <= after < before
-    assert before - after > 0.85 * (before - best)
+    # Six tenths of the way are 84 % of the gain.
+    assert 0.75 * (before - best) < before - after < 0.86 * (before - best)
     assert (fitted.spacing, fitted.sampling, fitted.step) == (n, "mean", grid.step)
 
 
