@@ -375,7 +375,7 @@ class TestRuns:
 
 
 def train(sources, out, *overrides):
-    arguments = ["train", "compact", *SMALL, *overrides, "--out", str(out), "--device", "cpu"]
+    arguments = ["train", "compact", "--device", "cpu", *SMALL, *overrides, "--out", str(out)]
     for source in sources:
         arguments += ["--data", str(source)]
     return CliRunner().invoke(main, arguments)
@@ -433,6 +433,13 @@ class TestCommands:
         done = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
         assert done.exit_code == 2
         assert "pack.tar, which the run learns from, is not there any more" in done.stderr
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+    def test_no_gpu(self, sources, tmp_path):
+        done = train(sources, tmp_path / "run", "--device", "cuda")
+        assert done.exit_code == 2
+        assert done.stderr == "cray: train: device cuda is not available here, expected auto or cpu\n"
+        assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize("arguments", [[], ["compact"], ["compact", "--resume", "."]])
     def test_usage(self, arguments):

@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from crayoncodec import checkpoints
-from crayoncodec.errors import CheckpointError
+from crayoncodec.errors import CheckpointError, DeviceError
 from crayoncodec.networks import build
 from crayoncodec.networks.planes import Inputs, paint
 from crayoncodec.training.batches import draw, planes_of
@@ -63,7 +63,12 @@ class Process:
 
 @contextlib.contextmanager
 def processes(device: str) -> Iterator[Process]:
-    """What torchrun says in the environment; one process where it says nothing. device: auto, cpu or cuda."""
+    """What torchrun says in the environment; one process where it says nothing.
+
+    device: auto, cpu or cuda. Raises DeviceError for cuda where there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device cuda is not available here, expected auto or cpu")
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     count = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
