@@ -219,6 +219,17 @@ class TestBatches:
             roughness.append(np.mean([float(truth.diff(dim=-1).abs().mean()) for _, truth in drawn]))
         assert roughness[1] < 0.8 * roughness[0]
 
+    def test_ramps_are_smooth_and_of_all_colors(self, dataset):
+        recipe = recipes.load("compact", [*SMALL, "ramps=1"])
+        for seed in range(6):
+            inputs, truth = batches.draw(
+                dataset.squares, range(4), recipe, 4 * SIDE * SIDE, np.random.default_rng(seed), CPU
+            )
+            assert truth.shape == (4, 2, SIDE, SIDE)
+            assert truth.diff(dim=-1).abs().max() < 20
+            assert truth.std() > 10
+            assert inputs["lightness"].std() > 5
+
     def test_hue_turns_colors_and_keeps_their_chroma(self, dataset):
         pair = []
         for hue in (0, 30):

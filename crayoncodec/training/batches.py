@@ -29,13 +29,17 @@ def draw(
     cells = -(-recipe.cells * spacing // _CROP_MULTIPLE) * _CROP_MULTIPLE
     side = min(limit, max(recipe.crop, cells))
     cut = round(side / _log_uniform(rng, 1, recipe.zoom))
-    crops = []
-    for index in rng.choice(indices, max(1, pixels // side**2)):
-        top, left = rng.integers(0, limit - cut + 1, 2)
-        crop = squares[index, :, top : top + cut, left : left + cut]
-        crops.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
-    stacked = torch.stack(crops).to(device, non_blocking=True).float() / UNIT
-    if cut < side:
+    count = max(1, pixels // side**2)
+    if rng.random() < recipe.ramps:
+        stacked = _ramps(count, rng).to(device)
+    else:
+        crops = []
+        for index in rng.choice(indices, count):
+            top, left = rng.integers(0, limit - cut + 1, 2)
+            crop = squares[index, :, top : top + cut, left : left + cut]
+            crops.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
+        stacked = torch.stack(crops).to(device, non_blocking=True).float() / UNIT
+    if stacked.shape[-1] < side:
         stacked = F.interpolate(stacked, (side, side), mode="bicubic", align_corners=False)
     if recipe.flips:
         stacked = stacked.flip(-1) if rng.random() < 0.5 else stacked
@@ -65,6 +69,13 @@ def _spacing(recipe: Recipe, rng: np.random.Generator) -> int:
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def _ramps(count: int, rng: np.random.Generator) -> Tensor:
+    """Smooth random planes as they are in squares, f32[count,4,k,k]: a few values, to be enlarged."""
+    size = int(rng.integers(2, 6))
+    values = rng.uniform([0, -60, -60], [100, 60, 60], (count, size, size, 3)).transpose(0, 3, 1, 2)
+    return torch.from_numpy(np.concatenate([values, values[:, :1]], axis=1).astype(np.float32))
 
 
 def _turned(ab: Tensor, degrees: np.ndarray) -> Tensor:
