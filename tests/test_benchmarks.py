@@ -190,7 +190,10 @@ class TestRun:
         assert time.monotonic() - start < 10
         assert not multiprocessing.active_children()
 
-    @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see child processes")
+    @pytest.mark.skipif(
+        not Path(f"/proc/self/task/{os.getpid()}/children").exists(),
+        reason="child processes are not in /proc",
+    )
     def test_processes_end_with_a_run_that_was_killed(self, tmp_path):
         program = (
             "from pathlib import Path\n"
