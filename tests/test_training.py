@@ -432,6 +432,14 @@ class TestCommands:
             assert report["n"]["8"]["network"]["ab_mse"] > 0
             assert "broken.jpg is left out" in evaluated.stderr
 
+    @pytest.mark.parametrize("network", ["{widthz=[8]}", "{widths='ab'}", "{widths=[8,8], shuffle=0}"])
+    def test_a_network_that_cannot_be_built(self, sources, tmp_path, network):
+        done = train(sources, tmp_path / "run", f"network={network}")
+        assert done.exit_code == 2
+        assert "not one of compact" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert not (tmp_path / "run").exists()
+
     def test_a_run_is_not_begun_twice(self, sources, tmp_path):
         assert train(sources, tmp_path / "run").exit_code == 0
         done = train(sources, tmp_path / "run")

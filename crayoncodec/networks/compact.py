@@ -25,6 +25,10 @@ class Compact(nn.Module):
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80), shuffle: int = 2) -> None:
         super().__init__()
+        if len(widths) < 2 or min(*widths, shuffle) < 1:
+            raise ValueError(
+                f"widths are {widths} and shuffle is {shuffle}, expected two widths or more, all above 0"
+            )
         self.widths, self.shuffle = tuple(widths), shuffle
         self.config = {"widths": list(widths), "shuffle": shuffle}
         """The keywords that build this network again."""

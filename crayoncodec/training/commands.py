@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import distributed as dist
 
 from crayoncodec import checkpoints
@@ -35,7 +36,10 @@ def new_run(
         "validation": [str(path.resolve()) for path in validation],
         "without": list(without),
     }
-    return Run(folder, recipes.load(recipe, overrides), sources)
+    loaded = recipes.load(recipe, overrides)
+    with torch.device("meta"):
+        loaded.build()  # what cannot be built is said before a folder is made
+    return Run(folder, loaded, sources)
 
 
 def train(run: Run, new: bool, device: str, say: Say) -> bool:

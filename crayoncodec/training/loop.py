@@ -25,7 +25,6 @@ from tqdm import tqdm
 
 from crayoncodec import checkpoints
 from crayoncodec.errors import CheckpointError, DeviceError
-from crayoncodec.networks import build
 from crayoncodec.networks.planes import Inputs, paint
 from crayoncodec.training.batches import draw, planes_of
 from crayoncodec.training.data import UNIT, Squares
@@ -90,7 +89,7 @@ class Learner:
     def __init__(self, recipe: Recipe, process: Process) -> None:
         self.recipe, self.process = recipe, process
         torch.manual_seed(recipe.seed)
-        network = build(recipe.architecture, recipe.network)
+        network = recipe.build()
         if recipe.start:
             _start(network, recipe.start)
         self.network = network.to(process.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,9 +9,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from torch import nn
+
 from crayoncodec.container import MAX_SPACING, MIN_SPACING, SAMPLINGS, Sampling
 from crayoncodec.errors import TrainingError
-from crayoncodec.networks import ARCHITECTURES
+from crayoncodec.networks import ARCHITECTURES, build
 
 _CHOICES: Final = (
     ("loss", ("rmse", "mse")),
@@ -110,6 +112,16 @@ class Recipe:
             inside = all(MIN_SPACING <= n <= MAX_SPACING for n in getattr(self, name))
             _expect(inside, self, name, f"{MIN_SPACING} to {MAX_SPACING}")
         _expect(bool(self.evaluated), self, "evaluated", "at least one n")
+
+    def build(self) -> nn.Module:
+        """The network, not trained. Raises TrainingError."""
+        try:
+            return build(self.architecture, self.network)
+        except (TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise TrainingError(
+                f"network is {self.network}, not one of {self.architecture} ({reason})"
+            ) from error
 
 
 def _expect(good: bool, recipe: Recipe, name: str, expected: str) -> None:

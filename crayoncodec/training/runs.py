@@ -28,7 +28,6 @@ from torch import nn
 
 from crayoncodec import codec, color
 from crayoncodec.errors import TrainingError
-from crayoncodec.networks import build
 from crayoncodec.training import recipes
 from crayoncodec.training.recipes import Recipe
 
@@ -107,7 +106,7 @@ class Run:
         if not (self.folder / name).exists():
             raise TrainingError(f"{self.folder} has no {name} yet, expected a run that has been saved")
         state = self._read(name)
-        network = build(self.recipe.architecture, self.recipe.network)
+        network = self.recipe.build()
         self._load(network, state["average"], name)
         return network, int(state["step"])
 
