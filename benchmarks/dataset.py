@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crayoncodec import CrayError, CrayWarning, ImageError, images
+from crayoncodec import CrayError, ImageError, images
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,7 @@ def read(folder: Path, name: str, crop: int) -> np.ndarray:
 
 
 def _decoded(data: bytes, crop: int) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CrayWarning)
-        rgb = images.open_picture(data).rgb
+    rgb = images.open_rgb(data)
     height, width = rgb.shape[:2]
     if min(height, width) <= 2 * crop:
         raise ImageError(f"{width} x {height} pixels, nothing is left when {crop} are cut off each side")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from benchmarks import plots, results
@@ -61,9 +62,10 @@ def _parts(found: Results, name: str, drawn: list[str]) -> Iterator[str]:
 
 def filled(document: str, folder: Path = RESULTS) -> str:
     """A document with its tables made anew from the results in ``folder``."""
+    load = cache(results.load)
 
     def fill(block: re.Match[str]) -> str:
         before, file, name, after = block.groups()
-        return before + TABLES[name].render(results.load(folder / file)) + "\n" + after
+        return before + TABLES[name].render(load(folder / file)) + "\n" + after
 
     return _BLOCK.sub(fill, document)

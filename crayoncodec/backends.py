@@ -15,16 +15,21 @@ from crayoncodec.guided import Planes
 F32 = NDArray[np.float32]
 
 
+def torch_device(name: str) -> torch.device:
+    """The device for "auto", "cpu" or "cuda". Raises DeviceError for "cuda" where there is none."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device cuda is not available here, expected auto or cpu")
+    return torch.device(name)
+
+
 class TorchBackend:
     """A network on a device."""
 
     def __init__(self, network: nn.Module, device: str = "auto") -> None:
         """Move ``network`` to "auto", "cpu" or "cuda". Raises DeviceError for "cuda" where there is none."""
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("device cuda is not available here, expected auto or cpu")
-        self.device = torch.device(device)
+        self.device = torch_device(device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.reach = cast(int, network.reach)
         self.multiple = cast(int, network.multiple)

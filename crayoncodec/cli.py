@@ -41,6 +41,13 @@ _recursive = click.option(
     "-r", "--recursive", is_flag=True, help="Take directories, and keep their trees under -o."
 )
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+_device = click.option(
+    "--device",
+    type=click.Choice(codec.DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where the network runs.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 _quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 
@@ -149,13 +156,7 @@ def encode(
     help="Recolorize with a network, without one, or not at all.",
 )
 @click.option("--model", metavar="NAME|PATH", help="Checkpoint to recolorize with.  [default: compact]")
-@click.option(
-    "--device",
-    type=click.Choice(codec.DEVICES),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
+@_device
 @_recursive
 @_overwrite
 @_json
@@ -281,7 +282,6 @@ _without = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with names of pictures to leave out, one to a line.",
 )
-_device = click.option("--device", type=click.Choice(codec.DEVICES), default="auto", show_default=True)
 
 
 @main.command(epilog="Example: cray train compact steps=20000 --data photos/ --out runs/mine")

@@ -79,6 +79,16 @@ def open_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Picture:
             return from_pil(image, limits)
 
 
+def open_rgb(data: bytes) -> U8:
+    """The pixels alone, u8[H,W,3]: what a Picture has besides them is left out without a warning.
+
+    Raises ImageError, LimitError.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CrayWarning)
+        return open_picture(data).rgb
+
+
 def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
     """First frame of a PIL image -> Picture. Raises ImageError if it cannot be decoded, LimitError."""
     _check_size(image.width, image.height, limits)

@@ -1,1 +1,1 @@
-"""Training of the networks that ship. ``python -m crayoncodec.training --help``; see docs/training.md."""
+"""Training: ``cray train``, ``cray eval`` and ``cray export``; see docs/training.md."""

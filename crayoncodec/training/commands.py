@@ -54,11 +54,13 @@ def train(run: Run, new: bool, device: str, say: Say) -> bool:
         with run.locked() if chief else nullcontext():
             if chief:
                 say(recipes.shown(run.recipe))
-                _material(run, say)
+                material = _material(run, say)
             if process.count > 1:
                 dist.barrier()
+            if not chief:  # what the chief has decoded
+                material = _material(run)
             try:
-                loop.train(run, _material(run), process)
+                loop.train(run, material, process)
             except Interrupted:
                 return False
     return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-import warnings
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from crayoncodec import codec, color, images
 from crayoncodec.codestreams import planes as plane_coders
 from crayoncodec.container import PlaneCoder
-from crayoncodec.errors import CrayError, CrayWarning, TrainingError
+from crayoncodec.errors import CrayError, TrainingError
 
 UNIT: Final = 256
 """Cached planes are i16 in 1/256 of a CIELAB unit."""
@@ -129,9 +128,7 @@ def _squares(
         try:
             if data is None:
                 raise OSError
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CrayWarning)
-                rgb = images.open_picture(data).rgb
+            rgb = images.open_rgb(data)
         except (CrayError, OSError):
             skipped["unreadable"] += 1
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from crayoncodec import color, images, metrics
 from crayoncodec.container import Sampling
-from crayoncodec.errors import CrayError, CrayWarning, TrainingError
+from crayoncodec.errors import CrayError, TrainingError
 from crayoncodec.grid import sample_grid
 from crayoncodec.recolorize import Backend, painter
 from crayoncodec.training.data import pictures
@@ -43,9 +42,7 @@ def evaluate(
         try:
             if data is None:
                 raise OSError("it cannot be read")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CrayWarning)
-                rgb = images.open_picture(data).rgb
+            rgb = images.open_rgb(data)
         except (CrayError, OSError) as error:
             say(f"{name} is left out: {error}")
             continue

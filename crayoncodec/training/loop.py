@@ -24,7 +24,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from crayoncodec import checkpoints
-from crayoncodec.errors import CheckpointError, DeviceError
+from crayoncodec.backends import torch_device
+from crayoncodec.errors import CheckpointError
 from crayoncodec.networks.planes import Inputs, paint
 from crayoncodec.training.batches import draw, planes_of
 from crayoncodec.training.data import UNIT, Squares
@@ -66,12 +67,12 @@ def processes(device: str) -> Iterator[Process]:
 
     device: auto, cpu or cuda. Raises DeviceError for cuda where there is none.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device cuda is not available here, expected auto or cpu")
-    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    where = torch_device(device)
+    cuda = where.type == "cuda"
     count = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    where = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        where = torch.device("cuda", local)
     torch.backends.cudnn.benchmark = True  # batches have few different shapes
     if count == 1:
         yield Process(0, 1, where)
