@@ -78,6 +78,55 @@ def run(
             _say(f"not measured: {suite}, {codec}: {reason}")
 
 
+@main.command(
+    epilog="Example: python -m benchmarks study kodak/ --data photos.tar --validation val.tar --runs runs/ "
+    "--out benchmarks/results/study.json"
+)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder or tar pack of pictures to learn from.",
+)
+@click.option("--validation", multiple=True, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--runs",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keeps the trainings.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
+)
+@click.option("--steps", default=1000, show_default=True, type=click.IntRange(1), help="Of the baseline.")
+@click.option("--size-steps", default=3000, show_default=True, type=click.IntRange(1), help="Of each size.")
+def study(
+    folder: Path,
+    data: tuple[Path, ...],
+    validation: tuple[Path, ...],
+    runs: Path,
+    out: Path,
+    steps: int,
+    size_steps: int,
+) -> None:
+    """Train networks with one thing changed at a time, and of several sizes; measure them on FOLDER.
+
+    What OUT already has is not trained again; a run that was interrupted goes on.
+    """
+    from benchmarks import study as studies
+
+    material = studies.Material(data, validation, runs)
+    try:
+        studies.run(Dataset.scan(folder), material, out, {"study": steps, "sizes": size_steps}, _say)
+    except (CrayError, OtherResults, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on from here")
+        sys.exit(_INTERRUPTED)
+
+
 @main.command(epilog="Example: python -m benchmarks report benchmarks/results/kodak.json")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.results import Results
-from benchmarks.tables import decoders, relative_sizes
+from benchmarks.tables import GUIDED, decoders, gain, relative_sizes
 
 SUFFIXES = (".svg", ".png")
 _DIGEST = re.compile(rb"SHA-256 of its panels ([0-9a-f]{64})")
@@ -100,11 +100,24 @@ def _speed(found: Results) -> list[Panel]:
     return panels
 
 
+def _sizes(found: Results) -> list[Panel]:
+    lines: dict[str, Line] = {}
+    for setting in found.settings("sizes", GUIDED):
+        points = [
+            (float(found.versions[name]["MAC per pixel"]), gain(found, "sizes", name, setting, "ab_mse"))
+            for name in found.codecs("sizes")
+            if name != GUIDED
+        ]
+        lines[f"cray {setting}"] = [(macs, 100 * change) for macs, change in points if change is not None]
+    return [Panel("multiply-accumulates per pixel", "AB MSE against guided, %", lines)]
+
+
 FIGURES: dict[str, Figure] = {
     "files": Figure("files", "Whole files", _files),
     "colors": Figure("colors", "The colour alone", _colors),
     "figure2": Figure("grids", "The paper's Figure 2", _figure2),
     "speed": Figure("speed", "Time and memory by size", _speed),
+    "sizes": Figure("sizes", "Networks of several sizes", _sizes),
 }
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from benchmarks import plots, results
 from benchmarks.results import Results
-from benchmarks.suites import SUITES
 from benchmarks.tables import TABLES, markdown
 
 RESULTS = Path(__file__).parent / "results"
@@ -40,7 +39,7 @@ def _parts(found: Results, name: str, drawn: list[str]) -> Iterator[str]:
     if dataset["skipped"]:
         yield markdown(["left out", "reason"], map(list, dataset["skipped"].items()))
     yield markdown(["measured on", ""], [[name, str(value)] for name, value in found.environment.items()])
-    for suite in SUITES:
+    for suite in dict.fromkeys(table.suite for table in TABLES.values()):
         if not found.codecs(suite):
             continue
         for figure in drawn:

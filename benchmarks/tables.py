@@ -18,6 +18,7 @@ ANCHORS = (f"{DEFAULT_ANCHOR} tune=psnr", DEFAULT_ANCHOR)
 """The first is the stronger rival in squared error: what is claimed is claimed against it."""
 AB_MSE_INTERVAL = (3.0, 10.0)
 LEAST_OVERLAP_DB = 1.0
+GUIDED = "guided"
 HOLE = "—"
 BESIDE = (
     ("JPEG 4:2:0", "quality=92"), ("WebP", "quality=92"), ("AVIF 4:2:0", "quality=80"),
@@ -186,6 +187,35 @@ def choices(found: Results) -> str:
     return markdown(["", "setting", "measure", "mean"], rows)
 
 
+def study(found: Results) -> str:
+    """AB MSE against the guided decoder, whole pictures / without their borders; trained for equal times."""
+    return _trainings(found, "study", ("changed", "steps", "MAC per pixel"))
+
+
+def sizes(found: Results) -> str:
+    """AB MSE against the guided decoder, whole pictures / without their borders; trained for equal steps."""
+    return _trainings(found, "sizes", ("parameters", "MAC per pixel", "steps", "minutes of processor time"))
+
+
+def _trainings(found: Results, suite: str, facts: tuple[str, ...]) -> str:
+    settings, measures = found.settings(suite, GUIDED), ("ab_mse", "ab_mse_inner")
+    rows = []
+    for name in found.codecs(suite):
+        if name != GUIDED:
+            gains = (
+                " / ".join(percentage(gain(found, suite, name, setting, measure)) for measure in measures)
+                for setting in settings
+            )
+            rows.append([name, *(found.versions[name][fact] for fact in facts), *gains])
+    return markdown(["", *facts, *settings], rows)
+
+
+def gain(found: Results, suite: str, codec: str, setting: str, measure: str) -> float | None:
+    """Mean error over that of the guided decoder, less 1."""
+    error, of_guided = (found.mean(suite, name, setting, measure) for name in (codec, GUIDED))
+    return None if error is None or of_guided is None else error / of_guided - 1
+
+
 def times(found: Results) -> str:
     """Seconds and peak megabytes of fresh processes, start-up left out, the mean over the timed pictures."""
     measures = {"encode_s": 3, "decode_s": 3, "peak_mb": 0}
@@ -231,11 +261,13 @@ TABLES: dict[str, Table] = {
     "colors": Table("colors", "The colour alone: BD-rates of its bytes", colors),
     "figure2": Table("grids", "The paper's Figure 2", figure2),
     "grids": Table("grids", "One grid beside exact lightness", grids),
+    "choices": Table("choices", "What the defaults were chosen by", choices),
+    "times": Table("times", "Time and memory of every setting", times),
     "throughput": Table("speed", "Speed by size", throughput),
     "startup": Table("speed", "Start-up included", startup),
     "memory": Table("speed", "Memory by size", memory),
-    "times": Table("times", "Time and memory of every setting", times),
-    "choices": Table("choices", "What the defaults were chosen by", choices),
+    "study": Table("study", "What helps", study),
+    "sizes": Table("sizes", "How large", sizes),
 }
 
 

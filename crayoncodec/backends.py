@@ -36,7 +36,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
-        """Guided planes of a window and its sparse samples, zero between them -> AB f32[2,H,W]."""
+        """Guided planes of a window and its sparse samples (grid.scatter_samples) -> AB f32[2,H,W]."""
         try:
             return self._predict(planes, sparse, spacing)
         except RuntimeError as error:

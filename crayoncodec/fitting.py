@@ -150,7 +150,7 @@ def _descend(
     """Samples f32[2,h,w] of a window after Adam's steps."""
     import torch
 
-    from crayoncodec.networks.planes import paint, planes, to_cells, upsample
+    from crayoncodec.networks.planes import paint, planes
 
     device = next(network.parameters()).device
     plane, truth, values = (
@@ -163,7 +163,6 @@ def _descend(
     for step in range(_DESCENT):
         optimizer.param_groups[0]["lr"] = _RATE * (1 - step / _DESCENT)
         painted = paint(network, planes(plane, values, n, "mean"))
-        painted = painted + upsample(values - to_cells(painted, n, "mean"), lightness.shape, n, "mean")
         optimizer.zero_grad()
         (weight * (painted - truth)).square().mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -121,14 +121,18 @@ def point_positions(height: int, width: int, spacing: int) -> tuple[NDArray[np.i
 
 
 def scatter_samples(grid: ColorGrid, shape: tuple[int, int], window: tuple[slice, slice]) -> F32:
-    """The paper's decoder input: AB f32[2,h,w] of a window of the picture, zero between the samples."""
-    sparse = np.zeros((2, *(span.stop - span.start for span in window)), np.float32)
+    """The paper's decoder input and where it has samples: f32[3,h,w] of a window of the picture.
+
+    AB, zero between the samples, then a mask: 1 at a sample, zero between.
+    """
+    sparse = np.zeros((3, *(span.stop - span.start for span in window)), np.float32)
     inside, at = [], []
     for positions, span in zip(point_positions(*shape, grid.spacing), window, strict=True):
         cells = np.flatnonzero((positions >= span.start) & (positions < span.stop))
         inside.append(cells)
         at.append(positions[cells] - span.start)
-    sparse[:, at[0][:, None], at[1]] = grid.ab()[:, inside[0][:, None], inside[1]]
+    sparse[:2, at[0][:, None], at[1]] = grid.ab()[:, inside[0][:, None], inside[1]]
+    sparse[2, at[0][:, None], at[1]] = 1
     return sparse
 
 

@@ -31,7 +31,7 @@ class Backend(Protocol):
     """Windows begin at multiples of this."""
 
     def predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
-        """Planes f32[H,W] and f32[2,H,W], sparse samples f32[2,H,W] -> AB f32[2,H,W]."""
+        """Planes f32[H,W] and f32[2,H,W], sparse samples f32[3,H,W] (scatter_samples) -> AB f32[2,H,W]."""
 
 
 class Tile(NamedTuple):

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
 
-from benchmarks import plots, report, results, runner, tables
+from benchmarks import plots, report, results, runner, study, tables
 from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
@@ -391,6 +391,53 @@ def test_a_report_is_a_page_with_plots_that_say_what_they_show(tmp_path):
     assert np.asarray(Image.open(tmp_path / "x-colors.png")).std() > 0
     panels[0].lines["WebP"][0] = (0.5, 4.01)
     assert plots.digest_in(data) != plots.digest(panels)
+
+
+def test_a_study_trains_and_measures_what_is_missing(tmp_path, monkeypatch):
+    variants = {"baseline": (), "hue": ("hue=30.0",), "sparse": ("architecture=crayon", "network={width=2}")}
+    small = ("side=64", "crop=64", "batch=8192", "evaluated=[6]", "network={widths=[4,4]}")
+    monkeypatch.setattr(study, "_COMMON", small)
+    monkeypatch.setattr(study, "SPACINGS", (6, 10))
+    monkeypatch.setitem(study.SUITES, "study", variants)
+    monkeypatch.setitem(study.SUITES, "sizes", {"4, 8": ("network={widths=[4,8]}",)})
+    monkeypatch.setattr(study, "_cost", lambda recipe: 2.0)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(3):
+        Image.fromarray(photo(64, 80, seed)).save(folder / f"{seed}.png")
+    out = tmp_path / "study.json"
+    arguments = ["study", str(folder), "--data", str(folder), "--validation", str(folder), "--out", str(out),
+                 "--runs", str(tmp_path / "runs"), "--steps", "6", "--size-steps", "4"]  # fmt: skip
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    found = results.load(out)
+    assert found.codecs("study") == ["guided", *variants]
+    steps = [found.versions[name]["steps"] for name in (*variants, "4, 8")]
+    assert steps == ["6", "3", "3", "4"]
+    gains = [tables.gain(found, "study", name, "n=6", "ab_mse") for name in variants]
+    assert len({*gains}) == 3
+    table = tables.study(found)
+    assert (
+        f"| hue | hue=30.0 | 3 | {found.versions['hue']['MAC per pixel']} | {tables.percentage(gains[1])} /"
+        in table
+    )
+    (panel,) = plots.FIGURES["sizes"].panels(found)
+    macs, gain = panel.lines["cray n=10"][0]
+    assert (macs, gain / 100) == (
+        float(found.versions["4, 8"]["MAC per pixel"]), tables.gain(found, "sizes", "4, 8", "n=10", "ab_mse")
+    )  # fmt: skip
+    monkeypatch.setitem(study.SUITES, "study", variants | {"zoom": ("zoom=1.5",)})
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    again = results.load(out)
+    assert again.codecs("study") == ["guided", *variants, "zoom"]
+    assert all(again.rows[key] == row for key, row in found.rows.items())
+
+
+def test_the_cost_of_a_step_is_measured(monkeypatch):
+    monkeypatch.setattr(study, "_COMMON", ("side=64", "crop=64", "batch=16384", "network={widths=[8,8]}"))
+    wide = study.recipes.load("compact", [*study._COMMON, "network={widths=[96,96]}"])
+    assert study._cost(wide) > 1.3
 
 
 def test_the_readme_is_in_step_with_results():

@@ -65,7 +65,9 @@ def test_scattered_windows_are_parts_of_the_scattered_picture(n):
     ab = np.random.default_rng(2).uniform(20, 90, (2, 23, 31)).astype(np.float32)
     grid = sample_grid(ab, n, "point")
     whole = scatter_samples(grid, (23, 31), (slice(0, 23), slice(0, 31)))
-    assert np.count_nonzero(whole[0]) == grid.samples[0].size
-    assert np.abs(whole[whole != 0] - ab[whole != 0]).max() <= 0.5
+    colors, mask = whole[:2], whole[2]
+    assert np.array_equal(mask, colors[0] != 0)
+    assert np.count_nonzero(mask) == grid.samples[0].size
+    assert np.abs(colors - ab)[:, mask == 1].max() <= 0.5
     part = scatter_samples(grid, (23, 31), (slice(4, 20), slice(8, 30)))
     assert np.array_equal(part, whole[:, 4:20, 8:30])

@@ -21,14 +21,17 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from crayoncodec import checkpoints, color
+from crayoncodec.backends import TorchBackend
 from crayoncodec.cli import main
 from crayoncodec.errors import TrainingError
 from crayoncodec.grid import sample_grid, scatter_samples
 from crayoncodec.guided import GuidedModel
 from crayoncodec.networks import Compact, Crayon
 from crayoncodec.networks.planes import paint
+from crayoncodec.recolorize import painter
 from crayoncodec.training import batches, data, loop, recipes
 from crayoncodec.training.runs import Run
+from crayoncodec.training.widening import widen
 
 SIDE = 64
 CPU = torch.device("cpu")
@@ -105,7 +108,7 @@ class TestRecipes:
         ("steps=many", "steps is 'many', expected something like 60000"),
         ("steps=0", "steps is 0, expected more than 0"),
         ("flips=1", "flips is 1, expected something like True"),
-        ("loss=lpips", "loss is 'lpips', expected one of rmse, mse"),
+        ("loss=lpips", "loss is 'lpips', expected one of rmse, mse, mae"),
         ("evaluated=[1.5]", "evaluated is (1.5,)"),
         ("spacings=[0]", "spacings is (0,), expected 1 to 65535"),
         ("spacing_range=[9, 3]", "spacing_range is (9, 3), expected least and largest value"),
@@ -185,7 +188,8 @@ class TestBatches:
     def test_planes_are_those_of_the_decoder(self, sampling, spacing, shape):
         pictures = [color.rgb_to_lab(photo(*shape, seed)) for seed in range(2)]
         lightness, ab = (torch.from_numpy(np.stack(planes)) for planes in zip(*pictures, strict=True))
-        found = batches.planes_of(lightness[:, None], ab, spacing, sampling, 0.5)
+        inputs = batches.planes_of(lightness[:, None], ab, spacing, sampling, 0.5)
+        found = inputs.planes
         for index, (plane, colors) in enumerate(pictures):
             grid = sample_grid(colors, spacing, sampling, 0.5)
             expected = GuidedModel.fit(grid, plane).planes(plane)._asdict()
@@ -196,13 +200,30 @@ class TestBatches:
                 assert wrong.mean() < 0.02, name
         assert found["spacing"].tolist() == [spacing, spacing]
 
+    @pytest.mark.parametrize(("spacing", "sampling"), [(6, "mean"), (20, "mean"), (9, "point")])
+    def test_what_is_painted_is_what_the_decoder_paints(self, spacing, sampling):
+        network = Compact((8, 8)).eval().requires_grad_(False)
+        torch.nn.init.normal_(network.head.weight, std=0.05)
+        lightness, ab = color.rgb_to_lab(photo(50, 64))
+        plane = color.lightness_to_u8(lightness)
+        expected = painter(plane, sample_grid(ab, spacing, sampling), TorchBackend(network, "cpu"))
+        exact = torch.from_numpy(color.lightness_from_u8(plane))[None, None]
+        inputs = batches.planes_of(exact, torch.from_numpy(ab)[None], spacing, sampling, 1.0)
+        with torch.autocast("cpu", torch.bfloat16):
+            coarse = paint(network, inputs)[0].numpy()
+        painted, alone = (paint(network, inputs, project)[0].numpy() for project in (True, False))
+        wanted = expected((slice(0, 50), slice(0, 64)))
+        assert np.abs(painted - wanted).max() < 0.1
+        assert np.abs(coarse - wanted).mean() < 0.1
+        assert np.abs(alone - wanted).max() > 0.5
+
     @pytest.mark.parametrize("seed", range(6))
     def test_are_what_networks_take(self, dataset, seed):
         recipe = recipes.load("compact", [*SMALL, "hue=20", "lossy=0.5"])
         rng = np.random.default_rng(seed)
         inputs, truth = batches.draw(dataset.squares, range(4), recipe, 3 * SIDE * SIDE, rng, CPU)
         assert truth.shape == (3, 2, SIDE, SIDE)
-        for network in (Compact(), Crayon(width=4), Crayon(width=4, residual=True)):
+        for network in (Compact(), Crayon(4), Crayon(4, residual=True), Crayon(4, mask=True)):
             assert paint(network, inputs).shape == truth.shape
 
     def test_zoomed_squares_are_smoother(self, dataset):
@@ -228,7 +249,7 @@ class TestBatches:
             assert truth.shape == (4, 2, SIDE, SIDE)
             assert truth.diff(dim=-1).abs().max() < 20
             assert truth.std() > 10
-            assert inputs["lightness"].std() > 5
+            assert inputs.planes["lightness"].std() > 5
 
     def test_hue_turns_colors_and_keeps_their_chroma(self, dataset):
         pair = []
@@ -245,7 +266,8 @@ class TestBatches:
 def test_the_residual_crayon_begins_as_the_guided_base(dataset):
     recipe = recipes.load("crayon", [*SMALL, "network={width=4, residual=true}"])
     inputs, _ = batches.draw(dataset.squares, range(4), recipe, SIDE * SIDE, np.random.default_rng(0), CPU)
-    assert torch.equal(paint(Crayon(width=4, residual=True), inputs), inputs["base"])
+    network = Crayon(width=4, residual=True)
+    assert torch.equal(paint(network, inputs, project=False), inputs.planes["base"])
 
 
 def trained(folder, dataset, *overrides):
@@ -316,7 +338,7 @@ class TestTraining:
         inputs, _ = batches.draw(dataset.squares, [0], recipe, SIDE * SIDE, np.random.default_rng(0), CPU)
         with torch.no_grad():
             taught, found = paint(teacher, inputs), paint(pupil, inputs)
-        assert (found - taught).abs().mean() < 0.2 * (inputs["base"] - taught).abs().mean()
+        assert (found - taught).abs().mean() < 0.2 * (inputs.planes["base"] - taught).abs().mean()
 
     def test_tensorboard_has_the_figures_of_the_log(self, dataset, tmp_path):
         trained(tmp_path / "run", dataset)
@@ -383,6 +405,35 @@ class TestRuns:
     def test_a_start_of_another_architecture(self, dataset, tmp_path):
         with pytest.raises(checkpoints.CheckpointError, match="compact is not a network of this recipe"):
             trained(tmp_path / "run", dataset, "start=compact")
+
+    @pytest.mark.parametrize(("narrow", "wide"), [
+        (Crayon(width=4), Crayon(width=12)),
+        (Crayon(width=4, residual=True), Crayon(width=4, residual=True)),
+        (Compact((4, 8), shuffle=4), Compact((8, 24), shuffle=4)),
+    ])  # fmt: skip
+    def test_a_widened_network_computes_the_same_and_learns_more(self, dataset, narrow, wide):
+        for parameter in narrow.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        recipe = recipes.load("compact", SMALL)
+        inputs, truth = batches.draw(
+            dataset.squares, range(4), recipe, 2 * SIDE * SIDE, np.random.default_rng(0), CPU
+        )
+        widen(narrow, wide)
+        painted = paint(wide, inputs, project=False)
+        assert torch.allclose(painted, paint(narrow, inputs, project=False), rtol=1e-3, atol=1e-3)
+        (painted - truth).square().mean().backward()
+        for name, parameter in wide.named_parameters():
+            copies = len(parameter) // len(narrow.get_parameter(name))
+            if name.endswith("bias") and copies > 1 and parameter.grad.any():
+                assert parameter.grad.unflatten(0, (-1, copies)).std(dim=1).any(), name
+
+    @pytest.mark.parametrize(("narrow", "wide", "said"), [
+        (Compact((8, 8)), Compact((8, 12)), "layer down.0 has 8 channels, expected 12 or a whole part"),
+        (Compact((8, 8)), Compact((8, 8, 8)), "it has other layers"),
+    ])  # fmt: skip
+    def test_what_cannot_be_widened(self, narrow, wide, said):
+        with pytest.raises(ValueError, match=said):
+            widen(narrow, wide)
 
 
 def train(sources, out, *overrides):

@@ -40,6 +40,8 @@ class Crayon(nn.Module):
     width: channels of the first layer, 64 in the paper; all others are in proportion.
     residual: not the paper's. AB comes as the guided base instead of sparse samples, and what layer 78 gives
     is added to it, nothing before training.
+    mask: not the paper's, but of XiaoNet, which it comes from. A third channel beside the sparse samples says
+    where they are; without it a pixel between them looks like a grey sample.
     """
 
     architecture: Final = "crayon"
@@ -48,16 +50,18 @@ class Crayon(nn.Module):
     reach: Final = 168
     """How many pixels away an input may be and still change an output pixel; a multiple of ``multiple``."""
 
-    def __init__(self, width: int = 64, residual: bool = False) -> None:
+    def __init__(self, width: int = 64, residual: bool = False, mask: bool = False) -> None:
         super().__init__()
         if width < 1:
             raise ValueError(f"width is {width}, expected at least 1")
-        self.config = {"width": width, "residual": residual}
+        if residual and mask:
+            raise ValueError("residual and mask are both true, but the guided base has no empty pixels")
+        self.config = {"width": width, "residual": residual, "mask": mask}
         """The keywords that build this network again."""
-        self.residual = residual
+        self.residual, self.mask = residual, mask
         self.inputs = ("lightness", "base" if residual else "sparse")
         """What forward takes, in this order: names of guided.Planes, or the sparse samples."""
-        self.table = _table(width)
+        self.table = _table(width, 3 if mask else 2)
         self.weights = nn.ModuleDict()
         for index, layer in enumerate(self.table):
             channels = layer.channels_in, layer.channels_out
@@ -73,18 +77,23 @@ class Crayon(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """L* f32[B,1,H,W] 0..100 and AB f32[B,2,H,W], zero between the samples -> AB f32[B,2,H,W]."""
+        """L* f32[B,1,H,W] 0..100 and the guided base f32[B,2,H,W] or sparse samples f32[B,3,H,W]
+        (grid.scatter_samples) -> AB f32[B,2,H,W].
+        """
         height, width = lightness.shape[-2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
+        given = [ab[:, :2] / _AB_SCALE]
+        if self.mask:
+            given.append(ab[:, 2:])
         lab = self.layers(
             F.pad(lightness / _LIGHTNESS_SCALE, padding, mode="replicate"),
-            F.pad(ab / _AB_SCALE, padding),
+            F.pad(torch.cat(given, dim=1), padding),
         )
         colors = lab[:, 1:, :height, :width] * _AB_SCALE
         return ab + colors if self.residual else colors
 
     def layers(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """Layers 0 to 79: inputs scaled to about -1..1, sides multiples of 8 -> L and AB joined."""
+        """Layers 0 to 79: inputs scaled to about -1..1 (AB with its mask), sides multiples of 8 -> LAB."""
         outputs = {0: lightness, 1: ab}
         for index, layer in enumerate(self.table[2:], start=2):
             inputs = [outputs[source] for source in layer.sources]
@@ -108,9 +117,9 @@ class Crayon(nn.Module):
         return output
 
 
-def _table(width: int) -> tuple[Layer, ...]:
-    """Layers 0 to 79; the paper's for a width of 64."""
-    table = [Layer("input", 0, 1), Layer("input", 0, 2)]
+def _table(width: int, given: int) -> tuple[Layer, ...]:
+    """Layers 0 to 79; the paper's for a width of 64 and 2 given channels of colour."""
+    table = [Layer("input", 0, 1), Layer("input", 0, given)]
 
     def add(operation: Operation, channels: int, sources: tuple[int, ...] = (), *geometry: int) -> int:
         sources = sources or (len(table) - 1,)
@@ -142,7 +151,7 @@ def _table(width: int) -> tuple[Layer, ...]:
         conv_relu(channels)
     colors = add("conv", 2, (), 1, 1, 0, 1)
     # Table 2: the residual network.
-    add("concat", 5, (0, 1, colors))
+    add("concat", 1 + given + 2, (0, 1, colors))
     conv_relu(width)
     running = add("conv", width, (), 3, 1, 1, 1)
     add("relu", width)

@@ -5,6 +5,7 @@ The same as crayoncodec.guided, which makes it for one picture in numpy.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
@@ -17,9 +18,18 @@ from crayoncodec.container import Sampling
 from crayoncodec.grid import point_positions
 from crayoncodec.guided import EPSILON, WINDOW, interpolation
 
-Inputs = dict[str, Tensor]
-"""By the names that networks have in ``inputs``: lightness, cell_lightness f32[B,1,H,W] and bicubic, base,
-sparse f32[B,2,H,W] in CIELAB units; spacing f32[B]."""
+
+@dataclass(frozen=True)
+class Inputs:
+    """Color grids and what networks may be given of them."""
+
+    planes: dict[str, Tensor]
+    """By the names that networks have in ``inputs``: lightness, cell_lightness f32[B,1,H,W] and bicubic, base
+    f32[B,2,H,W] in CIELAB units; sparse f32[B,3,H,W] as of grid.scatter_samples; spacing f32[B]."""
+    samples: Tensor
+    """f32[B,2,h,w]."""
+    spacing: int
+    sampling: Sampling
 
 
 def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling) -> Inputs:
@@ -34,9 +44,11 @@ def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling)
     detail = upsample(slopes, size, spacing, sampling) * (lightness - shown)
     sampled = to_cells(upsample(samples, size, spacing, sampling) + detail, spacing, sampling)
     bicubic = upsample(2 * samples - sampled, size, spacing, sampling)
-    sparse = samples.new_zeros((len(samples), 2, height, width))
-    sparse[(..., *_points(height, width, spacing, samples.device))] = samples
-    return {
+    sparse = samples.new_zeros((len(samples), 3, height, width))
+    sparse[(..., *_points(height, width, spacing, samples.device))] = F.pad(
+        samples, (0, 0, 0, 0, 0, 1), value=1.0
+    )
+    found = {
         "lightness": lightness,
         "cell_lightness": shown,
         "bicubic": bicubic,
@@ -44,13 +56,23 @@ def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling)
         "sparse": sparse,
         "spacing": torch.full((len(samples),), float(spacing), device=samples.device),
     }
+    return Inputs(found, samples, spacing, sampling)
 
 
-def paint(network: nn.Module, inputs: Inputs) -> Tensor:
-    """What a network makes of a batch: AB f32[B,2,H,W]."""
+def paint(network: nn.Module, inputs: Inputs, project: bool = True) -> Tensor:
+    """What the decoder makes of a batch with a network: AB f32[B,2,H,W].
+
+    Without ``project``: what the network makes of it, before the decoder's back projection.
+    """
     module = cast(nn.Module, getattr(network, "module", network))  # DistributedDataParallel's
     names = cast(tuple[str, ...], module.inputs)
-    return cast(Tensor, network(*(inputs[name] for name in names)))
+    painted = cast(Tensor, network(*(inputs.planes[name] for name in names))).float()
+    if not project:
+        return painted
+    with torch.autocast(painted.device.type, enabled=False):
+        missing = inputs.samples - to_cells(painted, inputs.spacing, inputs.sampling)
+        height, width = painted.shape[-2:]
+        return painted + upsample(missing, (height, width), inputs.spacing, inputs.sampling)
 
 
 def to_cells(values: Tensor, spacing: int, sampling: Sampling) -> Tensor:

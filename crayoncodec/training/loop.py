@@ -31,6 +31,7 @@ from crayoncodec.training.batches import draw, planes_of
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
 from crayoncodec.training.runs import Run
+from crayoncodec.training.widening import widen
 
 _EPSILON: Final = 0.01
 _EVALUATED_AT_ONCE: Final = 4
@@ -111,11 +112,11 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, steps)
         with _autocast(recipe, device):
-            predicted = paint(self.together, inputs)
+            predicted = paint(self.together, inputs, recipe.projected)
         error = _loss(recipe, predicted, truth)
         if self.teacher is not None:
             with torch.no_grad(), _autocast(recipe, device):
-                taught = paint(self.teacher, inputs).float()
+                taught = paint(self.teacher, inputs, recipe.projected)
             error = torch.lerp(error, _loss(recipe, predicted, taught), recipe.teacher_weight)
         self.optimizer.zero_grad(set_to_none=True)
         error.backward()  # type: ignore[no-untyped-call]
@@ -193,8 +194,8 @@ def evaluate(
             some = indices[start : start + _EVALUATED_AT_ONCE]
             inputs, truth = _whole(material, some, recipe, spacing, device)
             with _autocast(recipe, device):
-                predicted = paint(network, inputs)
-            for index, ab in enumerate((predicted.float(), inputs["base"])):
+                predicted = paint(network, inputs, recipe.projected)
+            for index, ab in enumerate((predicted, inputs.planes["base"])):
                 sums[index] += (ab - truth).square().mean(dim=(1, 2, 3)).sum().item()
         of_network, of_guided = (sums / len(indices)).tolist()
         result[str(spacing)] = {"network": of_network, "guided": of_guided}
@@ -209,10 +210,9 @@ def score(errors: dict[str, dict[str, float]]) -> float:
 def _start(network: nn.Module, name: str) -> None:
     given, card = checkpoints.load(name)
     try:
-        network.load_state_dict(given.state_dict())
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"checkpoint {card.name} is not a network of this recipe ({reason})") from error
+        widen(given, network)
+    except ValueError as error:
+        raise CheckpointError(f"checkpoint {card.name} is not a network of this recipe ({error})") from error
 
 
 def _schedule(recipe: Recipe, material: Material) -> tuple[int, int]:
@@ -225,7 +225,9 @@ def _schedule(recipe: Recipe, material: Material) -> tuple[int, int]:
 
 
 def _loss(recipe: Recipe, predicted: Tensor, truth: Tensor) -> Tensor:
-    squared = (predicted.float() - truth).square().mean(dim=(1, 2, 3))
+    if recipe.loss == "mae":
+        return (predicted - truth).abs().mean()
+    squared = (predicted - truth).square().mean(dim=(1, 2, 3))
     # The root keeps difficult pictures from drowning the others.
     return squared.mean() if recipe.loss == "mse" else (squared + _EPSILON).sqrt().mean()
 
@@ -255,9 +257,9 @@ def _samples(
     spacing = sorted(recipe.evaluated)[len(recipe.evaluated) // 2]
     inputs, truth = _whole(material, material.validation_indices[:_SAMPLES], recipe, spacing, device)
     with _autocast(recipe, device):
-        predicted = paint(network, inputs).float()
-    planes = [plane.cpu().numpy() for plane in (inputs["lightness"][:, 0], truth, inputs["base"], predicted)]
-    return list(zip(*planes, strict=True))
+        predicted = paint(network, inputs, recipe.projected)
+    shown = inputs.planes["lightness"][:, 0], truth, inputs.planes["base"], predicted
+    return list(zip(*(plane.cpu().numpy() for plane in shown), strict=True))
 
 
 def _rate(bar: Any, pictures: int) -> str:

@@ -16,7 +16,7 @@ from crayoncodec.errors import TrainingError
 from crayoncodec.networks import ARCHITECTURES, build
 
 _CHOICES: Final = (
-    ("loss", ("rmse", "mse")),
+    ("loss", ("rmse", "mse", "mae")),
     ("optimizer", ("adamw", "adam")),
     ("schedule", ("cosine", "constant")),
     ("precision", ("bfloat16", "float32")),
@@ -34,7 +34,8 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)
     """Keywords of the network's constructor."""
     start: str = ""
-    """Checkpoint whose weights training begins with, a name or a path; none if empty."""
+    """Checkpoint whose weights training begins with, a name or a path; none if empty. A narrower network of
+    the same topology is widened: it computes the same and learns on."""
 
     side: int = 320
     """Pictures are cut to squares of this side; smaller ones are left out."""
@@ -64,8 +65,11 @@ class Recipe:
     hue: float = 0.0
     """AB is turned by up to this many degrees, either way."""
 
+    projected: bool = True
+    """Errors are those behind the decoder's back projection; otherwise of the network alone."""
     loss: str = "rmse"
-    """rmse: mean over pictures of the root of their mean squared error; mse: the mean squared error."""
+    """rmse: mean over pictures of the root of their mean squared error; mse: the mean squared error; mae: the
+    mean absolute error."""
     teacher: str = ""
     """Checkpoint whose output is a second truth (distillation), a name or a path; none if empty."""
     teacher_weight: float = 0.5

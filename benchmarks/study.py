@@ -1,0 +1,154 @@
+"""What helps a network, and how large it should be: short trainings, each measured on the same pictures.
+
+Suite ``study``: one thing changed at a time, each training as long as the baseline's (how many steps that are
+is timed before). Suite ``sizes``: the compact network narrower and wider, each for the same number of steps.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import results
+from benchmarks.dataset import Dataset, read
+from benchmarks.results import Results, Row
+from benchmarks.tables import GUIDED
+from crayoncodec import color
+from crayoncodec.backends import TorchBackend
+from crayoncodec.grid import sample_grid
+from crayoncodec.recolorize import Backend, painter
+from crayoncodec.training import batches, commands, recipes
+from crayoncodec.training.export import macs_per_pixel
+from crayoncodec.training.loop import Learner, Process
+from crayoncodec.training.recipes import Recipe
+from crayoncodec.training.runs import Run
+
+SPACINGS = (6, 10, 20, 40)
+BORDER = 16
+"""Errors are of whole pictures, and without this many pixels of each side: Kodak's have coloured lines."""
+BASELINE = "baseline"
+STUDY: dict[str, tuple[str, ...]] = {
+    BASELINE: (),
+    "errors before back projection": ("projected=false",),
+    "loss: mean squared error": ("loss=mse", "clip=100.0"),
+    "loss: mean absolute error": ("loss=mae",),
+    "hue turned by up to 30 degrees": ("hue=30.0",),
+    "enlarged up to 1.5 times": ("zoom=1.5",),
+    "exact lightness only": ("lossy=0.0",),
+    "three levels, wider": ("network={widths=[36,56,80]}",),
+    "five levels, narrower": ("network={widths=[30,44,60,80,96]}",),
+    "at a quarter of the resolution": ("network={widths=[64,96,128],shuffle=4}",),
+    "paper's topology, sparse samples": ("architecture=crayon", "network={width=8}"),
+    "paper's topology, with a mask": ("architecture=crayon", "network={width=8,mask=true}"),
+    "paper's topology, guided base": ("architecture=crayon", "network={width=8,residual=true}"),
+}
+"""What is changed -> overrides of the recipe ``compact``."""
+SIZES: dict[str, tuple[str, ...]] = {
+    ", ".join(map(str, widths)): (f"network={{widths={widths}}}",)
+    for widths in ([6, 10, 14, 18], [14, 20, 28, 36], [22, 34, 46, 58], [32, 48, 64, 80], [40, 60, 80, 100])
+}
+SUITES = {"study": STUDY, "sizes": SIZES}
+_COMMON = ("warmup=100", f"evaluated={list(SPACINGS)}")
+_TIMED = 5
+_DATA = ("train.lab", "train.json", "validation.lab", "validation.json")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all of them learn from, and the folder that their runs are kept in."""
+
+    data: Collection[Path]
+    validation: Collection[Path]
+    runs: Path
+
+
+def run(
+    pictures: Dataset, material: Material, out: Path, steps: dict[str, int], say: Callable[[str], None]
+) -> Results:
+    """Train and measure what ``out`` does not have yet. steps: of each suite, the baseline's for ``study``.
+
+    Raises TrainingError, OSError, OtherResults.
+    """
+    found = results.load(out) if out.exists() else Results(pictures.describe(), results.environment(), {})
+    for suite, variants in SUITES.items():
+        for name, overrides in {GUIDED: (), **variants}.items():
+            if name in found.codecs(suite):
+                continue
+            backend = None
+            if name != GUIDED:
+                recipe = recipes.load("compact", [*_COMMON, *overrides])
+                cost = 1.0 if name == BASELINE or suite == "sizes" else _cost(recipe)
+                count = round(steps[suite] / cost)
+                say(f"{suite}, {name}: {count} steps")
+                folder = material.runs / f"{suite}-{len(found.codecs(suite))}"
+                backend, found.versions[name] = _trained(overrides, count, material, folder, say)
+            found.add(_measured(suite, name, pictures, backend))
+            results.save(found, out)
+    return found
+
+
+def _trained(
+    overrides: Collection[str], steps: int, material: Material, folder: Path, say: Callable[[str], None]
+) -> tuple[Backend, dict[str, str]]:
+    """The network that comes out of a training, and what is to be known of it."""
+    said = [*_COMMON, "evaluate_every=1e6", *overrides, f"steps={steps}"]
+    begun = (folder / "run.json").exists()
+    training = (
+        Run.open(folder) if begun
+        else commands.new_run(folder, "compact", said, material.data, material.validation, ())
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in material.runs.iterdir():  # pictures are decoded once for all
+        for name in _DATA:
+            if (other / name).exists() and not (folder / name).exists():
+                os.link(other / name, folder / name)
+    start = time.process_time()
+    if not commands.train(training, not begun, "cpu", say):
+        raise KeyboardInterrupt
+    network, step = training.network()
+    network.eval().requires_grad_(False)
+    return TorchBackend(network, "cpu"), {
+        "changed": " ".join(overrides), "steps": str(step),
+        "minutes of processor time": f"{(time.process_time() - start) / 60:.1f}",
+        "parameters": str(sum(parameter.numel() for parameter in network.parameters())),
+        "MAC per pixel": str(round(macs_per_pixel(network))),
+    }  # fmt: skip
+
+
+def _cost(recipe: Recipe) -> float:
+    """Time of a step, the baseline's is 1: the least of a few, taken in turns."""
+    learners = [
+        (one, Learner(one, Process(0, 1, torch.device("cpu"))))
+        for one in (recipes.load("compact", _COMMON), recipe)
+    ]
+    squares = np.random.default_rng(0).integers(0, 100, (16, 4, recipe.side, recipe.side)).astype(np.int16)
+    times: list[list[float]] = [[], []]
+    for step in range(_TIMED):
+        for (one, learner), spent in zip(learners, times, strict=True):
+            start = time.perf_counter()
+            rng = np.random.default_rng(step)
+            drawn = batches.draw(squares, range(16), one, one.batch, rng, torch.device("cpu"))
+            learner.step(step, _TIMED, *drawn)
+            spent.append(time.perf_counter() - start)
+    baseline, other = (sum(sorted(spent[1:])[:3]) for spent in times)
+    return other / baseline
+
+
+def _measured(suite: str, name: str, pictures: Dataset, backend: Backend | None) -> list[Row]:
+    rows = []
+    for picture in pictures.pictures:
+        lightness, ab = color.rgb_to_lab(read(pictures.folder, picture, pictures.crop))
+        plane = color.lightness_to_u8(lightness)
+        for n in SPACINGS:
+            paint = painter(plane, sample_grid(ab, n), backend)
+            squared = np.square(paint((slice(0, plane.shape[0]), slice(0, plane.shape[1]))) - ab)
+            inner = squared[:, BORDER:-BORDER, BORDER:-BORDER]
+            values = {"ab_mse": float(squared.mean()), "ab_mse_inner": float(inner.mean())}
+            rows.append(Row(suite, name, f"n={n}", picture, values))
+    return rows
