@@ -60,7 +60,7 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     if codec == _GRID:
         smaller, _ = grids.encode(grid.samples)
         return {"zstd_bytes": len(residuals.compress(grid.samples, 19)), "bytes": len(smaller)}
-    fitted = GuidedModel.fit(grid, lightness)
+    fitted = GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling)
     error = float(np.square(fitted.planes(lightness).base - ab).mean())
     if codec == _STEP:
         return {"bpp": 8 * len(grids.encode(grid.samples)[0]) / plane.size, "ab_mse": error}

@@ -43,17 +43,6 @@ class ColorGrid:
         values: F32 = np.clip(self.samples * np.float32(self.step), -MAX_AB, MAX_AB)
         return values
 
-    def residual(self, shape: tuple[int, int], render: Callable[[slice], F32]) -> F32:
-        """What the samples have more than a picture of ``shape`` sampled in the same way, f32[2,h,w].
-
-        ``render`` gives the picture's AB, f32[2,rows,W], for a slice of its rows; it is asked for whole
-        rows of cells, few at a time.
-        """
-        sampled = [
-            reduce_to_cells(render(rows), self.spacing, self.sampling) for rows in strips(shape, self.spacing)
-        ]
-        return self.ab() - np.concatenate(sampled, axis=1)
-
 
 def sample_grid(
     ab: F32,
@@ -82,6 +71,18 @@ def sample_grid(
     cells = reduce_to_cells(ab, spacing, sampling)
     samples = np.rint(cells / np.float32(step)).astype(np.int16)
     return ColorGrid(samples, spacing, sampling, step)
+
+
+def sample_rendered(
+    shape: tuple[int, int], spacing: int, sampling: Sampling, render: Callable[[slice], F32]
+) -> F32:
+    """The samples, not rounded, f32[2,h,w], of a picture of ``shape`` that is there in parts only.
+
+    render: gives the picture's AB, f32[2,rows,W], for a slice of its rows; it is asked for whole rows of
+    cells, few at a time.
+    """
+    sampled = [reduce_to_cells(render(rows), spacing, sampling) for rows in strips(shape, spacing)]
+    return np.concatenate(sampled, axis=1)
 
 
 def strips(shape: tuple[int, int], spacing: int) -> Iterator[slice]:

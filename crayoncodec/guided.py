@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.container import Sampling
-from crayoncodec.grid import ColorGrid, reduce_to_cells
+from crayoncodec.grid import ColorGrid, reduce_to_cells, sample_rendered
 
 EPSILON: Final = 160.0
 """Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
@@ -50,14 +50,13 @@ class GuidedModel:
     sampling: Sampling
 
     @classmethod
-    def fit(cls, grid: ColorGrid, lightness: F32) -> GuidedModel:
-        """Fit to a grid and the picture's whole L* plane, f32[H,W] 0..100."""
-        ab = grid.ab()
-        cell_lightness = reduce_to_cells(lightness, grid.spacing, grid.sampling)
-        cells = np.concatenate([ab, slopes(ab, cell_lightness), cell_lightness[None]])
-        model = cls(cells, grid.spacing, grid.sampling)
-        model.cells[:2] += grid.residual(
-            lightness.shape, lambda rows: model.planes(lightness[rows], rows.start).base
+    def fit(cls, samples: F32, lightness: F32, spacing: int, sampling: Sampling) -> GuidedModel:
+        """Fit to a grid's AB, f32[2,h,w], and the picture's whole L* plane, f32[H,W] 0..100."""
+        cell_lightness = reduce_to_cells(lightness, spacing, sampling)
+        cells = np.concatenate([samples, slopes(samples, cell_lightness), cell_lightness[None]])
+        model = cls(cells, spacing, sampling)
+        model.cells[:2] += samples - sample_rendered(
+            lightness.shape, spacing, sampling, lambda rows: model.planes(lightness[rows], rows.start).base
         )
         return model
 
@@ -74,7 +73,7 @@ class GuidedModel:
 
 def guided_upsample(grid: ColorGrid, lightness: F32) -> F32:
     """Grid and L* f32[H,W] 0..100 -> AB f32[2,H,W] of the whole picture."""
-    return GuidedModel.fit(grid, lightness).planes(lightness).base
+    return GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling).planes(lightness).base
 
 
 def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, int, int, int]) -> F32:

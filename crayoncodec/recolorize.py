@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color import lab_to_rgb, lightness_from_u8
-from crayoncodec.grid import ColorGrid, scatter_samples
-from crayoncodec.guided import GuidedModel, Planes, upsample
+from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
+from crayoncodec.guided import GuidedModel, Planes
 
 TILE: Final = 1024
 """Side of a tile in pixels, without its overlap."""
@@ -96,17 +96,18 @@ def painter(
     """The function that gives AB f32[2,h,w] of any window of the picture; arguments as for recolorize."""
     if grid is None:
         return lambda window: np.zeros((2, *lightness[window].shape), np.float32)
-    model = GuidedModel.fit(grid, lightness_from_u8(lightness))
+    cells = grid.spacing, grid.sampling
+    model = GuidedModel.fit(grid.ab(), lightness_from_u8(lightness), *cells)
+
+    def guided(model: GuidedModel, window: Window) -> F32:
+        plane = lightness_from_u8(lightness[window])
+        return model.planes(plane, *(span.start for span in window)).base
+
     if backend is None:
-        return lambda window: (
-            model.planes(lightness_from_u8(lightness[window]), *(span.start for span in window)).base
-        )
+        return lambda window: guided(model, window)
     predicted = predict(lightness, model, grid, backend, tile)
-    # Sampled again, the network's colours are not quite the samples: spread what is missing over the cells.
-    missing = grid.residual(lightness.shape, lambda rows: predicted[:, rows].astype(np.float32))
-
-    def paint(window: Window) -> F32:
-        part = (*(span.start for span in window), *lightness[window].shape)
-        return predicted[:, *window] + upsample(missing, grid.spacing, grid.sampling, part)
-
-    return paint
+    # Back projection: sampled again, the network's colours are not quite the samples. What is missing is a
+    # colour grid, too.
+    sampled = sample_rendered(lightness.shape, *cells, lambda rows: predicted[:, rows].astype(np.float32))
+    missing = GuidedModel.fit(grid.ab() - sampled, lightness_from_u8(lightness), *cells)
+    return lambda window: predicted[:, *window] + guided(missing, window)

@@ -26,7 +26,7 @@ def test_bicubic_is_that_of_opencv(n):
 @pytest.mark.parametrize("n", [1, 4, 7, 30, 1000])
 def test_a_window_is_that_part_of_the_whole(sampling, n):
     lightness, ab = rgb_to_lab(photo(61, 83))
-    model = GuidedModel.fit(sample_grid(ab, n, sampling), lightness)
+    model = GuidedModel.fit(sample_grid(ab, n, sampling).ab(), lightness, n, sampling)
     whole = model.planes(lightness)
     window = model.planes(lightness[10:50, 33:80], 10, 33)
     for part, plane in zip(window, whole, strict=True):
@@ -42,7 +42,7 @@ def test_the_base_passes_through_point_samples():
 def test_back_projection_brings_the_base_closer_to_the_means():
     lightness, ab = rgb_to_lab(photo(60, 80))
     grid = sample_grid(ab, 10)
-    corrected = GuidedModel.fit(grid, lightness)
+    corrected = GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling)
     uncorrected = GuidedModel(np.concatenate([grid.ab(), corrected.cells[2:]]), grid.spacing, grid.sampling)
 
     def distance(model):
@@ -58,7 +58,7 @@ def test_colour_that_follows_lightness_is_followed():
     lightness = np.where((x // 12 + y // 12) % 2 == 0, 30, 80).astype(np.float32)
     ab = np.stack([0.8 * lightness - 40, 30 - 0.5 * lightness]).astype(np.float32)
     grid = sample_grid(ab, 8, step=1 / 256)
-    planes = GuidedModel.fit(grid, lightness).planes(lightness)
+    planes = GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling).planes(lightness)
     errors = [np.square(estimate - ab).mean() for estimate in (planes.bicubic, planes.base)]
     assert errors[1] < 0.35 * errors[0]
 

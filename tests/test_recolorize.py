@@ -104,7 +104,7 @@ def test_samples_far_outside_srgb_give_a_picture_all_the_same(compact, sample):
 def test_an_untrained_compact_network_gives_the_base():
     plane, grid = coded(40, 50, 10)
     lightness = color.lightness_from_u8(plane)
-    planes = GuidedModel.fit(grid, lightness).planes(lightness)
+    planes = GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling).planes(lightness)
     ab = TorchBackend(Compact().eval(), "cpu").predict(planes, np.zeros_like(planes.base), 10)
     assert np.abs(ab - planes.base).max() < 1e-4
 

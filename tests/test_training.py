@@ -192,7 +192,7 @@ class TestBatches:
         found = inputs.planes
         for index, (plane, colors) in enumerate(pictures):
             grid = sample_grid(colors, spacing, sampling, 0.5)
-            expected = GuidedModel.fit(grid, plane).planes(plane)._asdict()
+            expected = GuidedModel.fit(grid.ab(), plane, grid.spacing, grid.sampling).planes(plane)._asdict()
             expected["sparse"] = scatter_samples(grid, shape, (slice(0, shape[0]), slice(0, shape[1])))
             for name, array in expected.items():
                 # A sample that lies between two steps may be rounded to the other one.

@@ -35,24 +35,16 @@ class Inputs:
 def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling) -> Inputs:
     """L* f32[B,1,H,W] and samples f32[B,2,h,w] of its grid -> what a network may be given."""
     height, width = lightness.shape[-2:]
-    size = height, width
-    cell_lightness = to_cells(lightness, spacing, sampling)
-    mean = _blur(cell_lightness)
-    variance = (_blur(cell_lightness.square()) - mean.square()).clamp_min(0)
-    slopes = (_blur(samples * cell_lightness) - _blur(samples) * mean) / (variance + EPSILON)
-    shown = upsample(cell_lightness, size, spacing, sampling)
-    detail = upsample(slopes, size, spacing, sampling) * (lightness - shown)
-    sampled = to_cells(upsample(samples, size, spacing, sampling) + detail, spacing, sampling)
-    bicubic = upsample(2 * samples - sampled, size, spacing, sampling)
     sparse = samples.new_zeros((len(samples), 3, height, width))
     sparse[(..., *_points(height, width, spacing, samples.device))] = F.pad(
         samples, (0, 0, 0, 0, 0, 1), value=1.0
     )
+    cell_lightness, bicubic, base = _guided(lightness, samples, spacing, sampling)
     found = {
         "lightness": lightness,
-        "cell_lightness": shown,
+        "cell_lightness": cell_lightness,
         "bicubic": bicubic,
-        "base": bicubic + detail,
+        "base": base,
         "sparse": sparse,
         "spacing": torch.full((len(samples),), float(spacing), device=samples.device),
     }
@@ -70,9 +62,26 @@ def paint(network: nn.Module, inputs: Inputs, project: bool = True) -> Tensor:
     if not project:
         return painted
     with torch.autocast(painted.device.type, enabled=False):
-        missing = inputs.samples - to_cells(painted, inputs.spacing, inputs.sampling)
-        height, width = painted.shape[-2:]
-        return painted + upsample(missing, (height, width), inputs.spacing, inputs.sampling)
+        cells = inputs.spacing, inputs.sampling
+        missing = inputs.samples - to_cells(painted, *cells)
+        return painted + _guided(inputs.planes["lightness"], missing, *cells)[2]
+
+
+def _guided(
+    lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling
+) -> tuple[Tensor, Tensor, Tensor]:
+    """guided.GuidedModel: the cells' L* f32[B,1,H,W], bicubic and base f32[B,2,H,W]."""
+    height, width = lightness.shape[-2:]
+    size = height, width
+    cell_lightness = to_cells(lightness, spacing, sampling)
+    mean = _blur(cell_lightness)
+    variance = (_blur(cell_lightness.square()) - mean.square()).clamp_min(0)
+    slopes = (_blur(samples * cell_lightness) - _blur(samples) * mean) / (variance + EPSILON)
+    shown = upsample(cell_lightness, size, spacing, sampling)
+    detail = upsample(slopes, size, spacing, sampling) * (lightness - shown)
+    sampled = to_cells(upsample(samples, size, spacing, sampling) + detail, spacing, sampling)
+    bicubic = upsample(2 * samples - sampled, size, spacing, sampling)
+    return shown, bicubic, bicubic + detail
 
 
 def to_cells(values: Tensor, spacing: int, sampling: Sampling) -> Tensor:
