@@ -12,10 +12,12 @@ from benchmarks import dataset, results, runner
 from benchmarks import report as reports
 from benchmarks.compare import compared
 from benchmarks.dataset import Dataset
+from benchmarks.grids import FIGURE_2, measure_checkpoint
 from benchmarks.results import OtherResults
 from benchmarks.sheet import contact_sheet
 from benchmarks.suites import SUITES
 from crayoncodec import CrayError, checkpoints
+from crayoncodec.container import SAMPLINGS, Sampling
 
 _INTERRUPTED = 130
 _CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))
@@ -125,6 +127,37 @@ def study(
     except KeyboardInterrupt:
         _say("interrupted; the same command goes on from here")
         sys.exit(_INTERRUPTED)
+
+
+@main.command(
+    epilog="Example: python -m benchmarks checkpoint test50/ --model runs/paper.safetensors "
+    "--name 'Crayon, a quarter as wide' --sampling point --out benchmarks/results/imagenette-test50.json"
+)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--model", required=True, help="A name, or a path to a .safetensors file.")
+@click.option("--name", required=True, help="What the tables call it.")
+@click.option("--sampling", default="mean", show_default=True, type=click.Choice(list(SAMPLINGS)))
+@click.option(
+    "-n", "spacings", multiple=True, default=FIGURE_2, show_default=True, type=click.IntRange(2),
+    help="Spacing; may be given several times.",
+)  # fmt: skip
+@click.option(
+    "--out", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Results of a run on the same folder; rows are added to them.",
+)  # fmt: skip
+def checkpoint(
+    folder: Path, model: str, name: str, sampling: Sampling, spacings: tuple[int, ...], out: Path
+) -> None:
+    """Measure any network in the suite grids: alone, and in the decoder."""
+    try:
+        found = results.load(out)
+        pictures = Dataset.scan(folder, found.dataset["crop"])
+        if pictures.sha256 != found.dataset["sha256"]:
+            raise OtherResults(f"{out} is of other pictures than those in {folder}")
+        measure_checkpoint(found, pictures, model, name, spacings, sampling)
+    except (CrayError, OtherResults) as error:
+        raise click.ClickException(str(error)) from error
+    results.save(found, out)
 
 
 @main.command(epilog="Example: python -m benchmarks report benchmarks/results/kodak.json")

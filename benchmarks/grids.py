@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
+from tqdm import tqdm
 
 from benchmarks import distortion
 from benchmarks.codecs import decoder_versions
-from benchmarks.results import Values
+from benchmarks.dataset import Dataset, read
+from benchmarks.results import Results, Row, Values
 from crayoncodec import checkpoints, color, metrics
 from crayoncodec.codestreams import grids, planes
 from crayoncodec.container import Sampling
 from crayoncodec.grid import ColorGrid, sample_grid
-from crayoncodec.guided import upsample
-from crayoncodec.recolorize import painter
+from crayoncodec.guided import GuidedModel, upsample
+from crayoncodec.recolorize import Window, back_projected, painter, predict
 
 FIGURE_2 = (6, 15, 20, 40, 50, 60, 80, 100)
 """The spacings of the paper's Figure 2."""
@@ -40,9 +43,40 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     if codec == LIGHTNESS:
         return {"bpp": 8 * len(planes.encode(plane, "webp", None)) / plane.size}
     decoder, kind = codec.split(", ")
-    sampling: Sampling = "point" if kind == "points" else "mean"
-    grid = sample_grid(ab, int(setting.removeprefix("n=")), sampling)
-    estimate = _paint(decoder, plane, grid)
+    grid = sample_grid(ab, _spacing(setting), "point" if kind == "points" else "mean")
+    return _scored(rgb, plane, grid, _paint(decoder, plane, grid))
+
+
+def measure_checkpoint(
+    found: Results, pictures: Dataset, model: str, name: str, spacings: Iterable[int], sampling: Sampling
+) -> None:
+    """Add to the suite ``grids`` what a network paints alone, and what the decoder makes of that.
+
+    model: a checkpoint's name or path. Raises CheckpointError.
+    """
+    card, _ = checkpoints.verify(model)
+    backend = network_backend(model)
+    kind = "points" if sampling == "point" else "means"
+    alone, decoded = f"{name} alone, {kind}", f"{name}, {kind}"
+    for codec in (alone, decoded):
+        found.versions[codec] = decoder_versions("guided") | {name: f"{card.version}, SHA-256 {card.sha256}"}
+    for picture in tqdm(pictures.pictures, unit=" pictures"):
+        rgb = read(pictures.folder, picture, pictures.crop)
+        lightness, ab = color.rgb_to_lab(rgb)
+        plane = color.lightness_to_u8(lightness)
+        for n in spacings:
+            grid = sample_grid(ab, n, sampling)
+            fitted = GuidedModel.fit(grid.ab(), color.lightness_from_u8(plane), n, sampling)
+            painted = predict(plane, fitted, grid, backend)
+            finished = back_projected(plane, grid, painted)(_whole(plane))
+            found.add(
+                Row("grids", codec, f"n={n}", picture, _scored(rgb, plane, grid, estimate))
+                for codec, estimate in ((alone, painted.astype(np.float32)), (decoded, finished))
+            )
+
+
+def _scored(rgb: np.ndarray, plane: np.ndarray, grid: ColorGrid, estimate: np.ndarray) -> Values:
+    lightness, ab = color.rgb_to_lab(rgb)
     compared = metrics.compare(rgb, color.lab_to_rgb(color.lightness_from_u8(plane), estimate))
     return {
         "grid_bpp": 8 * len(grids.encode(grid.samples)[0]) / plane.size,
@@ -58,13 +92,20 @@ def versions(codec: str) -> dict[str, str]:
 
 
 def _paint(decoder: str, plane: np.ndarray, grid: ColorGrid) -> np.ndarray:
-    whole = slice(0, plane.shape[0]), slice(0, plane.shape[1])
     if decoder == "bilinear":
         return bilinear(grid, plane.shape)
     if decoder == "bicubic":
         return upsample(grid.ab(), grid.spacing, grid.sampling, (0, 0, *plane.shape))
     backend = None if decoder == "guided" else network_backend(decoder)
-    return painter(plane, grid, backend)(whole)
+    return painter(plane, grid, backend)(_whole(plane))
+
+
+def _whole(plane: np.ndarray) -> Window:
+    return slice(0, plane.shape[0]), slice(0, plane.shape[1])
+
+
+def _spacing(setting: str) -> int:
+    return int(setting.removeprefix("n="))
 
 
 def bilinear(grid: ColorGrid, shape: tuple[int, int]) -> np.ndarray:
@@ -77,7 +118,7 @@ def bilinear(grid: ColorGrid, shape: tuple[int, int]) -> np.ndarray:
 
 @lru_cache
 def network_backend(name: str):
-    """A network on the CPU, loaded once."""
+    """A network on the CPU, loaded once; name: of a checkpoint, or its path."""
     from crayoncodec.backends import TorchBackend
 
     network, _ = checkpoints.load(name)

@@ -38,6 +38,7 @@ STUDY: dict[str, tuple[str, ...]] = {
     "errors before back projection": ("projected=false",),
     "loss: mean squared error": ("loss=mse", "clip=100.0"),
     "loss: mean absolute error": ("loss=mae",),
+    "loss: logarithm of the mean squared error": ("loss=log",),
     "hue turned by up to 30 degrees": ("hue=30.0",),
     "enlarged up to 1.5 times": ("zoom=1.5",),
     "exact lightness only": ("lossy=0.0",),

@@ -77,6 +77,18 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
     return out
 
 
+def painter(
+    lightness: U8, grid: ColorGrid | None, backend: Backend | None = None, tile: int = TILE
+) -> Callable[[Window], F32]:
+    """The function that gives AB f32[2,h,w] of any window of the picture; arguments as for recolorize."""
+    if grid is None:
+        return lambda window: np.zeros((2, *lightness[window].shape), np.float32)
+    model = _fitted(grid.ab(), grid, lightness)
+    if backend is None:
+        return _guided(model, lightness)
+    return back_projected(lightness, grid, predict(lightness, model, grid, backend, tile))
+
+
 def predict(lightness: U8, model: GuidedModel, grid: ColorGrid, backend: Backend, tile: int = TILE) -> F16:
     """What the network makes of the whole picture: AB f16[2,H,W]."""
     height, width = lightness.shape
@@ -90,24 +102,24 @@ def predict(lightness: U8, model: GuidedModel, grid: ColorGrid, backend: Backend
     return ab
 
 
-def painter(
-    lightness: U8, grid: ColorGrid | None, backend: Backend | None = None, tile: int = TILE
-) -> Callable[[Window], F32]:
-    """The function that gives AB f32[2,h,w] of any window of the picture; arguments as for recolorize."""
-    if grid is None:
-        return lambda window: np.zeros((2, *lightness[window].shape), np.float32)
-    cells = grid.spacing, grid.sampling
-    model = GuidedModel.fit(grid.ab(), lightness_from_u8(lightness), *cells)
+def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[Window], F32]:
+    """A network's AB f16[2,H,W], corrected by the samples: AB f32[2,h,w] of any window of the picture.
 
-    def guided(model: GuidedModel, window: Window) -> F32:
-        plane = lightness_from_u8(lightness[window])
-        return model.planes(plane, *(span.start for span in window)).base
+    Sampled again, its colours are not quite the grid's samples. What is missing there is a colour grid, too,
+    and its guided upsampling is added.
+    """
+    sampled = sample_rendered(
+        lightness.shape, grid.spacing, grid.sampling, lambda rows: predicted[:, rows].astype(np.float32)
+    )
+    missing = _guided(_fitted(grid.ab() - sampled, grid, lightness), lightness)
+    return lambda window: predicted[:, *window] + missing(window)
 
-    if backend is None:
-        return lambda window: guided(model, window)
-    predicted = predict(lightness, model, grid, backend, tile)
-    # Back projection: sampled again, the network's colours are not quite the samples. What is missing is a
-    # colour grid, too.
-    sampled = sample_rendered(lightness.shape, *cells, lambda rows: predicted[:, rows].astype(np.float32))
-    missing = GuidedModel.fit(grid.ab() - sampled, lightness_from_u8(lightness), *cells)
-    return lambda window: predicted[:, *window] + guided(missing, window)
+
+def _fitted(samples: F32, grid: ColorGrid, lightness: U8) -> GuidedModel:
+    return GuidedModel.fit(samples, lightness_from_u8(lightness), grid.spacing, grid.sampling)
+
+
+def _guided(model: GuidedModel, lightness: U8) -> Callable[[Window], F32]:
+    return lambda window: (
+        model.planes(lightness_from_u8(lightness[window]), *(span.start for span in window)).base
+    )

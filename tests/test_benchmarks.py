@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
+from torch import nn
 
 from benchmarks import plots, report, results, runner, study, tables
 from benchmarks.__main__ import main
@@ -25,7 +26,11 @@ from benchmarks.dataset import Dataset
 from benchmarks.grids import LIGHTNESS, bilinear
 from benchmarks.results import Results, Row
 from benchmarks.runner import Task
+from crayoncodec import checkpoints, color
+from crayoncodec.backends import TorchBackend
 from crayoncodec.grid import sample_grid
+from crayoncodec.networks import Compact
+from crayoncodec.recolorize import painter
 
 ROOT = Path(__file__).parent.parent
 RATES = [(0.1, 30.0), (0.2, 33.0), (0.4, 36.5), (0.9, 40.0), (1.7, 43.0)]
@@ -432,6 +437,38 @@ def test_a_study_trains_and_measures_what_is_missing(tmp_path, monkeypatch):
     again = results.load(out)
     assert again.codecs("study") == ["guided", *variants, "zoom"]
     assert all(again.rows[key] == row for key, row in found.rows.items())
+
+
+def test_any_checkpoint_is_measured_beside_the_others(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(2):
+        Image.fromarray(photo(40, 48, seed)).save(folder / f"{seed}.png")
+    network = Compact((4, 4))
+    nn.init.normal_(network.head.weight, std=0.05)
+    model = tmp_path / "mine.safetensors"
+    checkpoints.save(network, model, half=False, version="1", architecture="compact", config=network.config,
+                     macs_per_pixel=1, description="", license="")  # fmt: skip
+    out = tmp_path / "x.json"
+    arguments = [str(folder), "--out", str(out)]
+    begin = ["run", *arguments, "--suite", "grids", "--codec", "guided, means", "--jobs", "1"]
+    measure = ["checkpoint", *arguments, "--model", str(model), "--name", "mine", "-n", "6", "-n", "10"]
+    for command in (begin, measure):
+        done = CliRunner().invoke(main, command, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+    found = results.load(out)
+    assert found.codecs("grids") == ["guided, means", "mine alone, means", "mine, means"]
+    lightness, ab = color.rgb_to_lab(photo(40, 48, 0))
+    plane = color.lightness_to_u8(lightness)
+    paint = painter(plane, sample_grid(ab, 10), TorchBackend(network, "cpu"))
+    error = np.square(paint((slice(0, 40), slice(0, 48))) - ab).mean()
+    values = found.values("grids", "mine, means", "n=10", "ab_mse")
+    assert values["0.png"] == pytest.approx(error, rel=1e-3)
+    assert found.mean("grids", "mine alone, means", "n=10", "ab_mse") > np.mean(list(values.values()))
+    Image.fromarray(photo(40, 48, 7)).save(folder / "2.png")
+    done = CliRunner().invoke(main, measure)
+    assert done.exit_code == 1
+    assert "is of other pictures than those in" in done.output
 
 
 def test_the_cost_of_a_step_is_measured(monkeypatch):

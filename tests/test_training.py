@@ -108,7 +108,7 @@ class TestRecipes:
         ("steps=many", "steps is 'many', expected something like 60000"),
         ("steps=0", "steps is 0, expected more than 0"),
         ("flips=1", "flips is 1, expected something like True"),
-        ("loss=lpips", "loss is 'lpips', expected one of rmse, mse, mae"),
+        ("loss=lpips", "loss is 'lpips', expected one of rmse, mse, mae, log"),
         ("evaluated=[1.5]", "evaluated is (1.5,)"),
         ("spacings=[0]", "spacings is (0,), expected 1 to 65535"),
         ("spacing_range=[9, 3]", "spacing_range is (9, 3), expected least and largest value"),
@@ -353,6 +353,15 @@ class TestTraining:
         material = loop.Material(dataset.squares, np.arange(4), dataset.squares, np.arange(4))
         recipe = recipes.load("paper", ["side=64", "crop=64", "batch=8192", "epochs=3"])
         assert loop._schedule(recipe, material) == (6, 2)
+
+    @pytest.mark.parametrize(("loss", "expected"), [
+        ("mse", (4 + 36) / 2), ("mae", (2 + 6) / 2), ("rmse", (2 + 6) / 2), ("log", np.log(2 * 6)),
+    ])  # fmt: skip
+    def test_losses_of_an_easy_and_a_difficult_picture(self, loss, expected):
+        truth = torch.zeros(2, 2, 4, 4)
+        predicted = torch.tensor([2.0, -6.0]).view(2, 1, 1, 1).expand_as(truth)
+        found = loop._loss(recipes.load("compact", [f"loss={loss}"]), predicted, truth)
+        assert float(found) == pytest.approx(expected, rel=2e-3)
 
     @pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 1.0)])
     def test_learning_rates(self, schedule, last):

@@ -228,8 +228,11 @@ def _loss(recipe: Recipe, predicted: Tensor, truth: Tensor) -> Tensor:
     if recipe.loss == "mae":
         return (predicted - truth).abs().mean()
     squared = (predicted - truth).square().mean(dim=(1, 2, 3))
-    # The root keeps difficult pictures from drowning the others.
-    return squared.mean() if recipe.loss == "mse" else (squared + _EPSILON).sqrt().mean()
+    if recipe.loss == "mse":
+        return squared.mean()
+    # Difficult pictures do not drown the others.
+    squared = squared + _EPSILON
+    return squared.sqrt().mean() if recipe.loss == "rmse" else squared.log().mean()
 
 
 def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:

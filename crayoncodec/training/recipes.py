@@ -16,7 +16,7 @@ from crayoncodec.errors import TrainingError
 from crayoncodec.networks import ARCHITECTURES, build
 
 _CHOICES: Final = (
-    ("loss", ("rmse", "mse", "mae")),
+    ("loss", ("rmse", "mse", "mae", "log")),
     ("optimizer", ("adamw", "adam")),
     ("schedule", ("cosine", "constant")),
     ("precision", ("bfloat16", "float32")),
@@ -69,7 +69,7 @@ class Recipe:
     """Errors are those behind the decoder's back projection; otherwise of the network alone."""
     loss: str = "rmse"
     """rmse: mean over pictures of the root of their mean squared error; mse: the mean squared error; mae: the
-    mean absolute error."""
+    mean absolute error; log: mean over pictures of the logarithm of their mean squared error."""
     teacher: str = ""
     """Checkpoint whose output is a second truth (distillation), a name or a path; none if empty."""
     teacher_weight: float = 0.5
