@@ -102,18 +102,30 @@ def run(
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
 )
-@click.option("--steps", default=1000, show_default=True, type=click.IntRange(1), help="Of the baseline.")
-@click.option("--size-steps", default=3000, show_default=True, type=click.IntRange(1), help="Of each size.")
+@click.option(
+    "--suite",
+    default="study",
+    show_default=True,
+    type=click.Choice(["study", "sizes"]),
+    help="One thing changed at a time, or several sizes.",
+)
+@click.option(
+    "--steps",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Of the baseline, or of each size.",
+)
 def study(
     folder: Path,
     data: tuple[Path, ...],
     validation: tuple[Path, ...],
     runs: Path,
     out: Path,
+    suite: str,
     steps: int,
-    size_steps: int,
 ) -> None:
-    """Train networks with one thing changed at a time, and of several sizes; measure them on FOLDER.
+    """Train small networks that differ in one thing, and measure them on FOLDER.
 
     What OUT already has is not trained again; a run that was interrupted goes on.
     """
@@ -121,7 +133,7 @@ def study(
 
     material = studies.Material(data, validation, runs)
     try:
-        studies.run(Dataset.scan(folder), material, out, {"study": steps, "sizes": size_steps}, _say)
+        studies.run(Dataset.scan(folder), material, out, suite, steps, _say)
     except (CrayError, OtherResults, OSError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

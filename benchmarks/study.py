@@ -70,27 +70,25 @@ class Material:
 
 
 def run(
-    pictures: Dataset, material: Material, out: Path, steps: dict[str, int], say: Callable[[str], None]
+    pictures: Dataset, material: Material, out: Path, suite: str, steps: int, say: Callable[[str], None]
 ) -> Results:
-    """Train and measure what ``out`` does not have yet. steps: of each suite, the baseline's for ``study``.
+    """Train and measure what ``out`` does not have yet of a suite. steps: of the baseline, or of each size.
 
     Raises TrainingError, OSError, OtherResults.
     """
     found = results.load(out) if out.exists() else Results(pictures.describe(), results.environment(), {})
-    for suite, variants in SUITES.items():
-        for name, overrides in {GUIDED: (), **variants}.items():
-            if name in found.codecs(suite):
-                continue
-            backend = None
-            if name != GUIDED:
-                recipe = recipes.load("compact", [*_COMMON, *overrides])
-                cost = 1.0 if name == BASELINE or suite == "sizes" else _cost(recipe)
-                count = round(steps[suite] / cost)
-                say(f"{suite}, {name}: {count} steps")
-                folder = material.runs / f"{suite}-{len(found.codecs(suite))}"
-                backend, found.versions[name] = _trained(overrides, count, material, folder, say)
-            found.add(_measured(suite, name, pictures, backend))
-            results.save(found, out)
+    for name, overrides in {GUIDED: (), **SUITES[suite]}.items():
+        if name in found.codecs(suite):
+            continue
+        backend = None
+        if name != GUIDED:
+            recipe = recipes.load("compact", [*_COMMON, *overrides])
+            count = steps if name == BASELINE or suite == "sizes" else round(steps / _cost(recipe))
+            say(f"{suite}, {name}: {count} steps")
+            folder = material.runs / f"{suite}-{len(found.codecs(suite))}"
+            backend, found.versions[name] = _trained(overrides, count, material, folder, say)
+        found.add(_measured(suite, name, pictures, backend))
+        results.save(found, out)
     return found
 
 

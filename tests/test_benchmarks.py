@@ -412,13 +412,14 @@ def test_a_study_trains_and_measures_what_is_missing(tmp_path, monkeypatch):
         Image.fromarray(photo(64, 80, seed)).save(folder / f"{seed}.png")
     out = tmp_path / "study.json"
     arguments = ["study", str(folder), "--data", str(folder), "--validation", str(folder), "--out", str(out),
-                 "--runs", str(tmp_path / "runs"), "--steps", "6", "--size-steps", "4"]  # fmt: skip
-    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+                 "--runs", str(tmp_path / "runs"), "--steps", "6"]  # fmt: skip
+    for suite in ("sizes", "study"):
+        done = CliRunner().invoke(main, [*arguments, "--suite", suite], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
     found = results.load(out)
     assert found.codecs("study") == ["guided", *variants]
     steps = [found.versions[name]["steps"] for name in (*variants, "4, 8")]
-    assert steps == ["6", "3", "3", "4"]
+    assert steps == ["6", "3", "3", "6"]
     gains = [tables.gain(found, "study", name, "n=6", "ab_mse") for name in variants]
     assert len({*gains}) == 3
     table = tables.study(found)
