@@ -29,7 +29,7 @@ from crayoncodec.guided import GuidedModel
 from crayoncodec.networks import Compact, Crayon
 from crayoncodec.networks.planes import paint
 from crayoncodec.recolorize import painter
-from crayoncodec.training import batches, data, loop, recipes
+from crayoncodec.training import batches, data, graphics, loop, recipes
 from crayoncodec.training.runs import Run
 from crayoncodec.training.widening import widen
 
@@ -240,16 +240,32 @@ class TestBatches:
             roughness.append(np.mean([float(truth.diff(dim=-1).abs().mean()) for _, truth in drawn]))
         assert roughness[1] < 0.8 * roughness[0]
 
-    def test_ramps_are_smooth_and_of_all_colors(self, dataset):
-        recipe = recipes.load("compact", [*SMALL, "ramps=1"])
+    def test_ramps_are_smooth_and_of_all_colors(self):
         for seed in range(6):
-            inputs, truth = batches.draw(
-                dataset.squares, range(4), recipe, 4 * SIDE * SIDE, np.random.default_rng(seed), CPU
-            )
-            assert truth.shape == (4, 2, SIDE, SIDE)
-            assert truth.diff(dim=-1).abs().max() < 20
-            assert truth.std() > 10
-            assert inputs.planes["lightness"].std() > 5
+            drawn = graphics.ramps(4, SIDE, np.random.default_rng(seed))
+            assert drawn.shape == (4, 3, SIDE, SIDE)
+            assert drawn.diff(dim=-1).abs().max() < 20
+            assert drawn[:, 1:].std() > 10
+            assert drawn[:, 0].std() > 5
+
+    def test_shapes_are_flat_and_of_all_colors(self):
+        drawn = graphics.shapes(8, SIDE, np.random.default_rng(0))
+        assert drawn.shape == (8, 3, SIDE, SIDE)
+        assert (drawn.diff(dim=-1) == 0).float().mean() > 0.8
+        assert (drawn.diff(dim=-1).abs() > 10).float().mean() > 0.002
+        assert drawn[:, 1:].std() > 10
+
+    def test_some_batches_are_drawn(self, dataset):
+        squares = dataset.squares[:1]
+        found = set()
+        for seed in range(12):
+            recipe = recipes.load("compact", [*SMALL, "graphics=0.5", "flips=false"])
+            rng = np.random.default_rng(seed)
+            _, truth = batches.draw(squares, [0], recipe, 2 * SIDE * SIDE, rng, CPU)
+            assert truth.shape == (2, 2, SIDE, SIDE)
+            photograph = torch.from_numpy(squares[0, 1:3].astype(np.float32)) / data.UNIT
+            found.add(bool(torch.allclose(truth[0], photograph)))
+        assert found == {True, False}
 
     def test_hue_turns_colors_and_keeps_their_chroma(self, dataset):
         pair = []

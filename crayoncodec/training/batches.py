@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from crayoncodec.container import SAMPLINGS, Sampling
 from crayoncodec.networks.planes import Inputs, planes, to_cells
+from crayoncodec.training import graphics
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
 
@@ -30,8 +31,9 @@ def draw(
     side = min(limit, max(recipe.crop, cells))
     cut = round(side / _log_uniform(rng, 1, recipe.zoom))
     count = max(1, pixels // side**2)
-    if rng.random() < recipe.ramps:
-        stacked = _ramps(count, rng).to(device)
+    if rng.random() < recipe.graphics:
+        drawn = (graphics.ramps if rng.random() < 0.5 else graphics.shapes)(count, side, rng)
+        stacked = torch.cat([drawn, drawn[:, :1]], dim=1).to(device)
     else:
         crops = []
         for index in rng.choice(indices, count):
@@ -69,13 +71,6 @@ def _spacing(recipe: Recipe, rng: np.random.Generator) -> int:
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high)))
-
-
-def _ramps(count: int, rng: np.random.Generator) -> Tensor:
-    """Smooth random planes as they are in squares, f32[count,4,k,k]: a few values, to be enlarged."""
-    size = int(rng.integers(2, 6))
-    values = rng.uniform([0, -60, -60], [100, 60, 60], (count, size, size, 3)).transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.concatenate([values, values[:, :1]], axis=1).astype(np.float32))
 
 
 def _turned(ab: Tensor, degrees: np.ndarray) -> Tensor:

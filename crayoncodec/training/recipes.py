@@ -58,8 +58,8 @@ class Recipe:
     """Share of batches whose lightness has been through a lossy coder."""
     zoom: float = 1.0
     """Squares are enlarged by up to this factor, log-uniform: large pictures are smoother than small ones."""
-    ramps: float = 0.0
-    """Share of batches that are no pictures but smooth ramps of lightness and colour."""
+    graphics: float = 0.0
+    """Share of batches that are drawn instead, half of them smooth ramps, half flat shapes and text."""
     flips: bool = True
     """Mirrored and transposed squares."""
     hue: float = 0.0
@@ -106,7 +106,7 @@ class Recipe:
             _expect(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")
         for name in ("side", "crop", "cells", "batch", "steps", "save_every", "evaluate_every"):
             _expect(getattr(self, name) > 0, self, name, "more than 0")
-        for name in ("other_sampling", "lossy", "ramps", "teacher_weight", "averaging"):
+        for name in ("other_sampling", "lossy", "graphics", "teacher_weight", "averaging"):
             _expect(0 <= getattr(self, name) <= 1, self, name, "0 to 1")
         _expect(self.zoom >= 1, self, "zoom", "at least 1")
         for name in ("spacing_range", "step_range"):
