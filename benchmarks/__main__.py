@@ -9,6 +9,7 @@ import click
 
 import crayoncodec
 from benchmarks import dataset, results, runner
+from benchmarks import graphics as drawn
 from benchmarks import report as reports
 from benchmarks.compare import compared
 from benchmarks.dataset import Dataset
@@ -208,6 +209,13 @@ def compare(first: Path, second: Path) -> None:
         click.echo(compared(results.load(first), results.load(second)))
     except OtherResults as error:
         raise click.UsageError(str(error)) from error
+
+
+@main.command(epilog="Example: python -m benchmarks graphics graphics/")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def graphics(folder: Path) -> None:
+    """Write drawn pictures (shapes, text, ramps) to FOLDER, to measure them like any others."""
+    drawn.write(folder)
 
 
 @main.command(epilog="Example: python -m benchmarks sheet photo.png --out sheet.png")

@@ -14,16 +14,16 @@ from benchmarks.results import Values
 from crayoncodec import codec as cray
 from crayoncodec import color, container
 from crayoncodec.codestreams import grids, planes, residuals
-from crayoncodec.grid import sample_grid
+from crayoncodec.grid import ColorGrid, sample_grid
 from crayoncodec.guided import GuidedModel
 from crayoncodec.recolorize import painter
 
 _SPACINGS = (6, 10, 20, 40)
 _STEPS = (0.5, 1.0, 2.0, 3.0)
 _EFFORTS = (5, 7, 9)
-_LOSSY, _LOSSLESS, _STEP, _GRID, _PROJECTION, _BALANCE, _FITTED = (
+_LOSSY, _LOSSLESS, _STEP, _GRID, _PROJECTION, _BALANCE, _FITTED, _COARSE = (
     "lightness avif, exact colours", "lightness lossless", "grid, guided", "grid coder", "back projection",
-    "spacing beside quality", "fitted samples",
+    "spacing beside quality", "fitted samples", "network beside lossy lightness",
 )  # fmt: skip
 
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -33,6 +33,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     _GRID: tuple(f"n={n}" for n in _SPACINGS),
     _PROJECTION: tuple(f"n={n}" for n in _SPACINGS),
     _FITTED: tuple(f"n={n} effort={effort}" for n, effort in product(_SPACINGS, _EFFORTS)),
+    _COARSE: tuple(f"n={n} quality={quality}" for n, quality in product(_SPACINGS, (30, 80))),
     _BALANCE: tuple(
         f"n={n} quality={quality}"
         for quality, n in product((20, 35, 50, 65, 80, 88, 94), (2, 4, 6, 8, 10, 14, 20))
@@ -54,6 +55,11 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
         shown = color.lightness_from_u8(planes.decode(data, "avif", plane.shape, "lightness"))
         score = distortion.of_picture(rgb, color.lab_to_rgb(shown, ab))["ssimulacra2"]
         return {"bpp": 8 * len(data) / plane.size, "ssimulacra2": score}
+    if codec == _COARSE:
+        coarse = planes.decode(
+            planes.encode(plane, "avif", int(options["quality"])), "avif", plane.shape, "lightness"
+        )
+        return _of_decoders(ab, coarse, sample_grid(ab, int(options["n"])))
     if codec == _FITTED:
         return _fitted(rgb, ab, **{name: int(value) for name, value in options.items()})
     grid = sample_grid(ab, int(options["n"]), step=options.get("step", 1.0))
@@ -84,7 +90,12 @@ def _fitted(rgb: np.ndarray, ab: np.ndarray, n: int, effort: int) -> Values:
     seconds = time.perf_counter() - start
     file = container.unpack(data)
     plane, grid = cray.decode_lightness(file), cray.decode_grid(file)
-    values = {"bytes": len(file.grids[0].payload), "seconds_per_mp": seconds / plane.size * 1e6}
+    cost = {"bytes": len(file.grids[0].payload), "seconds_per_mp": seconds / plane.size * 1e6}
+    return cost | _of_decoders(ab, plane, grid)
+
+
+def _of_decoders(ab: np.ndarray, plane: np.ndarray, grid: ColorGrid) -> Values:
+    values = {}
     for decoder, backend in (("guided", None), ("compact", network_backend("compact"))):
         painted = painter(plane, grid, backend)((slice(0, plane.shape[0]), slice(0, plane.shape[1])))
         values[f"ab_mse_{decoder}"] = float(np.square(painted - ab).mean())
@@ -93,4 +104,4 @@ def _fitted(rgb: np.ndarray, ab: np.ndarray, n: int, effort: int) -> Values:
 
 def versions(codec: str) -> dict[str, str]:
     """The libraries behind each of them. Raises Unavailable."""
-    return CODECS["cray"].versions() if codec in (_BALANCE, _FITTED) else decoder_versions("guided")
+    return CODECS["cray"].versions() if codec in (_BALANCE, _FITTED, _COARSE) else decoder_versions("guided")

@@ -35,7 +35,8 @@ BORDER = 16
 BASELINE = "baseline"
 STUDY: dict[str, tuple[str, ...]] = {
     BASELINE: (),
-    "errors before back projection": ("projected=false",),
+    "errors before back projection only": ("projected=0.0",),
+    "errors behind back projection only": ("projected=1.0",),
     "loss: mean squared error": ("loss=mse", "clip=100.0"),
     "loss: mean absolute error": ("loss=mae",),
     "loss: logarithm of the mean squared error": ("loss=log",),

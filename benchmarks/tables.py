@@ -19,6 +19,8 @@ ANCHORS = (f"{DEFAULT_ANCHOR} tune=psnr", DEFAULT_ANCHOR)
 AB_MSE_INTERVAL = (3.0, 10.0)
 LEAST_OVERLAP_DB = 1.0
 GUIDED = "guided"
+MEANS = ("guided, means", "compact, means")
+PICTURES_AT = ("n=6", "n=10", "n=20", "n=40")
 HOLE = "—"
 BESIDE = (
     ("JPEG 4:2:0", "quality=92"), ("WebP", "quality=92"), ("AVIF 4:2:0", "quality=80"),
@@ -150,9 +152,7 @@ def grids(found: Results) -> str:
     shown = decoders(found)
     rows = []
     for setting in found.settings("grids", shown[0]):
-        guided, network = (
-            found.mean("grids", codec, setting, "ab_mse") for codec in ("guided, means", "compact, means")
-        )
+        guided, network = (found.mean("grids", codec, setting, "ab_mse") for codec in MEANS)
         cells = [
             " / ".join(_means(found, "grids", (codec, setting), {"ab_mse": 2, "ciede2000_mean": 2}))
             for codec in shown
@@ -161,6 +161,22 @@ def grids(found: Results) -> str:
         bpp = _cell(_grid_bpp(found, setting), 4)
         rows.append([setting.removeprefix("n="), bpp, *cells, percentage(gain)])
     return markdown(["n", "means, bpp", *shown, "compact against guided"], rows)
+
+
+def pictures(found: Results) -> str:
+    """AB MSE of guided, and of compact against it in percent, picture by picture."""
+    settings = [setting for setting in found.settings("grids", MEANS[0]) if setting in PICTURES_AT]
+    rows = []
+    for picture in found.pictures("grids"):
+        cells = []
+        for setting in settings:
+            guided, compact = (
+                found.values("grids", codec, setting, "ab_mse").get(picture) for codec in means
+            )
+            known = guided is not None and compact is not None
+            cells.append(f"{guided:.2f} {percentage(compact / guided - 1)}" if known else HOLE)
+        rows.append([picture, *cells])
+    return markdown(["", *settings], rows)
 
 
 def decoders(found: Results) -> list[str]:
@@ -261,6 +277,7 @@ TABLES: dict[str, Table] = {
     "colors": Table("colors", "The colour alone: BD-rates of its bytes", colors),
     "figure2": Table("grids", "The paper's Figure 2", figure2),
     "grids": Table("grids", "One grid beside exact lightness", grids),
+    "pictures": Table("grids", "The compact network, picture by picture", pictures),
     "choices": Table("choices", "What the defaults were chosen by", choices),
     "times": Table("times", "Time and memory of every setting", times),
     "throughput": Table("speed", "Speed by size", throughput),

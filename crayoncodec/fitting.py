@@ -138,19 +138,31 @@ def fit_samples_to_network(
         rows, columns = (slice(span.start * n, span.stop * n) for span in tile.window)
         seen = None if visible is None else visible[rows, columns]
         found = _descend(
-            network, ab[:, rows, columns], lightness[rows, columns], grid.ab()[:, *tile.window], n, seen
+            network,
+            ab[:, rows, columns],
+            lightness[rows, columns],
+            grid.ab()[:, *tile.window],
+            n,
+            grid.step,
+            seen,
         )
         fitted[:, *tile.core] = tile.cut(found)
     return _rounded(fitted, grid)
 
 
 def _descend(
-    network: nn.Module, ab: F32, lightness: F32, samples: F32, n: int, visible: NDArray[np.bool_] | None
+    network: nn.Module,
+    ab: F32,
+    lightness: F32,
+    samples: F32,
+    n: int,
+    step: float,
+    visible: NDArray[np.bool_] | None,
 ) -> F32:
     """Samples f32[2,h,w] of a window after Adam's steps."""
     import torch
 
-    from crayoncodec.networks.planes import paint, planes
+    from crayoncodec.networks.planes import back_project, paint, planes
 
     device = next(network.parameters()).device
     plane, truth, values = (
@@ -160,9 +172,10 @@ def _descend(
     weight = 1.0 if visible is None else torch.from_numpy(visible.copy()).to(device)
     values.requires_grad_(True)
     optimizer = torch.optim.Adam([values])
-    for step in range(_DESCENT):
-        optimizer.param_groups[0]["lr"] = _RATE * (1 - step / _DESCENT)
-        painted = paint(network, planes(plane, values, n, "mean"))
+    for descended in range(_DESCENT):
+        optimizer.param_groups[0]["lr"] = _RATE * (1 - descended / _DESCENT)
+        inputs = planes(plane, values, n, "mean", step)
+        painted = back_project(paint(network, inputs), inputs)
         optimizer.zero_grad()
         (weight * (painted - truth)).square().mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -120,6 +120,17 @@ def slopes(samples: F32, cell_lightness: F32) -> F32:
     return np.stack(found)
 
 
+def shrunk(missing: F32, step: float) -> F32:
+    """Differences from samples, f32[2,h,w], less what the samples' rounding to ``step`` explains of them.
+
+    The empirical Wiener filter: rounding has the variance step²/12, and around each cell the differences have
+    the variance that they have.
+    """
+    rounding = np.float32(step**2 / 12)
+    power = np.stack([_blur(plane**2) for plane in missing])
+    return cast(F32, missing * (1 - rounding / np.maximum(power, rounding)))
+
+
 def slopes_adjoint(gradient: F32, cell_lightness: F32) -> F32:
     """The transpose of ``slopes``, which is linear in the samples: f32[2,h,w] -> f32[2,h,w]."""
     mean, spread = _moments(cell_lightness)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crayoncodec.color import lab_to_rgb, lightness_from_u8
 from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
-from crayoncodec.guided import GuidedModel, Planes
+from crayoncodec.guided import GuidedModel, Planes, shrunk
 
 TILE: Final = 1024
 """Side of a tile in pixels, without its overlap."""
@@ -111,7 +111,7 @@ def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[
     sampled = sample_rendered(
         lightness.shape, grid.spacing, grid.sampling, lambda rows: predicted[:, rows].astype(np.float32)
     )
-    missing = _guided(_fitted(grid.ab() - sampled, grid, lightness), lightness)
+    missing = _guided(_fitted(shrunk(grid.ab() - sampled, grid.step), grid, lightness), lightness)
     return lambda window: predicted[:, *window] + missing(window)
 
 

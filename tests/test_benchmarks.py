@@ -472,6 +472,22 @@ def test_any_checkpoint_is_measured_beside_the_others(tmp_path):
     assert "is of other pictures than those in" in done.output
 
 
+def test_drawn_pictures_are_measured_like_any_others(tmp_path):
+    done = CliRunner().invoke(main, ["graphics", str(tmp_path / "drawn")], catch_exceptions=False)
+    assert done.exit_code == 0
+    drawn = Dataset.scan(tmp_path / "drawn")
+    assert len(drawn.pictures) == 10
+    assert not drawn.skipped
+    rows = [
+        Row("grids", codec, "n=6", picture, {"ab_mse": error * index})
+        for codec, error in (("guided, means", 4.0), ("compact, means", 3.0))
+        for index, picture in enumerate(drawn.pictures, start=1)
+    ]
+    found = Results(drawn.describe(), results.environment())
+    found.add(rows)
+    assert f"| {drawn.pictures[1]} | 8.00 −25.0 % |" in tables.pictures(found)
+
+
 def test_the_cost_of_a_step_is_measured(monkeypatch):
     monkeypatch.setattr(study, "_COMMON", ("side=64", "crop=64", "batch=16384", "network={widths=[8,8]}"))
     wide = study.recipes.load("compact", [*study._COMMON, "network={widths=[96,96]}"])

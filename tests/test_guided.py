@@ -9,7 +9,7 @@ from pictures import photo
 
 from crayoncodec.color import rgb_to_lab
 from crayoncodec.grid import reduce_to_cells, sample_grid
-from crayoncodec.guided import GuidedModel, guided_upsample, upsample
+from crayoncodec.guided import GuidedModel, guided_upsample, shrunk, upsample
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 8])
@@ -37,6 +37,14 @@ def test_the_base_passes_through_point_samples():
     lightness, ab = rgb_to_lab(photo(40, 40))
     grid = sample_grid(ab, 4, "point")
     assert np.abs(reduce_to_cells(guided_upsample(grid, lightness), 4, "point") - grid.ab()).max() < 1e-3
+
+
+def test_what_rounding_explains_is_not_missing():
+    rng = np.random.default_rng(0)
+    rounding = rng.uniform(-1, 1, (2, 30, 40)).astype(np.float32)
+    assert np.square(shrunk(rounding, 2.0)).mean() < 0.1 * np.square(rounding).mean()
+    more = 10 * rounding
+    assert np.abs(shrunk(more, 2.0) - more).max() < 0.1 * np.abs(more).max()
 
 
 def test_back_projection_brings_the_base_closer_to_the_means():

@@ -30,9 +30,11 @@ class Inputs:
     """f32[B,2,h,w]."""
     spacing: int
     sampling: Sampling
+    step: float
+    """What the samples are multiples of."""
 
 
-def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling) -> Inputs:
+def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling, step: float) -> Inputs:
     """L* f32[B,1,H,W] and samples f32[B,2,h,w] of its grid -> what a network may be given."""
     height, width = lightness.shape[-2:]
     sparse = samples.new_zeros((len(samples), 3, height, width))
@@ -48,23 +50,24 @@ def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling)
         "sparse": sparse,
         "spacing": torch.full((len(samples),), float(spacing), device=samples.device),
     }
-    return Inputs(found, samples, spacing, sampling)
+    return Inputs(found, samples, spacing, sampling, step)
 
 
-def paint(network: nn.Module, inputs: Inputs, project: bool = True) -> Tensor:
-    """What the decoder makes of a batch with a network: AB f32[B,2,H,W].
-
-    Without ``project``: what the network makes of it, before the decoder's back projection.
-    """
+def paint(network: nn.Module, inputs: Inputs) -> Tensor:
+    """What a network makes of a batch: AB f32[B,2,H,W]."""
     module = cast(nn.Module, getattr(network, "module", network))  # DistributedDataParallel's
     names = cast(tuple[str, ...], module.inputs)
-    painted = cast(Tensor, network(*(inputs.planes[name] for name in names))).float()
-    if not project:
-        return painted
+    return cast(Tensor, network(*(inputs.planes[name] for name in names))).float()
+
+
+def back_project(painted: Tensor, inputs: Inputs) -> Tensor:
+    """recolorize.back_projected: what the decoder makes of a network's AB f32[B,2,H,W]."""
     with torch.autocast(painted.device.type, enabled=False):
         cells = inputs.spacing, inputs.sampling
         missing = inputs.samples - to_cells(painted, *cells)
-        return painted + _guided(inputs.planes["lightness"], missing, *cells)[2]
+        rounding = torch.tensor(inputs.step**2 / 12, device=painted.device)
+        explained = rounding / torch.maximum(_blur(missing.square()), rounding)
+        return painted + _guided(inputs.planes["lightness"], missing * (1 - explained), *cells)[2]
 
 
 def _guided(

@@ -60,7 +60,7 @@ def draw(
 def planes_of(lightness: Tensor, ab: Tensor, spacing: int, sampling: Sampling, step: float) -> Inputs:
     """L* f32[B,1,H,W] and AB f32[B,2,H,W] -> what a decoder has of them."""
     samples = (to_cells(ab, spacing, sampling) / step).round() * step
-    return planes(lightness, samples, spacing, sampling)
+    return planes(lightness, samples, spacing, sampling, step)
 
 
 def _spacing(recipe: Recipe, rng: np.random.Generator) -> int:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from crayoncodec import checkpoints
 from crayoncodec.backends import torch_device
 from crayoncodec.errors import CheckpointError
-from crayoncodec.networks.planes import Inputs, paint
+from crayoncodec.networks.planes import Inputs, back_project, paint
 from crayoncodec.training.batches import draw, planes_of
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
@@ -112,12 +112,12 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, steps)
         with _autocast(recipe, device):
-            predicted = paint(self.together, inputs, recipe.projected)
-        error = _loss(recipe, predicted, truth)
+            painted = paint(self.together, inputs)
+        error = _error(recipe, painted, inputs, truth)
         if self.teacher is not None:
             with torch.no_grad(), _autocast(recipe, device):
-                taught = paint(self.teacher, inputs, recipe.projected)
-            error = torch.lerp(error, _loss(recipe, predicted, taught), recipe.teacher_weight)
+                taught = _finished(recipe, self.teacher, inputs)
+            error = torch.lerp(error, _error(recipe, painted, inputs, taught), recipe.teacher_weight)
         self.optimizer.zero_grad(set_to_none=True)
         error.backward()  # type: ignore[no-untyped-call]
         if recipe.clip:
@@ -194,7 +194,7 @@ def evaluate(
             some = indices[start : start + _EVALUATED_AT_ONCE]
             inputs, truth = _whole(material, some, recipe, spacing, device)
             with _autocast(recipe, device):
-                predicted = paint(network, inputs, recipe.projected)
+                predicted = _finished(recipe, network, inputs)
             for index, ab in enumerate((predicted, inputs.planes["base"])):
                 sums[index] += (ab - truth).square().mean(dim=(1, 2, 3)).sum().item()
         of_network, of_guided = (sums / len(indices)).tolist()
@@ -222,6 +222,19 @@ def _schedule(recipe: Recipe, material: Material) -> tuple[int, int]:
     side = min(recipe.side, recipe.crop)
     per_epoch = max(1, round(len(material.indices) / max(1, recipe.batch // side**2)))
     return round(recipe.epochs * per_epoch), max(1, round(recipe.evaluate_every * per_epoch))
+
+
+def _finished(recipe: Recipe, network: nn.Module, inputs: Inputs) -> Tensor:
+    """What the decoder makes of a network, or the network alone if that is all that the recipe counts."""
+    painted = paint(network, inputs)
+    return back_project(painted, inputs) if recipe.projected else painted
+
+
+def _error(recipe: Recipe, painted: Tensor, inputs: Inputs, truth: Tensor) -> Tensor:
+    if recipe.projected == 0:
+        return _loss(recipe, painted, truth)
+    behind = _loss(recipe, back_project(painted, inputs), truth)
+    return torch.lerp(_loss(recipe, painted, truth), behind, recipe.projected)
 
 
 def _loss(recipe: Recipe, predicted: Tensor, truth: Tensor) -> Tensor:
@@ -260,7 +273,7 @@ def _samples(
     spacing = sorted(recipe.evaluated)[len(recipe.evaluated) // 2]
     inputs, truth = _whole(material, material.validation_indices[:_SAMPLES], recipe, spacing, device)
     with _autocast(recipe, device):
-        predicted = paint(network, inputs, recipe.projected)
+        predicted = _finished(recipe, network, inputs)
     shown = inputs.planes["lightness"][:, 0], truth, inputs.planes["base"], predicted
     return list(zip(*(plane.cpu().numpy() for plane in shown), strict=True))
 

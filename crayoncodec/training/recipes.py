@@ -65,8 +65,8 @@ class Recipe:
     hue: float = 0.0
     """AB is turned by up to this many degrees, either way."""
 
-    projected: bool = True
-    """Errors are those behind the decoder's back projection; otherwise of the network alone."""
+    projected: float = 0.8
+    """How much of the loss is the error behind the decoder's back projection; the rest is before it."""
     loss: str = "rmse"
     """rmse: mean over pictures of the root of their mean squared error; mse: the mean squared error; mae: the
     mean absolute error; log: mean over pictures of the logarithm of their mean squared error."""
@@ -106,7 +106,7 @@ class Recipe:
             _expect(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")
         for name in ("side", "crop", "cells", "batch", "steps", "save_every", "evaluate_every"):
             _expect(getattr(self, name) > 0, self, name, "more than 0")
-        for name in ("other_sampling", "lossy", "graphics", "teacher_weight", "averaging"):
+        for name in ("other_sampling", "lossy", "graphics", "teacher_weight", "averaging", "projected"):
             _expect(0 <= getattr(self, name) <= 1, self, name, "0 to 1")
         _expect(self.zoom >= 1, self, "zoom", "at least 1")
         for name in ("spacing_range", "step_range"):
