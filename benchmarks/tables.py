@@ -171,7 +171,7 @@ def pictures(found: Results) -> str:
         cells = []
         for setting in settings:
             guided, compact = (
-                found.values("grids", codec, setting, "ab_mse").get(picture) for codec in means
+                found.values("grids", codec, setting, "ab_mse").get(picture) for codec in MEANS
             )
             known = guided is not None and compact is not None
             cells.append(f"{guided:.2f} {percentage(compact / guided - 1)}" if known else HOLE)
