@@ -35,8 +35,8 @@ BORDER = 16
 BASELINE = "baseline"
 STUDY: dict[str, tuple[str, ...]] = {
     BASELINE: (),
-    "errors before back projection only": ("projected=0.0",),
-    "errors behind back projection only": ("projected=1.0",),
+    "errors before back projection": ("projected=0.0",),
+    "half of the loss before it": ("projected=0.5",),
     "loss: mean squared error": ("loss=mse", "clip=100.0"),
     "loss: mean absolute error": ("loss=mae",),
     "loss: logarithm of the mean squared error": ("loss=log",),

@@ -12,7 +12,7 @@ from crayoncodec.backends import TorchBackend
 from crayoncodec.grid import ColorGrid, sample_grid
 from crayoncodec.guided import GuidedModel
 from crayoncodec.networks import Compact, Crayon
-from crayoncodec.recolorize import recolorize, tiles
+from crayoncodec.recolorize import painter, recolorize, tiles
 from crayoncodec.training.export import macs_per_pixel
 
 
@@ -74,7 +74,8 @@ def test_the_reach_of_a_network_is_not_understated(compact, shuffle):
     middle = size // 2
     changed[..., :, middle:] += 30
     with torch.inference_mode():
-        first, second = (network(p, p, ab, ab, torch.tensor([10.0])) for p in (plane, changed))
+        cells = torch.full_like(plane, 50.0)
+        first, second = (network(p, cells, ab, ab, torch.tensor([10.0])) for p in (plane, changed))
     touched = (first - second).abs().amax(dim=(0, 1, 2))
     assert touched[middle:].max() > 0.01
     assert touched[: middle - network.reach].max() == 0
@@ -112,3 +113,15 @@ def test_an_untrained_compact_network_gives_the_base():
 def test_the_compact_network_is_compact():
     assert macs_per_pixel(Compact()) < 20_000
     assert sum(parameter.numel() for parameter in Compact().parameters()) < 24_109_572 / 50
+
+
+@pytest.mark.parametrize("n", [6, 10, 20])
+def test_the_network_leaves_a_ramp_to_the_guided_base(compact, n):
+    across, down = np.meshgrid(np.arange(256), np.arange(192))
+    lightness, ab = color.rgb_to_lab(np.stack([across, 255 - across, down], axis=-1).astype(np.uint8))
+    plane, grid = color.lightness_to_u8(lightness), sample_grid(ab, n)
+    whole = slice(0, 192), slice(0, 256)
+    guided, painted = (
+        np.square(painter(plane, grid, backend)(whole) - ab).mean() for backend in (None, compact)
+    )
+    assert painted < 1.02 * guided

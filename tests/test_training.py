@@ -246,6 +246,8 @@ class TestBatches:
             drawn = graphics.ramps(4, SIDE, np.random.default_rng(seed))
             assert drawn.shape == (4, 3, SIDE, SIDE)
             assert drawn.diff(dim=-1).abs().max() < 20
+            steps = drawn[:, 0] * 255 / 100
+            assert torch.allclose(steps, steps.round(), atol=1e-3)
             assert drawn[:, 1:].std() > 10
             assert drawn[:, 0].std() > 5
 

@@ -10,13 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _PLANES: Final = 6
+_QUIET: Final = 0.03
+"""Mean square of the texture that rounding to 8 bits makes of a ramp, doubled, in squared L* units."""
+_HALF_HEARD: Final = 0.02
+"""How much more makes the network count half; in photographs nearly every place has 0.1 and more."""
 
 
 class Compact(nn.Module):
     """U-Net on a rearrangement of its input planes, by default at half resolution; 19 k MAC per pixel then.
 
     widths: channels of each level, the finest first. shuffle: the finest level is 1/shuffle as large.
-    Works for every spacing: the planes are at full resolution whatever n is, and n is an input.
+    Works for every spacing: the planes are at full resolution whatever n is, and n is an input. Where L* has no
+    texture the base stays as it is.
     """
 
     architecture: Final = "compact"
@@ -66,11 +71,12 @@ class Compact(nn.Module):
         Returns f32[B,2,H,W].
         """
         height, width = lightness.shape[-2:]
+        right, bottom = -width % self.multiple, -height % self.multiple
         planes = torch.cat(
             [lightness / 50 - 1, (lightness - cell_lightness) / 16, base / 32, (base - bicubic) / 8], dim=1
         )
-        right, bottom = -width % self.multiple, -height % self.multiple
-        x = F.pixel_unshuffle(F.pad(planes, (0, right, 0, bottom), mode="replicate"), self.shuffle)
+        planes = F.pad(planes, (0, right, 0, bottom), mode="replicate")
+        x = F.pixel_unshuffle(planes, self.shuffle)
         scale = (torch.log2(spacing) / 3 - 1).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
         x = F.relu(self.stem(torch.cat([x, scale.to(x.dtype)], dim=1)))
         skips = []
@@ -80,8 +86,27 @@ class Compact(nn.Module):
         x = self.bottom(x)
         for up, decode in zip(reversed(self.up), reversed(self.decoders), strict=True):
             x = decode(F.relu(up(x) + skips.pop()))
-        residual = F.pixel_shuffle(self.head(x), self.shuffle)
+        fine = 50 * F.avg_pool2d(planes[:, :1], self.shuffle)
+        heard = _gate(fine, self.multiple // self.shuffle)
+        residual = F.pixel_shuffle(heard * self.head(x), self.shuffle)
         return base + 8 * residual[..., :height, :width].to(base.dtype)
+
+
+def _gate(lightness: Tensor, stride: int) -> Tensor:
+    """Where the network is heard, 0 to 1: not where all around there is no texture but that of rounding.
+
+    There (in a sky, on a ramp) the base is right to a fraction of a unit, and whatever is added is noise.
+    lightness: f32[B,1,h,w] at the resolution of the finest level, sides multiples of ``stride``.
+    """
+    texture = (lightness - _mean(lightness)).square()
+    around = _mean(F.avg_pool2d(texture, stride))
+    heard = F.relu(around - _QUIET)
+    return F.interpolate(heard / (heard + _HALF_HEARD), scale_factor=stride, mode="bilinear")
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Of 5x5 values."""
+    return F.avg_pool2d(values, 5, 1, 2, count_include_pad=False)
 
 
 class _Residual(nn.Module):

@@ -27,20 +27,36 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456
 
 
 def ramps(count: int, side: int, rng: np.random.Generator) -> Tensor:
-    """L*, a*, b* of smooth pictures, f32[count,3,side,side]: a few random values, enlarged."""
+    """L*, a*, b* of smooth pictures, f32[count,3,side,side]: a few random values, enlarged.
+
+    Half of them in CIELAB without a bend, half in RGB along straight lines.
+    """
     size = int(rng.integers(2, 6))
-    values = rng.uniform([0, -60, -60], [100, 60, 60], (count, size, size, 3)).transpose(0, 3, 1, 2)
+    straight = rng.random() < 0.5
+    low, high = ([0, 0, 0], [255, 255, 255]) if straight else ([0, -60, -60], [100, 60, 60])
+    values = rng.uniform(low, high, (count, size, size, 3)).transpose(0, 3, 1, 2)
     small = torch.from_numpy(values.astype(np.float32))
-    return F.interpolate(small, (side, side), mode="bicubic", align_corners=False)
+    mode = "bilinear" if straight else "bicubic"
+    planes = F.interpolate(small, (side, side), mode=mode, align_corners=straight)
+    if straight:
+        return _lab(list(planes.round().byte().permute(0, 2, 3, 1).contiguous().numpy()))
+    lightness = color.lightness_from_u8(color.lightness_to_u8(planes[:, 0].clamp(0, 100).numpy()))
+    return torch.cat([torch.from_numpy(lightness)[:, None], planes[:, 1:]], dim=1)
 
 
 def shapes(count: int, side: int, rng: np.random.Generator) -> Tensor:
     """L*, a*, b* of flat shapes, lines and words on a flat ground, f32[count,3,side,side]."""
-    pictures = []
-    for _ in range(count):
-        lightness, ab = color.rgb_to_lab(_drawn(side, rng))
-        pictures.append(np.concatenate([lightness[None], ab]))
-    return torch.from_numpy(np.stack(pictures))
+    return _lab([_drawn(side, rng) for _ in range(count)])
+
+
+def _lab(pictures: list[NDArray[np.uint8]]) -> Tensor:
+    """RGB u8[H,W,3] of each -> L* as files have it, a*, b*, f32[count,3,H,W]."""
+    planes = []
+    for rgb in pictures:
+        lightness, ab = color.rgb_to_lab(rgb)
+        rounded = color.lightness_from_u8(color.lightness_to_u8(lightness))
+        planes.append(np.concatenate([rounded[None], ab]))
+    return torch.from_numpy(np.stack(planes))
 
 
 def _drawn(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -65,7 +65,7 @@ class Recipe:
     hue: float = 0.0
     """AB is turned by up to this many degrees, either way."""
 
-    projected: float = 0.8
+    projected: float = 1.0
     """How much of the loss is the error behind the decoder's back projection; the rest is before it."""
     loss: str = "rmse"
     """rmse: mean over pictures of the root of their mean squared error; mse: the mean squared error; mae: the
