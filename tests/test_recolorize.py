@@ -81,6 +81,20 @@ def test_the_reach_of_a_network_is_not_understated(compact, shuffle):
     assert touched[: middle - network.reach].max() == 0
 
 
+@pytest.mark.parametrize("shuffle", [1, 2, 4])
+def test_the_base_stays_where_lightness_has_no_texture(shuffle):
+    torch.manual_seed(0)
+    network = Compact((8, 8), shuffle).eval().requires_grad_(False)
+    torch.nn.init.normal_(network.head.weight)
+    ramp = torch.linspace(20, 80, 200).expand(1, 1, 96, 200)
+    plane = torch.from_numpy(color.lightness_from_u8(color.lightness_to_u8(ramp.numpy()[0, 0])))[None, None]
+    plane[..., :48] += torch.randn(48)
+    ab = 20 * torch.randn(1, 2, 96, 200)
+    moved = (network(plane, ramp, ab, ab, torch.tensor([10.0])) - ab).abs().amax(dim=(0, 1, 2))
+    assert moved[:48].min() > 0
+    assert moved[48 + 24 * shuffle :].max() == 0
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 3)])
 def test_any_size(compact, shape):
     plane, grid = coded(*shape, 3)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _PLANES: Final = 6
+_MEAN: Final = 5
+"""Side of the squares that texture is a difference from, and is averaged over."""
 _QUIET: Final = 0.03
 """Mean square of the texture that rounding to 8 bits makes of a ramp, doubled, in squared L* units."""
 _HALF_HEARD: Final = 0.02
@@ -20,8 +22,8 @@ class Compact(nn.Module):
     """U-Net on a rearrangement of its input planes, by default at half resolution; 19 k MAC per pixel then.
 
     widths: channels of each level, the finest first. shuffle: the finest level is 1/shuffle as large.
-    Works for every spacing: the planes are at full resolution whatever n is, and n is an input. Where L* has no
-    texture the base stays as it is.
+    Works for every spacing: the planes are at full resolution whatever n is, and n is an input. Where L* has
+    no texture the base stays as it is.
     """
 
     architecture: Final = "compact"
@@ -98,15 +100,17 @@ def _gate(lightness: Tensor, stride: int) -> Tensor:
     There (in a sky, on a ramp) the base is right to a fraction of a unit, and whatever is added is noise.
     lightness: f32[B,1,h,w] at the resolution of the finest level, sides multiples of ``stride``.
     """
-    texture = (lightness - _mean(lightness)).square()
+    texture = torch.zeros_like(lightness)
+    # At the border means are of one side.
+    inside = slice(_MEAN // 2, -(_MEAN // 2))
+    texture[..., inside, inside] = (lightness - _mean(lightness)).square()[..., inside, inside]
     around = _mean(F.avg_pool2d(texture, stride))
     heard = F.relu(around - _QUIET)
     return F.interpolate(heard / (heard + _HALF_HEARD), scale_factor=stride, mode="bilinear")
 
 
 def _mean(values: Tensor) -> Tensor:
-    """Of 5x5 values."""
-    return F.avg_pool2d(values, 5, 1, 2, count_include_pad=False)
+    return F.avg_pool2d(values, _MEAN, 1, _MEAN // 2, count_include_pad=False)
 
 
 class _Residual(nn.Module):
