@@ -492,6 +492,15 @@ class TestCommands:
         average, _ = Run.open(tmp_path / "run").network()
         for ours, theirs in zip(network.parameters(), average.parameters(), strict=True):
             assert (ours - theirs).abs().max() < 1e-2
+        # What goes on from it says so, but not where on this machine it was.
+        again = tmp_path / "again"
+        done = train(sources, again, f"start={tmp_path / 'mine.safetensors'}", "steps=1")
+        assert done.exit_code == 0, done.output
+        exported = CliRunner().invoke(main, ["export", str(again), "-o", str(again)])
+        assert exported.exit_code == 0, exported.output
+        card = (tmp_path / "again.json").read_text()
+        assert '"start": "mine.safetensors"' in card
+        assert str(tmp_path) not in card
         for model in (tmp_path / "run", tmp_path / "mine.safetensors"):
             arguments = [
                 "eval",

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 _PLANES: Final = 6
 _MEAN: Final = 5
 """Side of the squares that texture is a difference from, and is averaged over."""
-_QUIET: Final = 0.03
-"""Mean square of the texture that rounding to 8 bits makes of a ramp, doubled, in squared L* units."""
-_HALF_HEARD: Final = 0.02
+_QUIET: Final = 0.04
+"""Mean square of the texture that rounding to 8 bits makes of a ramp, tripled, in squared L* units."""
+_HALF_HEARD: Final = 0.03
 """How much more makes the network count half; in photographs nearly every place has 0.1 and more."""
 
 

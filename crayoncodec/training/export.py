@@ -53,7 +53,8 @@ def export(
         training={
             "data": data or ", ".join(Path(source).name for source in run.sources["data"]),
             "steps": step,
-            "recipe": asdict(run.recipe),
+            "recipe": asdict(run.recipe)
+            | {name: Path(getattr(run.recipe, name)).name for name in ("start", "teacher")},
         },
         metrics=metrics,
     )
