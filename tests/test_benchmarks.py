@@ -23,10 +23,10 @@ from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
 from benchmarks.dataset import Dataset
-from benchmarks.grids import LIGHTNESS, bilinear
+from benchmarks.grids import LIGHTNESS, bilinear, network_backend
 from benchmarks.results import Results, Row
 from benchmarks.runner import Task
-from crayoncodec import checkpoints, color
+from crayoncodec import CheckpointError, checkpoints, color
 from crayoncodec.backends import TorchBackend
 from crayoncodec.grid import sample_grid
 from crayoncodec.networks import Compact
@@ -66,8 +66,6 @@ class TestBdRate:
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
 def test_every_codec_gives_a_picture_back_and_has_bytes_for_its_colour(codec: Codec):
-    if "crayon" in codec.name:
-        pytest.skip("the paper's network has no weights yet")
     rgb = photo(48, 64)
     options = (codec.files or codec.colors)[-1]
     data = codec.encode(rgb, options)
@@ -117,7 +115,13 @@ class Deadly(Task):
 
 
 class TestRun:
-    def test_what_cannot_be_read_or_run_is_said_and_becomes_a_hole(self, folder, tmp_path):
+    def test_what_cannot_be_read_or_run_is_said_and_becomes_a_hole(self, folder, tmp_path, monkeypatch):
+        def missing(name):
+            raise CheckpointError(f"no checkpoint {name!r}")
+
+        monkeypatch.setattr(checkpoints, "load", missing)
+        monkeypatch.setattr(runner, "in_processes", lambda tasks, jobs: (task.rows() for task in tasks))
+        network_backend.cache_clear()
         done = bench(folder, tmp_path / "r.json", "--codec", "crayon, means")
         assert done.exit_code == 0
         assert "broken.jpg is left out: " in done.stderr
