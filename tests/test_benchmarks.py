@@ -23,7 +23,7 @@ from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
 from benchmarks.dataset import Dataset
-from benchmarks.grids import LIGHTNESS, bilinear, network_backend
+from benchmarks.grids import LIGHTNESS, bilinear
 from benchmarks.results import Results, Row
 from benchmarks.runner import Task
 from crayoncodec import CheckpointError, checkpoints, color
@@ -119,9 +119,8 @@ class TestRun:
         def missing(name):
             raise CheckpointError(f"no checkpoint {name!r}")
 
-        monkeypatch.setattr(checkpoints, "load", missing)
+        monkeypatch.setattr(checkpoints, "verify", missing)
         monkeypatch.setattr(runner, "in_processes", lambda tasks, jobs: (task.rows() for task in tasks))
-        network_backend.cache_clear()
         done = bench(folder, tmp_path / "r.json", "--codec", "crayon, means")
         assert done.exit_code == 0
         assert "broken.jpg is left out: " in done.stderr
