@@ -16,7 +16,7 @@ from crayoncodec import color, container
 from crayoncodec.codestreams import grids, planes, residuals
 from crayoncodec.grid import ColorGrid, sample_grid
 from crayoncodec.guided import GuidedModel
-from crayoncodec.recolorize import painter
+from crayoncodec.recolorize import painter, whole
 
 _SPACINGS = (6, 10, 20, 40)
 _STEPS = (0.5, 1.0, 2.0, 3.0)
@@ -97,7 +97,7 @@ def _fitted(rgb: np.ndarray, ab: np.ndarray, n: int, effort: int) -> Values:
 def _of_decoders(ab: np.ndarray, plane: np.ndarray, grid: ColorGrid) -> Values:
     values = {}
     for decoder, backend in (("guided", None), ("compact", network_backend("compact"))):
-        painted = painter(plane, grid, backend)((slice(0, plane.shape[0]), slice(0, plane.shape[1])))
+        painted = painter(plane, grid, backend)(whole(plane))
         values[f"ab_mse_{decoder}"] = float(np.square(painted - ab).mean())
     return values
 

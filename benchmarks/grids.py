@@ -17,8 +17,8 @@ from crayoncodec import checkpoints, color, metrics
 from crayoncodec.codestreams import grids, planes
 from crayoncodec.container import Sampling
 from crayoncodec.grid import ColorGrid, sample_grid
-from crayoncodec.guided import GuidedModel, upsample
-from crayoncodec.recolorize import Window, back_projected, painter, predict
+from crayoncodec.guided import upsample
+from crayoncodec.recolorize import back_projected, painter, predict, whole
 
 FIGURE_2 = (6, 15, 20, 40, 50, 60, 80, 100)
 """The spacings of the paper's Figure 2."""
@@ -66,9 +66,8 @@ def measure_checkpoint(
         plane = color.lightness_to_u8(lightness)
         for n in spacings:
             grid = sample_grid(ab, n, sampling)
-            fitted = GuidedModel.fit(grid.ab(), color.lightness_from_u8(plane), n, sampling)
-            painted = predict(plane, fitted, grid, backend)
-            finished = back_projected(plane, grid, painted)(_whole(plane))
+            painted = predict(plane, grid, backend)
+            finished = back_projected(plane, grid, painted)(whole(plane))
             found.add(
                 Row("grids", codec, f"n={n}", picture, _scored(rgb, plane, grid, estimate))
                 for codec, estimate in ((alone, painted.astype(np.float32)), (decoded, finished))
@@ -97,11 +96,7 @@ def _paint(decoder: str, plane: np.ndarray, grid: ColorGrid) -> np.ndarray:
     if decoder == "bicubic":
         return upsample(grid.ab(), grid.spacing, grid.sampling, (0, 0, *plane.shape))
     backend = None if decoder == "guided" else network_backend(decoder)
-    return painter(plane, grid, backend)(_whole(plane))
-
-
-def _whole(plane: np.ndarray) -> Window:
-    return slice(0, plane.shape[0]), slice(0, plane.shape[1])
+    return painter(plane, grid, backend)(whole(plane))
 
 
 def _spacing(setting: str) -> int:

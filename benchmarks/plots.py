@@ -104,7 +104,7 @@ def _sizes(found: Results) -> list[Panel]:
     lines: dict[str, Line] = {}
     for setting in found.settings("sizes", GUIDED):
         points = [
-            (float(found.versions[name]["MAC per pixel"]), gain(found, "sizes", name, setting, "ab_mse"))
+            (float(found.versions[name]["MAC per pixel"]), gain(found, "sizes", (GUIDED, name), setting))
             for name in found.codecs("sizes")
             if name != GUIDED
         ]

@@ -22,7 +22,7 @@ from benchmarks.tables import GUIDED
 from crayoncodec import color
 from crayoncodec.backends import TorchBackend
 from crayoncodec.grid import sample_grid
-from crayoncodec.recolorize import Backend, painter
+from crayoncodec.recolorize import Backend, painter, whole
 from crayoncodec.training import batches, commands, recipes
 from crayoncodec.training.export import macs_per_pixel
 from crayoncodec.training.loop import Learner, Process
@@ -147,8 +147,7 @@ def _measured(suite: str, name: str, pictures: Dataset, backend: Backend | None)
         lightness, ab = color.rgb_to_lab(read(pictures.folder, picture, pictures.crop))
         plane = color.lightness_to_u8(lightness)
         for n in SPACINGS:
-            paint = painter(plane, sample_grid(ab, n), backend)
-            squared = np.square(paint((slice(0, plane.shape[0]), slice(0, plane.shape[1]))) - ab)
+            squared = np.square(painter(plane, sample_grid(ab, n), backend)(whole(plane)) - ab)
             inner = squared[:, BORDER:-BORDER, BORDER:-BORDER]
             values = {"ab_mse": float(squared.mean()), "ab_mse_inner": float(inner.mean())}
             rows.append(Row(suite, name, f"n={n}", picture, values))

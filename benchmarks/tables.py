@@ -152,14 +152,14 @@ def grids(found: Results) -> str:
     shown = decoders(found)
     rows = []
     for setting in found.settings("grids", shown[0]):
-        guided, network = (found.mean("grids", codec, setting, "ab_mse") for codec in MEANS)
         cells = [
             " / ".join(_means(found, "grids", (codec, setting), {"ab_mse": 2, "ciede2000_mean": 2}))
             for codec in shown
         ]
-        gain = None if guided is None or network is None else network / guided - 1
         bpp = _cell(_grid_bpp(found, setting), 4)
-        rows.append([setting.removeprefix("n="), bpp, *cells, percentage(gain)])
+        rows.append(
+            [setting.removeprefix("n="), bpp, *cells, percentage(gain(found, "grids", MEANS, setting))]
+        )
     return markdown(["n", "means, bpp", *shown, "compact against guided"], rows)
 
 
@@ -219,17 +219,21 @@ def _trainings(found: Results, suite: str, facts: tuple[str, ...]) -> str:
     for name in found.codecs(suite):
         if name != GUIDED:
             gains = (
-                " / ".join(percentage(gain(found, suite, name, setting, measure)) for measure in measures)
+                " / ".join(
+                    percentage(gain(found, suite, (GUIDED, name), setting, measure)) for measure in measures
+                )
                 for setting in settings
             )
             rows.append([name, *(found.versions[name][fact] for fact in facts), *gains])
     return markdown(["", *facts, *settings], rows)
 
 
-def gain(found: Results, suite: str, codec: str, setting: str, measure: str) -> float | None:
-    """Mean error over that of the guided decoder, less 1."""
-    error, of_guided = (found.mean(suite, name, setting, measure) for name in (codec, GUIDED))
-    return None if error is None or of_guided is None else error / of_guided - 1
+def gain(
+    found: Results, suite: str, codecs: tuple[str, str], setting: str, measure: str = "ab_mse"
+) -> float | None:
+    """Mean error of the second codec over that of the first, less 1."""
+    before, after = (found.mean(suite, codec, setting, measure) for codec in codecs)
+    return None if before is None or after is None else after / before - 1
 
 
 def times(found: Results) -> str:

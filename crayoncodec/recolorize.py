@@ -83,15 +83,20 @@ def painter(
     """The function that gives AB f32[2,h,w] of any window of the picture; arguments as for recolorize."""
     if grid is None:
         return lambda window: np.zeros((2, *lightness[window].shape), np.float32)
-    model = _fitted(grid.ab(), grid, lightness)
     if backend is None:
-        return _guided(model, lightness)
-    return back_projected(lightness, grid, predict(lightness, model, grid, backend, tile))
+        return _guided(_fitted(grid.ab(), grid, lightness), lightness)
+    return back_projected(lightness, grid, predict(lightness, grid, backend, tile))
 
 
-def predict(lightness: U8, model: GuidedModel, grid: ColorGrid, backend: Backend, tile: int = TILE) -> F16:
-    """What the network makes of the whole picture: AB f16[2,H,W]."""
+def whole(lightness: U8) -> Window:
+    """The window that is all of a picture."""
+    return slice(0, lightness.shape[0]), slice(0, lightness.shape[1])
+
+
+def predict(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) -> F16:
+    """What the network makes of the whole picture, before back projection: AB f16[2,H,W]."""
     height, width = lightness.shape
+    model = _fitted(grid.ab(), grid, lightness)
     ab = np.empty((2, height, width), np.float16)
     side = -(-tile // backend.multiple) * backend.multiple
     for part in tiles(height, width, side, backend.reach):

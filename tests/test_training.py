@@ -587,7 +587,8 @@ class TestCommands:
         for rank in range(2):
             rng = np.random.default_rng((recipe.seed, 0, rank))
             inputs, truth = batches.draw(squares, np.arange(3), recipe, recipe.batch // 2, rng, CPU)
-            (loop._error(recipe, paint(learner.network, inputs), inputs, truth) / 2).backward()
+            counted = loop._counted(recipe, paint(learner.network, inputs), inputs)
+            (loop._error(recipe, counted, truth) / 2).backward()
         learner.optimizer.param_groups[0]["lr"] = loop.learning_rate(recipe, 0, 1)
         learner.optimizer.step()
         moved = 0.0

@@ -14,7 +14,7 @@ from crayoncodec import color, images, metrics
 from crayoncodec.container import Sampling
 from crayoncodec.errors import CrayError, TrainingError
 from crayoncodec.grid import sample_grid
-from crayoncodec.recolorize import Backend, painter
+from crayoncodec.recolorize import Backend, painter, whole
 from crayoncodec.training.data import pictures
 
 MEASURES: Final = ("psnr_rgb", "ab_ssim", "ab_mse", "ciede2000_mean")
@@ -52,7 +52,7 @@ def evaluate(
         for n in spacings:
             grid = sample_grid(ab, n, sampling)
             for decoder, using in (("guided", None), ("network", backend)):
-                painted = painter(plane, grid, using)((slice(0, plane.shape[0]), slice(0, plane.shape[1])))
+                painted = painter(plane, grid, using)(whole(plane))
                 decoded = color.lab_to_rgb(color.lightness_from_u8(plane), painted)
                 values = asdict(metrics.compare(rgb, decoded))
                 # Before conversion to 8-bit RGB, as networks are trained.

@@ -113,11 +113,12 @@ class Learner:
             group["lr"] = learning_rate(recipe, step, steps)
         with _autocast(recipe, device):
             painted = paint(self.together, inputs)
-        error = _error(recipe, painted, inputs, truth)
+        counted = _counted(recipe, painted, inputs)
+        error = _error(recipe, counted, truth)
         if self.teacher is not None:
             with torch.no_grad(), _autocast(recipe, device):
                 taught = _finished(recipe, self.teacher, inputs)
-            error = torch.lerp(error, _error(recipe, painted, inputs, taught), recipe.teacher_weight)
+            error = torch.lerp(error, _error(recipe, counted, taught), recipe.teacher_weight)
         self.optimizer.zero_grad(set_to_none=True)
         error.backward()  # type: ignore[no-untyped-call]
         if recipe.clip:
@@ -224,17 +225,21 @@ def _schedule(recipe: Recipe, material: Material) -> tuple[int, int]:
     return round(recipe.epochs * per_epoch), max(1, round(recipe.evaluate_every * per_epoch))
 
 
+def _counted(recipe: Recipe, painted: Tensor, inputs: Inputs) -> list[tuple[float, Tensor]]:
+    """What errors are counted of, and how much: a network's AB, and what the decoder makes of it, last."""
+    counted = [(1 - recipe.projected, painted)] if recipe.projected < 1 else []
+    if recipe.projected > 0:
+        counted.append((recipe.projected, back_project(painted, inputs)))
+    return counted
+
+
 def _finished(recipe: Recipe, network: nn.Module, inputs: Inputs) -> Tensor:
     """What the decoder makes of a network, or the network alone if that is all that the recipe counts."""
-    painted = paint(network, inputs)
-    return back_project(painted, inputs) if recipe.projected else painted
+    return _counted(recipe, paint(network, inputs), inputs)[-1][1]
 
 
-def _error(recipe: Recipe, painted: Tensor, inputs: Inputs, truth: Tensor) -> Tensor:
-    if recipe.projected == 0:
-        return _loss(recipe, painted, truth)
-    behind = _loss(recipe, back_project(painted, inputs), truth)
-    return torch.lerp(_loss(recipe, painted, truth), behind, recipe.projected)
+def _error(recipe: Recipe, counted: list[tuple[float, Tensor]], truth: Tensor) -> Tensor:
+    return torch.stack([share * _loss(recipe, ab, truth) for share, ab in counted]).sum()
 
 
 def _loss(recipe: Recipe, predicted: Tensor, truth: Tensor) -> Tensor:
