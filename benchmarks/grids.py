@@ -24,7 +24,7 @@ FIGURE_2 = (6, 15, 20, 40, 50, 60, 80, 100)
 """The spacings of the paper's Figure 2."""
 SPACINGS = (2, 4, 6, 10, 15, 20, 40, 50, 60, 80, 100)
 LIGHTNESS = "lossless lightness"
-FLOORS = ("bilinear, points", "bicubic, means", "guided, means", "guided, points")
+FLOORS = ("bilinear, points", "bicubic, points", "bicubic, means", "guided, means", "guided, points")
 NETWORKS = ("compact", "crayon")
 
 SETTINGS: dict[str, tuple[str, ...]] = {

@@ -35,6 +35,7 @@ BORDER = 16
 BASELINE = "baseline"
 STUDY: dict[str, tuple[str, ...]] = {
     BASELINE: (),
+    "another seed": ("seed=1",),
     "errors before back projection": ("projected=0.0",),
     "half of the loss before it": ("projected=0.5",),
     "loss: mean squared error": ("loss=mse", "clip=100.0"),
@@ -109,14 +110,12 @@ def _trained(
         for name in _DATA:
             if (other / name).exists() and not (folder / name).exists():
                 os.link(other / name, folder / name)
-    start = time.process_time()
     if not commands.train(training, not begun, "cpu", say):
         raise KeyboardInterrupt
     network, step = training.network()
     network.eval().requires_grad_(False)
     return TorchBackend(network, "cpu"), {
         "changed": " ".join(overrides), "steps": str(step),
-        "minutes of processor time": f"{(time.process_time() - start) / 60:.1f}",
         "parameters": str(sum(parameter.numel() for parameter in network.parameters())),
         "MAC per pixel": str(round(macs_per_pixel(network))),
     }  # fmt: skip

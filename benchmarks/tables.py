@@ -210,7 +210,7 @@ def study(found: Results) -> str:
 
 def sizes(found: Results) -> str:
     """AB MSE against the guided decoder, whole pictures / without their borders; trained for equal steps."""
-    return _trainings(found, "sizes", ("parameters", "MAC per pixel", "steps", "minutes of processor time"))
+    return _trainings(found, "sizes", ("parameters", "MAC per pixel", "steps"))
 
 
 def _trainings(found: Results, suite: str, facts: tuple[str, ...]) -> str:

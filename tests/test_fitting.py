@@ -7,7 +7,7 @@ import pytest
 from pictures import photo
 
 import crayoncodec
-from crayoncodec import checkpoints, color, fitting, metrics
+from crayoncodec import checkpoints, color, container, fitting, metrics
 from crayoncodec.backends import TorchBackend
 from crayoncodec.fitting import GuidedBase, fit_samples, fit_samples_to_network
 from crayoncodec.grid import sample_grid
@@ -54,6 +54,28 @@ def test_fitting_goes_most_of_the_way_to_the_least_squares_solution(n):
     # Six tenths of the way are 84 % of the gain.
     assert 0.75 * (before - best) < before - after < 0.86 * (before - best)
     assert (fitted.spacing, fitted.sampling, fitted.step) == (n, "mean", grid.step)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 1, 5), (2, 7, 4)])
+def test_differences_and_their_transpose(shape):
+    rng = np.random.default_rng(0)
+    samples, other = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    found = fitting._differences(samples)
+    for y, x in np.ndindex(shape[1:]):
+        neighbours = (samples[:, y, x - 1] + samples[:, y - 1, x]) / 2
+        assert found[:, y, x] == pytest.approx(samples[:, y, x] - neighbours if x and y else 0, abs=1e-6)
+    one, two = np.vdot(found, other), np.vdot(samples, fitting._differences_adjoint(other))
+    assert one == pytest.approx(two, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("effort", [7, 9])
+def test_bits_have_a_price(monkeypatch, effort):
+    sizes = []
+    for price in (0.0, 5.0):
+        monkeypatch.setattr(fitting, "_PRICE", price)
+        data = crayoncodec.encode(noisy(120, 160), n=5, effort=effort)
+        sizes.append(len(container.unpack(data).grids[0].payload))
+    assert sizes[1] < 0.99 * sizes[0]
 
 
 def test_hidden_pixels_do_not_count():
