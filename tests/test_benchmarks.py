@@ -496,9 +496,10 @@ def test_the_cost_of_a_step_is_measured(monkeypatch):
     assert study._cost(wide) > 1.3
 
 
-def test_the_readme_is_in_step_with_results():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.count("<!-- results: ") >= 4
+@pytest.mark.parametrize(("document", "tables_in_it"), [("README.md", 4), ("docs/training.md", 2)])
+def test_documents_are_in_step_with_results(document, tables_in_it):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert text.count("<!-- results: ") >= tables_in_it
     assert report.filled(text) == text
 
 
