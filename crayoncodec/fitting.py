@@ -12,7 +12,7 @@ steps go through all of the decoder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from crayoncodec.guided import slopes, slopes_adjoint, upsample, upsample_adjoin
 from crayoncodec.recolorize import tiles
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 _STEPS: Final = 2
 _SHARE: Final = 0.6
@@ -38,6 +38,7 @@ _SURROUNDINGS: Final = 4
 """Cells around a tile that its colours depend on, besides what the network sees."""
 
 F32 = NDArray[np.float32]
+Array = TypeVar("Array", F32, "Tensor")
 
 
 class GuidedBase:
@@ -163,11 +164,10 @@ def _curvature(means: F32, grid: ColorGrid) -> F32:
     return cast(F32, half_price / ((1 + steps) * np.maximum(steps, 1)))
 
 
-def _differences(samples: F32) -> F32:
-    """Of each sample to the mean of its left and its upper neighbour; 0 where there is none."""
-    out = np.zeros_like(samples)
-    inner = samples[:, 1:, 1:]
-    out[:, 1:, 1:] = inner - (samples[:, :-1, 1:] + samples[:, 1:, :-1]) / 2
+def _differences(samples: Array) -> Array:
+    """Of each sample to the mean of its left and its upper neighbour, [...,h,w]; 0 where there is none."""
+    out = 0 * samples
+    out[..., 1:, 1:] = samples[..., 1:, 1:] - (samples[..., :-1, 1:] + samples[..., 1:, :-1]) / 2
     return out
 
 
@@ -207,8 +207,7 @@ def _descend(
         inputs = planes(plane, values, n, "mean", step)
         painted = back_project(paint(network, inputs), inputs)
         error = (weight * (painted - truth)).square().sum()
-        inner, above, left = values[..., 1:, 1:], values[..., :-1, 1:], values[..., 1:, :-1]
-        bits = torch.log2(1 + (inner - (above + left) / 2).abs() / step).sum()
+        bits = torch.log2(1 + _differences(values).abs() / step).sum()
         optimizer.zero_grad()
         (error + _PRICE * (n * step) ** 2 * bits).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
