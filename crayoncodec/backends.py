@@ -35,19 +35,19 @@ class TorchBackend:
         self.multiple = cast(int, network.multiple)
 
     @torch.inference_mode()
-    def predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
+    def predict(self, planes: Planes, sparse: F32, coarseness: float) -> F32:
         """Guided planes of a window and its sparse samples (grid.scatter_samples) -> AB f32[2,H,W]."""
         try:
-            return self._predict(planes, sparse, spacing)
+            return self._predict(planes, sparse, coarseness)
         except RuntimeError as error:
             if "alloc" in str(error) or "out of memory" in str(error):
                 raise MemoryError(f"not enough memory on {self.device} for the network") from error
             raise
 
-    def _predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
+    def _predict(self, planes: Planes, sparse: F32, coarseness: float) -> F32:
         given = planes._asdict() | {"sparse": sparse}
         arguments = [
-            torch.tensor([float(spacing)], device=self.device) if name == "spacing"
+            torch.tensor([coarseness], device=self.device) if name == "coarseness"
             else self._tensor(given[name])
             for name in cast(tuple[str, ...], self.network.inputs)
         ]  # fmt: skip

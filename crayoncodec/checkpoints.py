@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT: Final = "compact"
+DEFAULT_NESTED: Final = "nested"
+"""For pictures whose colours are nested grids."""
 _SUFFIX: Final = ".safetensors"
 
 

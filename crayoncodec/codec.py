@@ -7,7 +7,6 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -123,6 +122,7 @@ def decode(
     color: Color = "neural",
     model: str | None = None,
     device: Device = "auto",
+    levels: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> U8:
     """Decode a .cray file to sRGB u8[H,W,3], or u8[H,W,4] if it has alpha. Orientation is not applied.
@@ -131,10 +131,11 @@ def decode(
     (and opens files whose grid or metadata is damaged, with a CrayWarning).
     model: a shipped checkpoint's name or the path of a .safetensors file; by default the compact network.
     device: "auto", "cpu" or "cuda".
+    levels: of nested colour grids decode only so many, from the coarsest on; all by default.
 
     Raises FormatError, LimitError, CheckpointError, DeviceError. For many files use a Decoder.
     """
-    return Decoder(color=color, model=model, device=device, limits=limits).decode(data)
+    return Decoder(color=color, model=model, device=device, levels=levels, limits=limits).decode(data)
 
 
 def read(path: str | os.PathLike[str], **options: Any) -> U8:
@@ -163,16 +164,21 @@ class Decoder:
         color: Color = "neural",
         model: str | None = None,
         device: Device = "auto",
+        levels: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """Options as for ``decode``. Raises ValueError for an unknown ``color`` or ``device``."""
+        """Options as for ``decode``. Raises ValueError for one that is out of range."""
         for name, value, known in (("color", color, COLORS), ("device", device, DEVICES)):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}, expected one of {', '.join(known)}")
+        if levels is not None and levels < 1:
+            raise ValueError(f"levels is {levels}, expected 1 or more")
         self.color = color
         self.limits = limits
+        self.levels = levels
         self._model = model
         self._device = device
+        self._backends: dict[str, TorchBackend] = {}
 
     def decode(self, data: Buffer) -> U8:
         """As the function ``decode``."""
@@ -186,27 +192,28 @@ class Decoder:
         file = container.unpack(bytes(data), self.limits, salvage=self.color == "gray")
         for damage in file.damaged:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
-        grid = decode_grid(file) if self.color != "gray" else None
+        lightness = decode_lightness(file)
+        grid = decode_grid(file, lightness, self.levels) if self.color != "gray" else None
         # With a sample for every pixel nothing is left to paint.
         neural = self.color == "neural" and grid is not None and grid.spacing > 1
-        backend = self._backend if neural else None
-        rgb = recolorize(decode_lightness(file), grid, backend)
-        return Picture(rgb, decode_alpha(file), file.metadata)
+        backend = self._backend(grid.is_nested) if neural and grid is not None else None
+        return Picture(recolorize(lightness, grid, backend), decode_alpha(file), file.metadata)
 
-    @cached_property
-    def _backend(self) -> TorchBackend:
+    def _backend(self, nested: bool) -> TorchBackend:
         from crayoncodec import checkpoints
         from crayoncodec.backends import TorchBackend
 
-        network, _ = checkpoints.load(self._model or checkpoints.DEFAULT)
-        return TorchBackend(network, self._device)
+        name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
+        if name not in self._backends:
+            network, _ = checkpoints.load(name)
+            self._backends[name] = TorchBackend(network, self._device)
+        return self._backends[name]
 
 
 def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:
     """Check all checksums and decode lightness, grids and alpha. Raises FormatError, LimitError."""
     file = container.unpack(bytes(data), limits)
-    decode_lightness(file)
-    decode_grid(file)
+    decode_grid(file, decode_lightness(file))
     decode_alpha(file)
 
 
@@ -220,13 +227,20 @@ def decode_alpha(file: CrayFile) -> U8 | None:
     return None if file.alpha is None else _decode_plane(file.alpha, file.header.shape, "alpha plane")
 
 
-def decode_grid(file: CrayFile) -> ColorGrid | None:
-    """The colour grid, None for a grey picture: the same on every machine. Raises FormatError."""
-    from crayoncodec.codestreams import grids
+def decode_grid(file: CrayFile, lightness: U8, levels: int | None = None) -> ColorGrid | None:
+    """The colour grid, None for a grey picture: the same on every machine. Raises FormatError.
+
+    lightness: the stored plane, u8[H,W], from which nested grids are predicted. levels: of those decode only
+    so many, from the coarsest on.
+    """
+    from crayoncodec.codestreams import grids, nested
     from crayoncodec.grid import ColorGrid
 
     if not file.grids:
         return None
+    if file.grids[0].coder == container.NESTED:
+        samples, spacing = nested.decode(file.grids, lightness, levels)
+        return ColorGrid(samples, spacing, "mean", 1 / STEP_UNIT, file.grids[-1].step / STEP_UNIT)
     (chunk,) = file.grids
     shape = container.grid_shape(file.header.height, file.header.width, chunk.spacing)
     samples = grids.decode(chunk.payload, chunk.coder, shape, "colour grid")

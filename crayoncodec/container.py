@@ -12,11 +12,12 @@ from crayoncodec.errors import FormatError, LimitError
 
 MAGIC: Final = b"\x89CRY\r\n\x1a\n"
 MAJOR: Final = 1
-MINOR: Final = 0
+MINOR: Final = 1
 COLOR_CIELAB_D65: Final = 1
 LIGHTNESS_DEPTH: Final = 8
 MAX_CHUNK: Final = 2**31 - 1
-MAX_LEVELS: Final = 1
+MAX_LEVELS: Final = 16
+"""Grids that nest; their spacings are powers of two."""
 MIN_SPACING: Final = 1
 MAX_SPACING: Final = 65535
 STEP_UNIT: Final = 256
@@ -26,12 +27,13 @@ QUALITY_EXACT: Final = 255
 
 # Stored as their places in these lists.
 Sampling = Literal["mean", "point"]
-GridCoder = Literal["zstd", "webp"]
+GridCoder = Literal["zstd", "webp", "nested"]
 PlaneCoder = Literal["zstd", "webp", "avif"]
 SAMPLINGS: Final[tuple[Sampling, ...]] = get_args(Sampling)
 GRID_CODERS: Final[tuple[GridCoder, ...]] = get_args(GridCoder)
 PLANE_CODERS: Final[tuple[PlaneCoder, ...]] = get_args(PlaneCoder)
 ALPHA_CODERS: Final = PLANE_CODERS[:2]
+NESTED: Final = GRID_CODERS[2]
 
 HEAD: Final = b"HEAD"
 GRID: Final = b"GRID"
@@ -46,10 +48,14 @@ METADATA: Final[dict[bytes, str]] = {EXIF: "exif", ICC: "icc_profile", XMP: "xmp
 
 _HEAD: Final = struct.Struct(">BBIIBBB")
 _GRID: Final = struct.Struct(">BHBHB")
+_NESTED: Final = struct.Struct(">BB")
+"""Follows _GRID in chunks of nested grids."""
 _LIGHTNESS: Final = struct.Struct(">BB")
 _ALPHA: Final = struct.Struct(">B")
 _PREFIXES: Final = {HEAD: _HEAD.size, GRID: _GRID.size, LIGHTNESS: _LIGHTNESS.size, ALPHA: _ALPHA.size}
 _ORDER: Final = {HEAD: 0, GRID: 1, LIGHTNESS: 2, ALPHA: 3, END: 4}
+_NEEDED: Final = _PREFIXES | {GRID: _GRID.size + _NESTED.size}
+"""Bytes of a payload that say what is in it."""
 _FRAME: Final = 12
 _MAX_DAMAGES: Final = 100
 """After so many salvage gives up: each may cost a checksum over the whole file."""
@@ -87,7 +93,7 @@ class Header:
 
     width: int
     height: int
-    levels: int
+    grids: int
     """GRID chunks that follow; 0 for a grey picture."""
     major: int = MAJOR
     minor: int = MINOR
@@ -107,10 +113,20 @@ class GridChunk:
     spacing: int
     sampling: Sampling
     step: int
-    """Quantiser step in 1/256 of a CIELAB unit."""
+    """Quantiser step in 1/256 of a CIELAB unit; of nested grids that of a cell of one pixel."""
     coder: GridCoder
     payload: bytes
     level: int = 0
+    """Of the first grid in it; 0 is the coarsest."""
+    network: int = 0
+    """Version of the network that predicts nested grids, from 1 on; 0 for a grid of its own."""
+    levels: int = 1
+    """How many grids it holds, each of half the spacing of the one before."""
+
+    @property
+    def finest(self) -> int:
+        """Spacing of its last grid."""
+        return self.spacing >> (self.levels - 1)
 
 
 @dataclass(frozen=True)
@@ -230,7 +246,7 @@ def scan(stream: IO[bytes], limits: Limits = DEFAULT_LIMITS) -> tuple[CrayFile, 
     while not reader.ended:
         stream.seek(start + position)
         kind, size = _frame(stream.read(8), position, length)
-        reader.take(kind, stream.read(min(size, _PREFIXES.get(kind, 0))), position, size)
+        reader.take(kind, stream.read(min(size, _NEEDED.get(kind, 0))), position, size)
         chunks.append(ChunkInfo(kind.decode("ascii"), position, size + _FRAME))
         position += size + _FRAME
     if position != length:
@@ -307,11 +323,11 @@ class _Reader:
             if self.damaged:
                 raise FormatError(self.damaged[0])
             raise FormatError(f"no {'HEAD' if self.header is None else 'LGHT'} chunk, expected one")
-        if len(self.grids) != self.header.levels and not self.damaged:
-            damage = f"{len(self.grids)} GRID chunks, HEAD says {self.header.levels}"
-            if not salvage:
+        if not self.damaged:
+            damage = _misfit(self.header, self.grids)
+            if damage and not salvage:
                 raise FormatError(damage)
-            self.damaged.append(damage)
+            self.damaged += [damage] if damage else []
         return CrayFile(
             self.header, self.lightness, tuple(self.grids), self.alpha, self.metadata,
             tuple(self.unknown), tuple(self.damaged),
@@ -369,7 +385,7 @@ def _check_version(head: bytes) -> None:
 
 
 def _parse_head(payload: bytes, limits: Limits) -> Header:
-    major, minor, width, height, color, depth, levels = _HEAD.unpack(payload)
+    major, minor, width, height, color, depth, grids = _HEAD.unpack(payload)
     if width == 0 or height == 0:
         raise FormatError(f"picture is {width} x {height}, expected at least 1 x 1")
     limits.check_size(width, height)
@@ -377,38 +393,62 @@ def _parse_head(payload: bytes, limits: Limits) -> Header:
         raise FormatError(f"colour transform {color}, expected {COLOR_CIELAB_D65} (CIELAB, D65)")
     if depth != LIGHTNESS_DEPTH:
         raise FormatError(f"lightness depth {depth}, expected {LIGHTNESS_DEPTH}")
-    if levels > MAX_LEVELS:
-        raise FormatError(f"{levels} colour grids, expected 0 to {MAX_LEVELS}")
-    return Header(width, height, levels, major, minor, color, depth)
+    if grids > MAX_LEVELS:
+        raise FormatError(f"{grids} colour grids, expected 0 to {MAX_LEVELS}")
+    return Header(width, height, grids, major, minor, color, depth)
 
 
 def _pack_head(header: Header) -> bytes:
     return _HEAD.pack(
         header.major, header.minor, header.width, header.height, header.color,
-        header.lightness_depth, header.levels,
+        header.lightness_depth, header.grids,
     )  # fmt: skip
 
 
 def _pack_grid(grid: GridChunk) -> bytes:
     sampling, coder = SAMPLINGS.index(grid.sampling), GRID_CODERS.index(grid.coder)
-    return _GRID.pack(grid.level, grid.spacing, sampling, grid.step, coder) + grid.payload
+    fields = _GRID.pack(grid.level, grid.spacing, sampling, grid.step, coder)
+    if grid.coder == NESTED:
+        fields += _NESTED.pack(grid.network, grid.levels)
+    return fields + grid.payload
 
 
 def _parse_grid(payload: bytes, offset: int) -> GridChunk:
-    level, spacing, sampling, step, coder = _GRID.unpack_from(payload)
+    level, spacing, sampling_number, step, coder_number = _GRID.unpack_from(payload)
     where = f"GRID at offset {offset}:"
-    if level >= MAX_LEVELS:
-        raise _Damage(f"{where} level is {level}, expected 0 to {MAX_LEVELS - 1}")
+    sampling = _named(sampling_number, SAMPLINGS, f"{where} sampling")
+    coder = _named(coder_number, GRID_CODERS, f"{where} coder")
     if spacing < MIN_SPACING or step < 1:
         raise _Damage(f"{where} spacing n is {spacing} and step {step}, expected 1 to 65535")
-    return GridChunk(
-        spacing,
-        _named(sampling, SAMPLINGS, f"{where} sampling"),
-        step,
-        _named(coder, GRID_CODERS, f"{where} coder"),
-        payload[_GRID.size :],
-        level,
-    )
+    if coder != NESTED:
+        if level:
+            raise _Damage(f"{where} level is {level}, expected 0")
+        return GridChunk(spacing, sampling, step, coder, payload[_GRID.size :])
+    if len(payload) < _NEEDED[GRID]:
+        raise _Damage(f"{where} nested grids in {len(payload)} bytes, expected at least {_NEEDED[GRID]}")
+    network, levels = _NESTED.unpack_from(payload, _GRID.size)
+    if spacing & (spacing - 1) or not 1 <= levels <= spacing.bit_length():
+        raise _Damage(f"{where} {levels} nested grids from n = {spacing}, expected powers of two down to 1")
+    if sampling != "mean":
+        raise _Damage(f"{where} sampling of nested grids is {sampling}, expected mean")
+    return GridChunk(spacing, sampling, step, coder, payload[_NEEDED[GRID] :], level, network, levels)
+
+
+def _misfit(header: Header, grids: list[GridChunk]) -> str:
+    """What is wrong with a picture's grids together; empty if they are one, or nest."""
+    if len(grids) != header.grids:
+        return f"{len(grids)} GRID chunks, HEAD says {header.grids}"
+    level, spacing = 0, grids[0].spacing if grids else 0
+    for grid in grids:
+        if len(grids) > 1 and grid.coder != NESTED:
+            return f"{len(grids)} GRID chunks, one of them {grid.coder}, expected {NESTED} ones only"
+        if (grid.level, grid.spacing, grid.network) != (level, spacing, grids[0].network):
+            return (
+                f"GRID of level {grid.level}, n = {grid.spacing}, network {grid.network}, "
+                f"expected level {level}, n = {spacing}, network {grids[0].network}"
+            )
+        level, spacing = level + grid.levels, grid.finest // 2
+    return ""
 
 
 def _pack_lightness(plane: PlaneChunk) -> bytes:

@@ -37,6 +37,19 @@ class ColorGrid:
     spacing: int
     sampling: Sampling
     step: float
+    nested_step: float = 0.0
+    """If these are the finest cells of nested grids: their quantiser step for a cell of one pixel, in CIELAB
+    units; 0 for a grid of its own."""
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the samples were coded as nested grids."""
+        return self.nested_step > 0
+
+    @property
+    def coarseness(self) -> float:
+        """What networks are told: the spacing, or of nested grids their step for a cell of one pixel."""
+        return self.nested_step or float(self.spacing)
 
     def ab(self) -> F32:
         """The samples in CIELAB units, f32[2, h, w], -128 to 128."""

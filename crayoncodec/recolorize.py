@@ -30,8 +30,11 @@ class Backend(Protocol):
     multiple: int
     """Windows begin at multiples of this."""
 
-    def predict(self, planes: Planes, sparse: F32, spacing: int) -> F32:
-        """Planes f32[H,W] and f32[2,H,W], sparse samples f32[3,H,W] (scatter_samples) -> AB f32[2,H,W]."""
+    def predict(self, planes: Planes, sparse: F32, coarseness: float) -> F32:
+        """Planes f32[H,W] and f32[2,H,W], sparse samples f32[3,H,W] (scatter_samples) -> AB f32[2,H,W].
+
+        coarseness: the grid's.
+        """
 
 
 class Tile(NamedTuple):
@@ -85,7 +88,10 @@ def painter(
         return lambda window: np.zeros((2, *lightness[window].shape), np.float32)
     if backend is None:
         return _guided(_fitted(grid.ab(), grid, lightness), lightness)
-    return back_projected(lightness, grid, predict(lightness, grid, backend, tile))
+    predicted = predict(lightness, grid, backend, tile)
+    if grid.is_nested:  # their samples are no surer than the network
+        return lambda window: predicted[:, *window].astype(np.float32)
+    return back_projected(lightness, grid, predicted)
 
 
 def whole(lightness: U8) -> Window:
@@ -103,7 +109,7 @@ def predict(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) 
         top, left = (span.start for span in part.window)
         planes = model.planes(lightness_from_u8(lightness[part.window]), top, left)
         sparse = scatter_samples(grid, lightness.shape, part.window)
-        ab[:, *part.core] = part.cut(backend.predict(planes, sparse, grid.spacing))
+        ab[:, *part.core] = part.cut(backend.predict(planes, sparse, grid.coarseness))
     return ab
 
 

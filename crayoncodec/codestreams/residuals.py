@@ -23,7 +23,7 @@ def compress(planes: NDArray[Integers], level: int) -> bytes:
     """u8 or i16 planes [..., H, W] -> one zstd frame of their zigzag residuals, low bytes before high."""
     bits = planes.itemsize * 8
     signed = np.dtype(f"i{planes.itemsize}")
-    residuals = np.stack([_predict(plane) for plane in _planes(planes)]).astype(signed)
+    residuals = np.stack([predict(plane) for plane in _planes(planes)]).astype(signed)
     zigzag = ((residuals << 1) ^ (residuals >> (bits - 1))).astype(f"<u{planes.itemsize}")
     split = zigzag[..., None].view(np.uint8)
     return zstandard.ZstdCompressor(level=level).compress(np.moveaxis(split, -1, 0).tobytes())
@@ -39,7 +39,7 @@ def decompress(data: bytes, shape: tuple[int, ...], dtype: type[Integers], what:
     split = np.frombuffer(raw, np.uint8).reshape(itemsize, *shape)
     zigzag = np.ascontiguousarray(np.moveaxis(split, 0, -1)).view(f"<u{itemsize}")[..., 0]
     residuals = (zigzag >> 1).astype(np.int32) ^ -(zigzag & 1).astype(np.int32)
-    planes = [_restore(plane, dtype) for plane in _planes(residuals)]
+    planes = [restore(plane, dtype) for plane in _planes(residuals)]
     return np.stack(planes).reshape(shape)
 
 
@@ -61,13 +61,14 @@ def _planes(array: NDArray[Integers]) -> NDArray[Integers]:
     return array.reshape(-1, *array.shape[-2:])
 
 
-def _predict(plane: NDArray[Integers]) -> Plane:
+def predict(plane: NDArray[Integers]) -> Plane:
+    """What the median-edge prediction leaves of a plane [h,w]."""
     padded = np.pad(plane, ((1, 0), (1, 0))).astype(np.int32)
     return padded[1:, 1:] - _median_edge(padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1])
 
 
-def _restore(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
-    """Inverse of _predict modulo the dtype's range; pixels of one anti-diagonal are independent."""
+def restore(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
+    """Inverse of predict, modulo the dtype's range; pixels of one anti-diagonal are independent."""
     height, width = residual.shape
     stride = width + 1
     padded = np.zeros((height + 1) * stride, dtype)

@@ -22,13 +22,14 @@ class Compact(nn.Module):
     """U-Net on a rearrangement of its input planes, by default at half resolution; 19 k MAC per pixel then.
 
     widths: channels of each level, the finest first. shuffle: the finest level is 1/shuffle as large.
-    Works for every spacing: the planes are at full resolution whatever n is, and n is an input. Where L* has
+    Works for every spacing: the planes are at full resolution whatever n is, and coarseness is an input (n,
+    or a nested grid's quantiser step for a cell of one pixel). Where L* has
     no texture the base stays as it is.
     """
 
     architecture: Final = "compact"
-    inputs: Final = ("lightness", "cell_lightness", "bicubic", "base", "spacing")
-    """What forward takes, in this order: names of guided.Planes, and the spacing."""
+    inputs: Final = ("lightness", "cell_lightness", "bicubic", "base", "coarseness")
+    """What forward takes, in this order: names of guided.Planes, and the grid's coarseness."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80), shuffle: int = 2) -> None:
         super().__init__()
@@ -65,11 +66,11 @@ class Compact(nn.Module):
         return -(-pixels // multiple) * multiple
 
     def forward(
-        self, lightness: Tensor, cell_lightness: Tensor, bicubic: Tensor, base: Tensor, spacing: Tensor
+        self, lightness: Tensor, cell_lightness: Tensor, bicubic: Tensor, base: Tensor, coarseness: Tensor
     ) -> Tensor:
-        """Planes of guided.Planes, in CIELAB units, and the spacing of each picture -> AB.
+        """Planes of guided.Planes, in CIELAB units, and the coarseness of each grid -> AB.
 
-        lightness, cell_lightness: f32[B,1,H,W]; bicubic, base: f32[B,2,H,W]; spacing: f32[B].
+        lightness, cell_lightness: f32[B,1,H,W]; bicubic, base: f32[B,2,H,W]; coarseness: f32[B].
         Returns f32[B,2,H,W].
         """
         height, width = lightness.shape[-2:]
@@ -79,7 +80,7 @@ class Compact(nn.Module):
         )
         planes = F.pad(planes, (0, right, 0, bottom), mode="replicate")
         x = F.pixel_unshuffle(planes, self.shuffle)
-        scale = (torch.log2(spacing) / 3 - 1).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
+        scale = (torch.log2(coarseness) / 3 - 1).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
         x = F.relu(self.stem(torch.cat([x, scale.to(x.dtype)], dim=1)))
         skips = []
         for encode, down in zip(self.encoders, self.down, strict=True):

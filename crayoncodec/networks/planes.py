@@ -25,7 +25,7 @@ class Inputs:
 
     planes: dict[str, Tensor]
     """By the names that networks have in ``inputs``: lightness, cell_lightness f32[B,1,H,W] and bicubic, base
-    f32[B,2,H,W] in CIELAB units; sparse f32[B,3,H,W] as of grid.scatter_samples; spacing f32[B]."""
+    f32[B,2,H,W] in CIELAB units; sparse f32[B,3,H,W] as of grid.scatter_samples; coarseness f32[B]."""
     samples: Tensor
     """f32[B,2,h,w]."""
     spacing: int
@@ -34,8 +34,14 @@ class Inputs:
     """What the samples are multiples of."""
 
 
-def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling, step: float) -> Inputs:
-    """L* f32[B,1,H,W] and samples f32[B,2,h,w] of its grid -> what a network may be given."""
+def planes(
+    lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling, step: float,
+    nested_step: Tensor | None = None,
+) -> Inputs:  # fmt: skip
+    """L* f32[B,1,H,W] and samples f32[B,2,h,w] of its grid -> what a network may be given.
+
+    nested_step: grid.ColorGrid's, f32[B], if the samples are the finest cells of nested grids.
+    """
     height, width = lightness.shape[-2:]
     sparse = samples.new_zeros((len(samples), 3, height, width))
     sparse[(..., *_points(height, width, spacing, samples.device))] = F.pad(
@@ -48,7 +54,9 @@ def planes(lightness: Tensor, samples: Tensor, spacing: int, sampling: Sampling,
         "bicubic": bicubic,
         "base": base,
         "sparse": sparse,
-        "spacing": torch.full((len(samples),), float(spacing), device=samples.device),
+        "coarseness": torch.full((len(samples),), float(spacing), device=samples.device)
+        if nested_step is None
+        else nested_step,
     }
     return Inputs(found, samples, spacing, sampling, step)
 

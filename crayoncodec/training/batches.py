@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -12,8 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crayoncodec.container import SAMPLINGS, Sampling
+from crayoncodec.nested import COLOR
+from crayoncodec.networks.nested import IntegerPredictor
 from crayoncodec.networks.planes import Inputs, planes, to_cells
-from crayoncodec.training import graphics
+from crayoncodec.predictor import load
+from crayoncodec.training import graphics, predictor
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
 
@@ -50,6 +54,9 @@ def draw(
     ab = stacked[:, 1:3]
     if recipe.hue:
         ab = _turned(ab, rng.uniform(-recipe.hue, recipe.hue, len(ab)))
+    if recipe.nests:
+        steps = [_log_uniform(rng, *recipe.nested_range) for _ in range(len(ab))]
+        return nested_planes_of(lightness, ab, spacing, torch.tensor(steps, device=device)), ab
     sampling = recipe.sampling
     if rng.random() < recipe.other_sampling:
         (sampling,) = (other for other in SAMPLINGS if other != recipe.sampling)
@@ -61,6 +68,24 @@ def planes_of(lightness: Tensor, ab: Tensor, spacing: int, sampling: Sampling, s
     """L* f32[B,1,H,W] and AB f32[B,2,H,W] -> what a decoder has of them."""
     samples = (to_cells(ab, spacing, sampling) / step).round() * step
     return planes(lightness, samples, spacing, sampling, step)
+
+
+@torch.no_grad()
+def nested_planes_of(lightness: Tensor, ab: Tensor, spacing: int, steps: Tensor) -> Inputs:
+    """The same of nested grids down to ``spacing``; steps: f32[B], for a cell of one pixel.
+
+    Sides of the pictures are multiples of predictor.COARSEST.
+    """
+    axes_ab, axes = predictor.turned(ab)
+    pictures = predictor.Pictures(predictor.to_u8(lightness), axes_ab, steps)
+    cells = predictor.code(_shipped(ab.device), pictures, spacing, predictor.cheapest)[1]
+    samples = torch.einsum("bji,bjhw->bihw", axes, cells.float() / COLOR)
+    return planes(lightness, samples, spacing, "mean", 1 / COLOR, steps)
+
+
+@cache
+def _shipped(device: torch.device) -> IntegerPredictor:
+    return IntegerPredictor(load().predictor.layers).to(device)
 
 
 def _spacing(recipe: Recipe, rng: np.random.Generator) -> int:

@@ -27,7 +27,7 @@ from crayoncodec import checkpoints
 from crayoncodec.backends import torch_device
 from crayoncodec.errors import CheckpointError
 from crayoncodec.networks.planes import Inputs, back_project, paint
-from crayoncodec.training.batches import draw, planes_of
+from crayoncodec.training.batches import draw, nested_planes_of, planes_of
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
 from crayoncodec.training.runs import Run
@@ -124,7 +124,7 @@ class Learner:
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         self.optimizer.step()
-        _follow(self.average, self.network, min(recipe.averaging, (step + 1) / (step + 10)))
+        follow(self.average, self.network, min(recipe.averaging, (step + 1) / (step + 10)))
         return error.item()
 
 
@@ -257,7 +257,8 @@ def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
 
-def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move an average of weights on."""
     with torch.no_grad():
         for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
@@ -267,6 +268,10 @@ def _whole(
     material: Material, indices: np.ndarray, recipe: Recipe, spacing: int, device: torch.device
 ) -> tuple[Inputs, Tensor]:
     planes = torch.from_numpy(material.validation[indices].astype(np.float32) / UNIT).to(device)
+    if recipe.nests:
+        planes = planes[..., : recipe.crop, : recipe.crop]
+        steps = torch.full((len(planes),), float(spacing), device=device)
+        return nested_planes_of(planes[:, :1], planes[:, 1:3], recipe.spacings[0], steps), planes[:, 1:3]
     return planes_of(planes[:, :1], planes[:, 1:3], spacing, recipe.sampling, 1.0), planes[:, 1:3]
 
 

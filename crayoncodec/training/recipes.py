@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from torch import nn
 
+from crayoncodec.codestreams.nested import COARSEST
 from crayoncodec.container import MAX_SPACING, MIN_SPACING, SAMPLINGS, Sampling
 from crayoncodec.errors import TrainingError
 from crayoncodec.networks import ARCHITECTURES, build
@@ -54,6 +55,9 @@ class Recipe:
     """Share of batches with the other kind of samples."""
     step_range: tuple[float, float] = (0.5, 2.0)
     """Quantiser step, log-uniform."""
+    nested_range: tuple[float, float] = (0.0, 0.0)
+    """If not 0, colours are nested grids down to one of ``spacings``; their quantiser step for a cell of one
+    pixel is log-uniform between these two, in CIELAB units."""
     lossy: float = 0.0
     """Share of batches whose lightness has been through a lossy coder."""
     zoom: float = 1.0
@@ -92,7 +96,8 @@ class Recipe:
     seed: int = 0
 
     evaluated: tuple[int, ...] = (2, 6, 10, 20, 40, 80)
-    """Values of n at which the network is evaluated, with samples of ``sampling``."""
+    """Values of n at which the network is evaluated, with samples of ``sampling``; of nested grids, down to
+    the first of ``spacings``, quantiser steps for a cell of one pixel."""
     evaluate_every: float = 4_000.0
     """Steps; with ``epochs``, passes over the data."""
     save_every: int = 1_000
@@ -116,6 +121,18 @@ class Recipe:
             inside = all(MIN_SPACING <= n <= MAX_SPACING for n in getattr(self, name))
             _expect(inside, self, name, f"{MIN_SPACING} to {MAX_SPACING}")
         _expect(bool(self.evaluated), self, "evaluated", "at least one n")
+        _expect(len(self.nested_range) == 2, self, "nested_range", "least and largest value")
+        if self.nests:
+            powers = bool(self.spacings) and all(n & (n - 1) == 0 for n in self.spacings)
+            _expect(powers, self, "spacings", "powers of two for nested grids")
+            whole = self.crop % COARSEST == 0
+            _expect(whole, self, "crop", f"a multiple of {COARSEST} for nested grids")
+            _expect(self.projected == 0, self, "projected", "0 for nested grids: they are not back projected")
+
+    @property
+    def nests(self) -> bool:
+        """Whether colours are nested grids."""
+        return self.nested_range[-1] > 0
 
     def build(self) -> nn.Module:
         """The network, not trained. Raises TrainingError."""

@@ -1,0 +1,124 @@
+"""Range coding of symbols under integer frequency tables (docs/format.md, section 9).
+
+The coder is constriction's (Bamler, "Understanding Entropy Coding With Asymmetric Numeral Systems", 2022;
+Martin, "Range encoding", 1979), one call for all symbols that share a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from constriction import stream
+from numpy.typing import NDArray
+
+from crayoncodec.errors import FormatError
+
+TOTAL: Final = 2**24
+"""Sum of a table's frequencies."""
+MAX_SYMBOL: Final = 32767
+_ESCAPED: Final = 2 * (MAX_SYMBOL + 1)
+
+I64 = NDArray[np.int64]
+U32 = NDArray[np.uint32]
+
+
+class Tables:
+    """Symmetric distributions of symbols, by the index that is their spread."""
+
+    def __init__(self, frequencies: U32) -> None:
+        """frequencies: [spreads, reach + 2], of 0, of k and -k each for k = 1 ... reach, of the escape."""
+        middle, sides, escape = frequencies[:, :1], frequencies[:, 1:-1], frequencies[:, -1:]
+        self.reach = sides.shape[1]
+        whole = np.concatenate([sides[:, ::-1], middle, sides, escape], axis=1).astype(np.float64)
+        if whole.min() < 1 or (whole.sum(axis=1) != TOTAL).any():
+            raise ValueError(f"frequencies do not add up to {TOTAL}")
+        # The library gives every symbol 1 and shares out the rest: exactly, if weights add up to it.
+        self.models = [stream.model.Categorical(row - 1, perfect=False) for row in whole]
+        self.bits: NDArray[np.float32] = -np.log2(whole / TOTAL).astype(np.float32)
+        self.bits[:, -1] += 16
+
+    def costs(self, spreads: I64, symbols: I64) -> NDArray[np.float32]:
+        """Bits of symbols under the tables of those spreads."""
+        inside = np.abs(symbols) <= self.reach
+        return self.bits[spreads, np.where(inside, symbols + self.reach, -1)]
+
+
+class Encoder:
+    """Symbols -> bytes."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._coder = stream.queue.RangeEncoder()
+
+    def put(self, symbols: I64, spreads: I64) -> None:
+        """Code symbols, at most MAX_SYMBOL, under the tables of their spreads, both of one dimension."""
+        reach = self._tables.reach
+        inside = np.abs(symbols) <= reach
+        places = np.where(inside, symbols + reach, 2 * reach + 1).astype(np.int32)
+        order, groups = _groups(spreads)
+        places = places[order]
+        for spread, first, last in groups:
+            self._coder.encode(places[first:last], self._tables.models[spread])
+        escaped = symbols[order][~inside[order]]
+        if escaped.size:
+            self._coder.encode((escaped + MAX_SYMBOL + 1).astype(np.int32), _uniform())
+
+    def size(self) -> int:
+        """Bytes by now."""
+        return int(self._coder.num_bits()) // 8
+
+    def finish(self) -> bytes:
+        """All of it; zeros at the end are not kept."""
+        words: U32 = self._coder.get_compressed()
+        return words.astype(">u4").tobytes().rstrip(b"\0")
+
+
+class Decoder:
+    """Bytes -> symbols, asked for in the order in which they were coded."""
+
+    def __init__(self, tables: Tables, data: bytes, what: str) -> None:
+        """Raises FormatError, here and later, with ``what`` named."""
+        self._tables = tables
+        self._what = what
+        self._coder = stream.queue.RangeDecoder(
+            np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.uint32)
+        )
+
+    def get(self, spreads: I64) -> I64:
+        """The next symbols, of which the spreads are known."""
+        reach = self._tables.reach
+        order, groups = _groups(spreads)
+        parts: list[Any] = [
+            self._decode(self._tables.models[spread], last - first) for spread, first, last in groups
+        ]
+        found: I64 = np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int64) - reach
+        escaped = found > reach
+        if escaped.any():
+            found[escaped] = self._decode(_uniform(), int(escaped.sum())).astype(np.int64) - MAX_SYMBOL - 1
+        symbols: I64 = np.empty_like(found)
+        symbols[order] = found
+        return symbols
+
+    def _decode(self, model: Any, count: int) -> NDArray[np.int32]:
+        try:
+            found: NDArray[np.int32] = self._coder.decode(model, count)
+        except (ValueError, AssertionError, RuntimeError) as error:
+            raise FormatError(f"{self._what}: range-coded data is damaged") from error
+        return found
+
+
+def _groups(spreads: I64) -> tuple[I64, Sequence[tuple[int, int, int]]]:
+    """The order in which symbols are coded, and of each spread, rising, where its symbols stand in it."""
+    order = np.argsort(spreads, kind="stable")
+    counts = np.bincount(spreads, minlength=1)
+    ends = np.cumsum(counts)
+    there = np.flatnonzero(counts).tolist()
+    return order, [(spread, int(ends[spread] - counts[spread]), int(ends[spread])) for spread in there]
+
+
+@cache
+def _uniform() -> Any:
+    return stream.model.Uniform(_ESCAPED)

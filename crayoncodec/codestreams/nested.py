@@ -1,0 +1,218 @@
+"""Nested colour grids <-> GRID chunks (docs/format.md, sections 7 to 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec import nested, predictor
+from crayoncodec.codestreams import entropy, residuals
+from crayoncodec.container import NESTED, GridChunk, grid_shape
+from crayoncodec.errors import FormatError
+
+COARSEST: Final = 128
+"""Spacing of the level that encoders begin with (docs/design.md says why)."""
+PRICE: Final = 0.08
+"""What a bit may cost in squared error, in squared steps."""
+MAX_STEP: Final = 65535
+_DEAD_ZONE: Final = 0.6
+_TURNS: Final = 64
+_UNIT: Final = 2**14
+_CHUNK: Final = 2048
+"""Bytes from which on the next level begins a new chunk."""
+_WHAT: Final = "nested colour grid"
+
+F64 = NDArray[np.float64]
+I16 = NDArray[np.int16]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+
+class Coded(NamedTuple):
+    """A nested grid in chunks, and what a decoder makes of it."""
+
+    chunks: tuple[GridChunk, ...]
+    samples: I16
+    """Of the finest level, [2,h,w], in 1/256 of a CIELAB unit."""
+
+
+def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, price: float = PRICE) -> Coded:
+    """Code AB cells f32[2,h,w] of ``spacing``, a power of two; the picture's decoded plane is u8[H,W].
+
+    step: quantiser step of a cell of one pixel in 1/256 of a CIELAB unit; that of n x n pixels is an n-th of
+    it. price: of a bit in squared steps; 0 rounds every detail.
+    """
+    shipped, tables = predictor.load(), _tables()
+    turn = _principal(cells)
+    means = {spacing: _turned(cells.astype(np.float64) * nested.COLOR, turn)}
+    coarsest = max(COARSEST, spacing)
+    n = spacing
+    while n < coarsest:
+        means[2 * n] = np.mean(nested.blocks(means[n]), axis=0)
+        n *= 2
+    writer = _Writer(tables, coarsest)
+    own = nested.step_of(step, coarsest)[0]
+    first = np.rint(means[coarsest] / own).astype(np.int64)
+    writer.first(first, turn)
+
+    def decide(stage: nested.Stage) -> I64:
+        mask, spreads = stage.mask, stage.spreads[stage.mask]
+        target = nested.details(means[stage.spacing])[stage.plane :: 2][mask] / 2
+        predicted = stage.guided[mask] + stage.shifts[mask] * stage.step // nested.SHIFTS
+        symbols = np.zeros(mask.shape, np.int64)
+        symbols[mask] = _choice((target - predicted) / stage.step, spreads, tables, price)
+        writer.put(stage.spacing, symbols[mask], spreads)
+        return symbols
+
+    levels = nested.pyramid(lightness[None].astype(np.int64), coarsest)
+    walk = nested.stages(
+        shipped.predictor, first * own, levels, coarsest, spacing, lambda n: nested.step_of(step, n)
+    )
+    found = nested.answered(walk, decide)
+    return Coded(writer.finish(step), _samples(found, turn))
+
+
+def decode(chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None) -> tuple[I16, int]:
+    """Chunks that the container found to nest -> samples i16[2,h,w] in 1/256 of a CIELAB unit, spacing.
+
+    levels: how many to decode, from the coarsest on; all by default. Raises FormatError.
+    """
+    if chunks[0].network != predictor.VERSION:
+        raise FormatError(
+            f"{_WHAT}: network {chunks[0].network}, this crayoncodec has network {predictor.VERSION}"
+        )
+    shipped, tables = predictor.load(), _tables()
+    coarsest, finest = chunks[0].spacing, chunks[-1].finest
+    if levels is not None:
+        finest = max(finest, coarsest >> (levels - 1))
+    homes = {chunk.spacing >> k: chunk for chunk in chunks for k in range(chunk.levels)}
+    payload = chunks[0].payload
+    if len(payload) < 3 or payload[0] >= _TURNS or max(payload[1:3]) >= predictor.SPREADS:
+        raise FormatError(f"{_WHAT}: turn or spreads of the first level are not there or out of range")
+    turn = payload[0]
+    decoder = entropy.Decoder(tables, payload[3:], _WHAT)
+    height, width = lightness.shape
+    shape = grid_shape(height, width, coarsest)
+    residual = [
+        decoder.get(np.full(shape[0] * shape[1], spread, np.int64)).reshape(shape).astype(np.int32)
+        for spread in payload[1:3]
+    ]
+    first = np.stack([residuals.restore(plane, np.int16) for plane in residual]).astype(np.int64)
+    first *= nested.step_of(chunks[0].step, coarsest)[0]
+    home = chunks[0]
+
+    def read(stage: nested.Stage) -> I64:
+        nonlocal decoder, home
+        if homes[stage.spacing] is not home:
+            home = homes[stage.spacing]
+            decoder = entropy.Decoder(tables, home.payload, _WHAT)
+        symbols = np.zeros(stage.mask.shape, np.int64)
+        symbols[stage.mask] = decoder.get(stage.spreads[stage.mask])
+        return symbols
+
+    planes = nested.pyramid(lightness[None].astype(np.int64), coarsest)
+    walk = nested.stages(
+        shipped.predictor, first, planes, coarsest, finest, lambda n: nested.step_of(homes[n].step, n)
+    )
+    return _samples(nested.answered(walk, read), turn), finest
+
+
+@dataclass
+class _Open:
+    """A chunk that is being written."""
+
+    level: int
+    spacing: int
+    coder: entropy.Encoder
+    prefix: bytes = b""
+    levels: int = 1
+
+    def closed(self, step: int) -> GridChunk:
+        """The chunk."""
+        payload = self.prefix + self.coder.finish()
+        return GridChunk(
+            self.spacing, "mean", step, NESTED, payload, self.level, predictor.VERSION, self.levels
+        )  # fmt: skip
+
+
+class _Writer:
+    """Collects levels in chunks."""
+
+    def __init__(self, tables: entropy.Tables, coarsest: int) -> None:
+        self._tables = tables
+        self._chunks = [_Open(0, coarsest, entropy.Encoder(tables))]
+
+    def first(self, symbols: I64, turn: int) -> None:
+        """The coarsest level, [2,h,w]."""
+        left = [residuals.predict(plane.astype(np.int16)).astype(np.int16).ravel() for plane in symbols]
+        every = np.arange(predictor.SPREADS)[:, None]
+        spreads = [
+            int(self._tables.costs(every, plane.astype(np.int64)).sum(axis=1).argmin()) for plane in left
+        ]
+        chunk = self._chunks[0]
+        chunk.prefix = bytes([turn, *spreads])
+        for plane, spread in zip(left, spreads, strict=True):
+            chunk.coder.put(plane.astype(np.int64), np.full(plane.size, spread, np.int64))
+
+    def put(self, spacing: int, symbols: I64, spreads: I64) -> None:
+        """Symbols of a level, in one dimension."""
+        chunk = self._chunks[-1]
+        if spacing < chunk.spacing >> (chunk.levels - 1):
+            if chunk.coder.size() < _CHUNK:
+                chunk.levels += 1
+            else:
+                chunk = _Open(chunk.level + chunk.levels, spacing, entropy.Encoder(self._tables))
+                self._chunks.append(chunk)
+        chunk.coder.put(symbols, spreads)
+
+    def finish(self, step: int) -> tuple[GridChunk, ...]:
+        """All chunks."""
+        return tuple(chunk.closed(step) for chunk in self._chunks)
+
+
+@cache
+def _tables() -> entropy.Tables:
+    return entropy.Tables(predictor.load().frequencies)
+
+
+def _choice(residual: F64, spreads: I64, tables: entropy.Tables, price: float) -> I64:
+    """Symbols of residuals, in steps: the nearest, one nearer to zero, or zero, whichever costs least."""
+    size = np.abs(residual)
+    nearest = np.minimum(np.floor(size + 0.5), entropy.MAX_SYMBOL)
+    if price == 0:
+        nearest[size < _DEAD_ZONE] = 0
+        return (np.sign(residual) * nearest).astype(np.int64)
+    choices = np.stack([nearest, np.maximum(nearest - 1, 0), 0 * nearest]).astype(np.int64)
+    costs = np.square(size - choices) + price * tables.costs(spreads, choices)
+    best: I64 = np.take_along_axis(choices, costs.argmin(axis=0)[None], 0)[0]
+    return np.sign(residual).astype(np.int64) * best
+
+
+def _axes(turn: int) -> tuple[int, int]:
+    """Cosine and sine of the first axis' angle, which is turn/64 of a half circle."""
+    angle = np.pi * turn / _TURNS
+    return int(np.rint(_UNIT * np.cos(angle))), int(np.rint(_UNIT * np.sin(angle)))
+
+
+def _principal(cells: NDArray[np.float32]) -> int:
+    """The turn of the axis along which colours, f32[2,h,w], vary most."""
+    a, b = (plane.astype(np.float64) - plane.mean() for plane in cells)
+    angle = 0.5 * np.arctan2(2 * (a * b).mean(), (a * a).mean() - (b * b).mean())
+    return int(np.rint(angle / np.pi * _TURNS)) % _TURNS
+
+
+def _turned(ab: F64, turn: int) -> F64:
+    cosine, sine = _axes(turn)
+    return np.stack([cosine * ab[0] + sine * ab[1], cosine * ab[1] - sine * ab[0]]) / _UNIT
+
+
+def _samples(cells: I64, turn: int) -> I16:
+    """Cells int64[2,h,w] in turned axes -> a* and b*, rounded."""
+    cosine, sine = _axes(turn)
+    ab = np.stack([cosine * cells[0] - sine * cells[1], sine * cells[0] + cosine * cells[1]])
+    return ((ab + _UNIT // 2) // _UNIT).clip(-32768, 32767).astype(np.int16)

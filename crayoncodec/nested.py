@@ -1,0 +1,295 @@
+"""Nested colour grids: levels of cell means with halved spacing, the picture's colours from coarse to fine.
+
+Below the coarsest level every 2 x 2 block of cells is its parent plus three *details*, the orthonormal Haar
+differences H, V and D of either colour plane. They are predicted from what is decoded (parents, lightness)
+and stored as multiples of a step. Everything here is integer arithmetic on numpy arrays or torch tensors, and
+gives the same on both: what the entropy coder reads depends on it.
+
+Colours are in 1/256 of a CIELAB unit, in axes turned by the picture's angle; lightness means in 1/64 of a
+level of the 8-bit plane. Arrays are int64[..., C, h, w]; a level of spacing n has ceil(H/n) x ceil(W/n)
+cells. Where a level's side is odd, its last row or column stands for the missing children of the last blocks
+too (docs/format.md, "Nested grids").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import reduce
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLOR: Final = 256
+"""Units of a colour in a CIELAB unit."""
+LIGHT: Final = 64
+"""Units of a lightness mean in a level of the plane."""
+FEATURES: Final = 51
+"""Planes that predictions are made from."""
+KNOWN: Final = 13
+"""Planes that the second half of the blocks has besides."""
+LIMIT: Final = 127
+"""Features are -127 to 127."""
+MAX_CELL: Final = 65535
+"""Decoded cells are kept within this, so that nothing overflows whatever a file says."""
+SHIFTS: Final = 16
+"""Units of a predicted shift in a step."""
+_EPSILON: Final = 160 * 51 * 51 * LIGHT**2 // 20**2
+"""The slope's regulariser of guided upsampling (160 squared L* units) in squared units of lightness means."""
+_SLOPE_BITS: Final = 12
+_BINOMIAL: Final = (1, 4, 6, 4, 1)
+_BICUBIC: Final = (-9, 94, 0, -94, 9)
+"""256 times the difference of two children by bicubic interpolation (Keys 1981, -0.75) between parents."""
+
+Array = Any
+"""np.ndarray or torch.Tensor."""
+
+
+class Lightness(NamedTuple):
+    """What a level knows of the lightness plane: int64[...,1,h,w]."""
+
+    means: Array
+    """In 1/LIGHT of the plane's levels."""
+    ranges: Array
+    """Largest less smallest value."""
+
+
+def pyramid(plane: Array, coarsest: int) -> dict[int, Lightness]:
+    """Lightness plane [...,1,H,W] -> spacing, the powers of two to ``coarsest`` -> what is known."""
+    xp = _namespace(plane)
+    sums = low = high = plane
+    levels, spacing = {}, 1
+    while True:
+        means = (sums * LIGHT + spacing**2 // 2) // spacing**2
+        levels[spacing] = Lightness(means, high - low)
+        if spacing >= coarsest:
+            return levels
+        spacing *= 2
+        sums = sum(blocks(sums))
+        low, high = reduce(xp.minimum, blocks(low)), reduce(xp.maximum, blocks(high))
+
+
+def details(children: Array) -> Array:
+    """Cells [...,C,2h,2w] -> twice their details [...,3C,h,w]: H of all planes, V of all, D of all."""
+    a, b, c, d = blocks(children)
+    return _namespace(children).concat([a - b + c - d, a + b - c - d, a - b - c + d], -3)
+
+
+def children(parents: Array, found: Array) -> Array:
+    """Parents [...,C,h,w] and their details [...,3C,h,w] -> cells [...,C,2h,2w]."""
+    xp, planes = _namespace(parents), parents.shape[-3]
+    h, v, d = (found[..., k * planes : (k + 1) * planes, :, :] for k in range(3))
+    rows = [
+        xp.stack([parents + ((h + v + d) >> 1), parents + ((v - h - d) >> 1)], -1),
+        xp.stack([parents + ((h - v - d) >> 1), parents + ((d - h - v) >> 1)], -1),
+    ]
+    *batch, height, width = parents.shape
+    return xp.stack([row.reshape((*batch, height, 2 * width)) for row in rows], -2).reshape(
+        (*batch, 2 * height, 2 * width)
+    )
+
+
+def guided_details(parents: Array, coarse: Lightness, fine: Lightness) -> tuple[Array, Array]:
+    """Details [...,6,h,w] by guided upsampling of the parents [...,2,h,w], and by bicubic interpolation."""
+    mean = _binomial(coarse.means)
+    variance = _binomial(coarse.means * coarse.means) * 256 - mean * mean
+    covariance = _binomial(parents * coarse.means) * 256 - _binomial(parents) * mean
+    slope = (covariance << _SLOPE_BITS) // (variance.clip(0) + _EPSILON * 65536)
+    xp, bicubic = _namespace(parents), _bicubic_details(parents)
+    texture = (details(fine.means) >> 1) - _bicubic_details(coarse.means)
+    steps = [(slope * texture[..., k : k + 1, :, :]) >> _SLOPE_BITS for k in range(3)]
+    return bicubic + xp.concat(steps, -3), bicubic
+
+
+def features(
+    parents: Array, symbols: Array, guided: Array, bicubic: Array, levels: dict[int, Lightness],
+    spacing: int, step: Array, loudness: Array,
+) -> Array:  # fmt: skip
+    """What a level's details are predicted from: int64[...,FEATURES,h,w], -LIMIT to LIMIT.
+
+    parents: [...,2,h,w]. symbols: what was decoded for the parents' own blocks, [...,6,h,w]. spacing: of the
+    children. step: of the details, broadcast against the planes. loudness: the same in 1/8 of an octave.
+    """
+    xp = _namespace(parents)
+    coarse, fine = levels[2 * spacing], levels[spacing]
+    finer = levels[spacing // 2].means if spacing > 1 else _doubled(fine.means)
+    sub = [quarter for half in blocks(finer) for quarter in blocks(half)]
+    ones = xp.ones_like(coarse.means)
+    planes = [
+        *(((part - coarse.means) >> 5) for part in sub),
+        *(part >> 1 for part in blocks(fine.ranges)),
+        (coarse.means >> 6) - 128,
+        parents >> 8,
+        (parents * 256 - _binomial(parents)) >> 14,
+        guided >> 6,
+        (guided * 8) // step,
+        bicubic >> 6,
+        abs(symbols).clip(0, 7) * 16,
+        loudness * ones,
+        (16 * (spacing.bit_length() - 1) - 48) * ones,
+    ]
+    return xp.concat(planes, -3).clip(-LIMIT, LIMIT)
+
+
+def known(symbols: Array, corrections: Array, step: Array, mask: Array) -> Array:
+    """What is known of the first half of the blocks: int64[...,KNOWN,h,w].
+
+    symbols, corrections (details less the guided ones): [...,6,h,w], 0 where not decoded. mask: where they
+    are.
+    """
+    return _namespace(symbols).concat(
+        [*seen(symbols, corrections, step), mask * 32 + 0 * symbols[..., :1, :, :]], -3
+    )
+
+
+def seen(symbols: Array, corrections: Array, step: Array) -> tuple[Array, Array]:
+    """Symbols and corrections, as networks are given them."""
+    return (symbols * 32).clip(-LIMIT, LIMIT), ((corrections * 32) // step).clip(-LIMIT, LIMIT)
+
+
+def step_of(step: int, spacing: int) -> tuple[int, int]:
+    """Quantiser step of a level's cells in 1/COLOR of a CIELAB unit, and its loudness.
+
+    step: of a cell of one pixel, in the same units: a cell of n x n pixels weighs n times as much.
+    """
+    own = max(1, step // spacing)
+    return own, (own**8).bit_length() - 65
+
+
+class Stage(NamedTuple):
+    """A quarter of a level's details: what is predicted of them, before their symbols are known."""
+
+    spacing: int
+    """Of the level's cells."""
+    step: Array
+    plane: int
+    """Of the two colour planes."""
+    mask: Array
+    """The details that are meant, bool[3,h,w]."""
+    guided: Array
+    """int64[...,3,h,w]."""
+    shifts: Array
+    """Of the prediction from ``guided``, in 1/SHIFTS of a step, [...,3,h,w]."""
+    spreads: Array
+    """Which distribution each symbol has, [...,3,h,w]."""
+
+
+def stages(
+    network: Any, coarsest: Array, levels: dict[int, Lightness], spacing: int, finest: int,
+    steps: Callable[[int], tuple[Array, Array]],
+) -> Generator[Stage, Array, Array]:  # fmt: skip
+    """Go through the levels below ``coarsest``, cells [...,2,h,w] of ``spacing``, down to spacing ``finest``.
+
+    network: a Predictor of crayoncodec.predictor or of crayoncodec.networks.nested. steps: spacing -> step
+    and loudness. For every Stage that is yielded its symbols are sent, int64[...,3,h,w], 0 outside the mask.
+    Returns the cells of the finest level.
+    """
+    xp = _namespace(coarsest)
+    cells = coarsest.clip(-MAX_CELL, MAX_CELL)
+    symbols = xp.concat([cells * 0] * 3, -3)
+    while spacing > finest:
+        spacing //= 2
+        step, loudness = steps(spacing)
+        rows, columns = levels[spacing].means.shape[-2:]
+        guided, bicubic = guided_details(cells, levels[2 * spacing], levels[spacing])
+        hidden = network.trunk(features(cells, symbols, guided, bicubic, levels, spacing, step, loudness))
+        symbols, corrections = guided * 0, guided * 0
+        there = _like(_there(rows, columns), guided)
+        first = _like(_board(*cells.shape[-2:]), guided)
+        for half, board in enumerate((first, ~first)):
+            if half:
+                hidden = network.second(hidden, known(symbols, corrections, step, first))
+            for plane in range(2):
+                own = seen(symbols[..., 0::2, :, :], corrections[..., 0::2, :, :], step)
+                shifts, spreads = network.head(half, plane, hidden, *own)
+                mask = there & board
+                decided = yield Stage(
+                    spacing, step, plane, mask, guided[..., plane::2, :, :], shifts, spreads
+                )
+                shift = network.integers(shifts) * step // SHIFTS
+                symbols[..., plane::2, :, :] += decided
+                corrections[..., plane::2, :, :] += (shift + decided * step) * mask
+        found = (guided + corrections) * xp.stack([there, there], 1).reshape(6, *there.shape[1:])
+        cells = children(cells, found)[..., :rows, :columns].clip(-MAX_CELL, MAX_CELL)
+        symbols = _doubled(symbols)[..., :rows, :columns]
+    return cells
+
+
+def answered(walk: Generator[Stage, Array, Array], answer: Callable[[Stage], Array]) -> Array:
+    """Go through all ``stages`` with the symbols that ``answer`` gives; the cells of the finest level."""
+    try:
+        stage = next(walk)
+        while True:
+            stage = walk.send(answer(stage))
+    except StopIteration as stop:
+        return stop.value
+
+
+def _there(rows: int, columns: int) -> NDArray[np.bool_]:
+    """Which details of blocks tell children apart that are there: bool[3,ceil(rows/2),ceil(columns/2)]."""
+    below = (np.arange(-(-rows // 2)) * 2 + 1 < rows)[:, None]
+    beside = np.arange(-(-columns // 2)) * 2 + 1 < columns
+    return np.stack(np.broadcast_arrays(beside, below, below & beside))
+
+
+def _board(height: int, width: int) -> NDArray[np.bool_]:
+    """The blocks that come first, as on a checkerboard: bool[h,w]."""
+    first: NDArray[np.bool_] = (np.arange(height)[:, None] + np.arange(width)) % 2 == 0
+    return first
+
+
+def _bicubic_details(parents: Array) -> Array:
+    """Details of bicubic interpolation, H and V along one axis each."""
+    across, down = _filtered(parents, _BICUBIC, -1), _filtered(parents, _BICUBIC, -2)
+    both = _filtered(across, _BICUBIC, -2)
+    return _namespace(parents).concat([across >> 8, down >> 8, both >> 17], -3)
+
+
+def _binomial(cells: Array) -> Array:
+    """256 times the mean over the 5 x 5 binomial window, the nearest cell repeated beyond the border."""
+    return _filtered(_filtered(cells, _BINOMIAL, -1), _BINOMIAL, -2)
+
+
+def _filtered(cells: Array, weights: tuple[int, ...], axis: int) -> Array:
+    """Weighted sums of five neighbours along the last axis or the one before."""
+
+    def cut(first: int, last: int | None) -> Array:
+        window = slice(first, last)
+        return cells[..., window] if axis == -1 else cells[..., window, :]
+
+    length = cells.shape[axis]
+    cells = _namespace(cells).concat([cut(0, 1)] * 2 + [cells] + [cut(length - 1, length)] * 2, axis)
+    return sum(weight * cut(k, k + length) for k, weight in enumerate(weights) if weight)
+
+
+def blocks(cells: Array) -> tuple[Array, Array, Array, Array]:
+    """The four children of every block, [...,ceil(h/2),ceil(w/2)] each, row by row."""
+    xp = _namespace(cells)
+    if cells.shape[-2] % 2:
+        cells = xp.concat([cells, cells[..., -1:, :]], -2)
+    if cells.shape[-1] % 2:
+        cells = xp.concat([cells, cells[..., -1:]], -1)
+    return cells[..., ::2, ::2], cells[..., ::2, 1::2], cells[..., 1::2, ::2], cells[..., 1::2, 1::2]
+
+
+def _doubled(cells: Array) -> Array:
+    xp = _namespace(cells)
+    *batch, height, width = cells.shape
+    wide = xp.stack([cells, cells], -1).reshape((*batch, height, 2 * width))
+    return xp.stack([wide, wide], -2).reshape((*batch, 2 * height, 2 * width))
+
+
+def _like(mask: np.ndarray, array: Array) -> Array:
+    if isinstance(array, np.ndarray):
+        return mask
+    import torch
+
+    return torch.as_tensor(mask, device=array.device)
+
+
+def _namespace(array: Array) -> Any:
+    if isinstance(array, np.ndarray):
+        return np
+    import torch
+
+    return torch
