@@ -190,7 +190,8 @@ def _decode_bicubic(data: bytes) -> np.ndarray:
     from crayoncodec.guided import upsample
 
     file = container.unpack(data)
-    plane, grid = codec.decode_lightness(file), codec.decode_grid(file)
+    plane = codec.decode_lightness(file)
+    grid = codec.decode_grid(file, plane)
     if grid is None:
         return np.dstack([plane] * 3)
     ab = upsample(grid.ab(), grid.spacing, grid.sampling, (0, 0, *plane.shape))

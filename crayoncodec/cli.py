@@ -54,11 +54,11 @@ _quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: cray encode photo.jpg -n 20, then cray decode photo.cray",
+    epilog="Example: cray encode photo.jpg, then cray decode photo.cray",
 )
 @click.version_option(crayoncodec.__version__, package_name="crayoncodec", prog_name="cray")
 def main() -> None:
-    r"""Pictures as a lightness plane and a sparse grid of their colours.
+    r"""Pictures as a lightness plane and sparse grids of their colours.
 
     \b
     Exit codes: 0 all done, 1 some inputs failed (the others are done), 2 usage,
@@ -71,25 +71,38 @@ def main() -> None:
         sys.stdout.reconfigure(errors="surrogateescape")
 
 
-@main.command(epilog="Example: cray encode photo.jpg -n 20")
+@main.command(epilog="Example: cray encode photo.jpg -q 80")
 @_inputs
 @_output
+@click.option(
+    "-q",
+    "--quality",
+    type=click.IntRange(0, 100),
+    help=f"Of the lightness plane, on its coder's scale.  [default: {codec.DEFAULT_QUALITY}]",
+)
+@click.option(
+    "--color-quality",
+    type=click.IntRange(0, 100),
+    help="Of the colours.  [default: as -q, which balances them; 90 with --lossless]",
+)
+@click.option(
+    "--max-delta-e",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help="Spend what it takes to keep 95 % of the pixels within CIEDE2000 of X, decoded without a network.",
+)
+@click.option(
+    "--target-size",
+    type=click.IntRange(1),
+    metavar="BYTES",
+    help="Make the best file of at most so many bytes.",
+)
 @click.option(
     "-n",
     "--spacing",
     "n",
     type=click.IntRange(MIN_SPACING, MAX_SPACING),
-    default=codec.DEFAULT_SPACING,
-    show_default=True,
-    help="Pixels from one colour sample to the next.",
-)
-@click.option(
-    "-q",
-    "--quality",
-    type=click.IntRange(0, 100),
-    default=codec.DEFAULT_QUALITY,
-    show_default=True,
-    help="Of the lightness plane, on its coder's scale.",
+    help="Store one uniform colour grid instead: pixels from one sample to the next.",
 )
 @click.option("--lossless", is_flag=True, help="Keep the lightness plane exactly.")
 @click.option(
@@ -97,7 +110,7 @@ def main() -> None:
     type=click.Choice(SAMPLINGS),
     default="mean",
     show_default=True,
-    help="Mean of each cell, or the paper's every n-th pixel.",
+    help="With -n: mean of each cell, or the paper's every n-th pixel.",
 )
 @click.option(
     "--lightness",
@@ -111,7 +124,8 @@ def main() -> None:
     type=click.IntRange(1, 9),
     default=codec.DEFAULT_EFFORT,
     show_default=True,
-    help="From 6 on samples are fitted to guided upsampling, at 9 to the default network.",
+    help="From 5 on bits are spent where they count, from 7 on colours are fitted to the decoder "
+    "(with -n from 6 on, at 9 to the default network).",
 )
 @_recursive
 @click.option(
@@ -127,20 +141,25 @@ def main() -> None:
 @_json
 @_quiet
 def encode(
-    inputs: tuple[str, ...], output: str | None, n: int, quality: int, lossless: bool, sampling: str,
+    inputs: tuple[str, ...], output: str | None, quality: int | None, color_quality: int | None,
+    max_delta_e: float | None, target_size: int | None, n: int | None, lossless: bool, sampling: str,
     lightness: str | None, effort: int, recursive: bool, workers: int, overwrite: bool, as_json: bool,
     quiet: bool,
 ) -> None:  # fmt: skip
     """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
     if lightness == "zstd" and not lossless:
         raise click.UsageError("--lightness zstd keeps the plane exactly, expected --lossless with it")
-    explicit = click.get_current_context().get_parameter_source("quality")
-    if lossless and explicit is not click.core.ParameterSource.DEFAULT:
+    if lossless and quality is not None:
         raise click.UsageError("--lossless has no --quality")
     if lightness == "avif" and lossless:
         raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
-    options = {"n": n, "quality": quality, "lossless": lossless, "sampling": sampling,
+    options = {"n": n, "quality": quality, "color_quality": color_quality, "max_delta_e": max_delta_e,
+               "target_size": target_size, "lossless": lossless, "sampling": sampling,
                "lightness": lightness, "effort": effort}  # fmt: skip
+    try:
+        codec.check_options(**options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     planned = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite)
     _finish(jobs.run(planned, partial(_encode, options=options), workers), planned, as_json, quiet)
 
@@ -155,21 +174,31 @@ def encode(
     show_default=True,
     help="Recolorize with a network, without one, or not at all.",
 )
-@click.option("--model", metavar="NAME|PATH", help="Checkpoint to recolorize with.  [default: compact]")
+@click.option(
+    "--model",
+    metavar="NAME|PATH",
+    help="Checkpoint to recolorize with.  [default: nested; compact for pictures encoded with -n]",
+)
+@click.option(
+    "--levels",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Of nested colours decode only the K coarsest levels.  [default: all]",
+)
 @_device
 @_recursive
 @_overwrite
 @_json
 @_quiet
 def decode(
-    inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None, device: codec.Device,
-    recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
+    inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None,
+    levels: int | None, device: codec.Device, recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
     if color != "neural" and model is not None:
         raise click.UsageError(f"--model is for --color neural, found --color {color}")
     planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
-    decoder = codec.Decoder(color=color, model=model, device=device)
+    decoder = codec.Decoder(color=color, model=model, device=device, levels=levels)
     _finish(jobs.run(planned, partial(_decode, decoder=decoder)), planned, as_json, quiet)
 
 
@@ -540,7 +569,8 @@ def _describe(found: Info) -> Iterable[str]:
     yield f"alpha        {found.alpha_coder or 'none'}"
     for grid in found.grids:
         samples = f"n = {grid.n}, {grid.sampling}, {grid.columns} x {grid.rows} samples"
-        yield f"grid {grid.level}       {samples}, step {grid.step:g}, {grid.coder}"
+        size = f", {grid.size:,} bytes" if grid.size is not None else " in the same chunk"
+        yield f"grid {grid.level:<7} {samples}, step {grid.step:g}, {grid.coder}{size}"
     if not found.grids:
         yield "grid         none: grey picture"
     yield f"metadata     {', '.join(found.metadata) or 'none'}"

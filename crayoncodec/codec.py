@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from crayoncodec.grid import ColorGrid
     from crayoncodec.images import Picture
 
-    F32 = NDArray[np.float32]
     U8 = NDArray[np.uint8]
     Buffer = bytes | bytearray | memoryview
 
@@ -41,18 +40,24 @@ Color = Literal["neural", "guided", "gray"]
 COLORS: Final[tuple[Color, ...]] = get_args(Color)
 Device = Literal["auto", "cpu", "cuda"]
 DEVICES: Final[tuple[Device, ...]] = get_args(Device)
-DEFAULT_SPACING: Final = 20
 DEFAULT_QUALITY: Final = 80
 DEFAULT_EFFORT: Final = 5
-_FITTED: Final = 6
-_FITTED_TO_NETWORK: Final = 9
+_EXCLUDES: Final = {
+    "n": ("color_quality", "max_delta_e", "target_size"),
+    "max_delta_e": ("color_quality", "target_size"),
+    "target_size": ("quality", "color_quality", "lossless"),
+}
+"""Options of ``encode`` and those that they take the place of."""
 
 
 def encode(
     image: Any,
     *,
-    n: int = DEFAULT_SPACING,
-    quality: int = DEFAULT_QUALITY,
+    n: int | None = None,
+    quality: int | None = None,
+    color_quality: int | None = None,
+    max_delta_e: float | None = None,
+    target_size: int | None = None,
     lossless: bool = False,
     sampling: Sampling = "mean",
     lightness: PlaneCoder | None = None,
@@ -63,28 +68,35 @@ def encode(
     xmp: bytes | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> bytes:
-    """Encode a picture.
+    """Encode a picture. Colours are nested grids, or one grid if ``n`` is given.
 
     image: u8[H,W], u8[H,W,3], u8[H,W,4] (sRGB, straight alpha) or a PIL image, whose metadata is kept.
-    n: spacing of the colour grid in pixels, 1 to 65535.
-    quality: of the lightness plane, 0 to 100 on the coder's own scale; ignored if ``lossless``.
+    quality: of the lightness plane, 0 to 100 on the coder's own scale; by default 80.
+    color_quality: of nested grids, 0 to 100; by default the same as ``quality``, which balances them, or 90
+    if ``lossless``.
+    max_delta_e: in place of ``color_quality``, the CIEDE2000 that 95 % of the pixels may reach at most,
+    measured on what is decoded without a network; where it takes that, ``quality`` is raised too.
+    target_size: in place of both qualities, bytes that the file may have at most.
     lossless: keep the 8-bit lightness plane exactly.
-    sampling: "mean" of each cell, or "point": the paper's every n-th pixel.
     lightness: "avif", "webp" or "zstd" (lossless only); by default AVIF, or WebP if ``lossless``.
-    step: quantiser step of the colour samples in CIELAB units, 1/256 to 255; by default 1.
-    effort: 1 to 9. From 6 on cell means are fitted so that guided upsampling comes closer to the picture, at
-    9 so that the default network does, which takes longest. Points stay as they are.
+    n: spacing of one uniform colour grid (the paper's) in pixels, 1 to 65535.
+    sampling: of that grid, "mean" of each cell, or "point": the paper's every n-th pixel.
+    step: quantiser step of that grid's samples in CIELAB units, 1/256 to 255; by default 1.
+    effort: 1 to 9. Nested grids are chosen by what their bits cost from 5 on, and fitted so that guided
+    upsampling comes closer to the picture from 7 on. Means of one grid are fitted from 6 on, at 9 to the
+    default network, which takes longest. Points stay as they are.
     exif, icc_profile, xmp: stored verbatim in place of the image's own; empty to leave them out.
 
-    Returns the bytes of a .cray file. Raises ImageError, LimitError, ValueError for an option out of range.
+    Returns the bytes of a .cray file. Raises ImageError (also for a ``target_size`` that is too small),
+    LimitError, ValueError for an option out of range or beside one that it does not go with.
     """
-    from crayoncodec import color, grid, images
-    from crayoncodec.codestreams import grids
+    from crayoncodec import grid, images
+    from crayoncodec.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_plane
 
-    if quality not in range(101):
-        raise ValueError(f"quality is {quality}, expected a whole number of 0 to 100")
-    if effort not in range(1, 10):
-        raise ValueError(f"effort is {effort}, expected a whole number of 1 to 9")
+    check_options(
+        n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e, target_size=target_size,
+        lossless=lossless, sampling=sampling, step=step, effort=effort,
+    )  # fmt: skip
     picture = images.from_any(image, limits)
     if exif is not None:
         exif = images.exif_bytes(exif)
@@ -94,26 +106,29 @@ def encode(
     if size > limits.metadata:
         raise LimitError(f"metadata has {size} bytes, the limit is {limits.metadata}")
     height, width = picture.rgb.shape[:2]
-    exact, ab = color.rgb_to_lab(picture.rgb)
-    plane = color.lightness_to_u8(exact)
-    coded = _encode_plane(plane, lightness, None if lossless else quality)
-    chunks: tuple[GridChunk, ...] = ()
-    visible = None if picture.alpha is None else picture.alpha > 0
-    samples = grid.sample_grid(ab, n, sampling, grid.DEFAULT_STEP if step is None else step, visible=visible)
-    if not picture.is_gray:
-        if effort >= _FITTED and sampling == "mean" and n > 1:
-            shown = _decode_plane(coded, (height, width), "lightness plane")
-            samples = _fitted(ab, color.lightness_from_u8(shown), samples, visible, effort)
-        payload, coder = grids.encode(samples.samples)
-        chunks = (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
-    file = CrayFile(
-        Header(width, height, len(chunks)),
-        coded,
-        chunks,
-        None if picture.alpha is None else _encode_plane(picture.alpha, None, None),
-        {name: value for name, value in metadata.items() if value},
-    )
-    return container.pack(file)
+    alpha = None if picture.alpha is None else encode_plane(picture.alpha, None, None)
+    coder = Encoder(picture, lightness, lossless, effort)
+
+    def whole(plane: PlaneChunk, grids: tuple[GridChunk, ...]) -> bytes:
+        kept = {name: value for name, value in metadata.items() if value}
+        return container.pack(CrayFile(Header(width, height, len(grids)), plane, grids, alpha, kept))
+
+    chosen = DEFAULT_QUALITY if quality is None else quality
+    if n is not None:
+        plane = coder.lightness(chosen)
+        return whole(
+            plane.chunk, coder.grid(plane.shown, n, sampling, grid.DEFAULT_STEP if step is None else step)
+        )
+    if target_size is not None:
+        rest = len(whole(PlaneChunk("zstd", b""), ()))
+        qualities = coder.for_size(target_size - rest, container.GRID_FRAMING)
+    elif max_delta_e is not None:
+        qualities = coder.for_error(chosen, max_delta_e)
+    else:
+        tied = LOSSLESS_COLOR if lossless else chosen
+        qualities = Qualities(chosen, tied if color_quality is None else color_quality)
+    plane = coder.lightness(qualities.lightness)
+    return whole(plane.chunk, coder.nested_chunks(plane.shown, qualities.color))
 
 
 def decode(
@@ -265,34 +280,29 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def _encode_plane(plane: U8, coder: PlaneCoder | None, quality: int | None) -> PlaneChunk:
-    from crayoncodec.codestreams import planes
-
-    if coder is None:
-        coders = planes.LOSSLESS_CODERS if quality is None else planes.LOSSY_CODERS
-        fitting = [coder for coder in coders if planes.fits(coder, plane.shape)]
-        if not fitting:
-            warnings.warn(
-                f"no lossy coder takes sides of {max(plane.shape)} pixels, lightness is kept exactly",
-                CrayWarning,
-                stacklevel=3,
-            )
-        coder, quality = (fitting[0], quality) if fitting else ("zstd", None)
-    return PlaneChunk(coder, planes.encode(plane, coder, quality), quality)
-
-
 def _decode_plane(chunk: PlaneChunk, shape: tuple[int, int], what: str) -> U8:
     from crayoncodec.codestreams import planes
 
     return planes.decode(chunk.payload, chunk.coder, shape, what)
 
 
-def _fitted(
-    ab: F32, lightness: F32, samples: ColorGrid, visible: NDArray[np.bool_] | None, effort: int
-) -> ColorGrid:
-    from crayoncodec import checkpoints, fitting
-
-    if effort < _FITTED_TO_NETWORK:
-        return fitting.fit_samples(ab, lightness, samples, visible)
-    network, _ = checkpoints.load()
-    return fitting.fit_samples_to_network(network, ab, lightness, samples, visible)
+def check_options(**given: Any) -> None:
+    """Raise ValueError for an option of ``encode`` that is out of range, or beside one that it excludes."""
+    for name, least, most in (("quality", 0, 100), ("color_quality", 0, 100), ("effort", 1, 9)):
+        if given.get(name) is not None and given.get(name) not in range(least, most + 1):
+            raise ValueError(f"{name} is {given.get(name)}, expected a whole number of {least} to {most}")
+    if given.get("sampling", "mean") not in container.SAMPLINGS:
+        raise ValueError(f"sampling is {given['sampling']!r}, expected one of {', '.join(container.SAMPLINGS)}")
+    if given.get("max_delta_e") is not None and not given.get("max_delta_e") > 0:
+        raise ValueError(f"max_delta_e is {given['max_delta_e']}, expected more than 0")
+    if given.get("target_size") is not None and not given.get("target_size") > 0:
+        raise ValueError(f"target_size is {given['target_size']}, expected more than 0 bytes")
+    if given.get("n") is None:
+        for name, default in (("sampling", "mean"), ("step", None)):
+            if given.get(name, default) != default:
+                raise ValueError(f"{name} is of one grid, expected n with it")
+    for one, others in _EXCLUDES.items():
+        if given.get(one) is not None:
+            for other in others:
+                if given.get(other) not in (None, False):
+                    raise ValueError(f"{one} does not go with {other}, expected one of them")

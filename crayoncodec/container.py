@@ -12,7 +12,7 @@ from crayoncodec.errors import FormatError, LimitError
 
 MAGIC: Final = b"\x89CRY\r\n\x1a\n"
 MAJOR: Final = 1
-MINOR: Final = 1
+MINOR: Final = 0
 COLOR_CIELAB_D65: Final = 1
 LIGHTNESS_DEPTH: Final = 8
 MAX_CHUNK: Final = 2**31 - 1
@@ -57,6 +57,8 @@ _ORDER: Final = {HEAD: 0, GRID: 1, LIGHTNESS: 2, ALPHA: 3, END: 4}
 _NEEDED: Final = _PREFIXES | {GRID: _GRID.size + _NESTED.size}
 """Bytes of a payload that say what is in it."""
 _FRAME: Final = 12
+GRID_FRAMING: Final = _FRAME + _NEEDED[GRID]
+"""Bytes of a chunk of nested grids besides its payload."""
 _MAX_DAMAGES: Final = 100
 """After so many salvage gives up: each may cost a checksum over the whole file."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,6 +14,7 @@ from crayoncodec.container import (
     DEFAULT_LIMITS,
     STEP_UNIT,
     ChunkInfo,
+    CrayFile,
     GridCoder,
     Limits,
     PlaneCoder,
@@ -32,6 +34,8 @@ class GridInfo:
     coder: GridCoder
     rows: int
     columns: int
+    size: int | None
+    """Bytes of the chunk, with framing, that ends with this grid; None where the next one is in it, too."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Info:
     alpha_coder: PlaneCoder | None
     """None for a picture without alpha."""
     grids: tuple[GridInfo, ...]
-    """Empty for a grey picture."""
+    """Empty for a grey picture; the levels of nested grids from the coarsest on."""
     metadata: tuple[str, ...]
     """Which of exif, icc_profile and xmp are there."""
     chunks: tuple[ChunkInfo, ...]
@@ -60,7 +64,7 @@ class Info:
     ratio: float
     """Bytes of the file over those of the raw picture, 3 (with alpha 4) per pixel."""
     paper_bound: float | None
-    """1/3 + 1/n², equation 1 of the paper; None for a grey picture."""
+    """1/3 + 1/n², equation 1 of the paper; None for pictures without one uniform grid."""
     corrected_bound: float | None
     """1/3 + 2/(3n²): the same with two bytes of three, a sample's a* and b*, counted."""
 
@@ -82,7 +86,9 @@ def info(
     header = file.header
     size = chunks[-1].offset + chunks[-1].size
     pixels = header.width * header.height
-    finest = min((grid.spacing for grid in file.grids), default=None)
+    # The paper's bounds are of one grid.
+    uniform = file.grids and file.grids[0].coder != container.NESTED
+    n = file.grids[0].spacing if uniform else None
     return Info(
         width=header.width,
         height=header.height,
@@ -92,22 +98,26 @@ def info(
         lightness_coder=file.lightness.coder,
         lightness_quality=file.lightness.quality,
         alpha_coder=None if file.alpha is None else file.alpha.coder,
-        grids=tuple(
-            GridInfo(
-                grid.level,
-                grid.spacing,
-                grid.sampling,
-                grid.step / STEP_UNIT,
-                grid.coder,
-                *container.grid_shape(header.height, header.width, grid.spacing),
-            )
-            for grid in file.grids
-        ),
+        grids=tuple(_grids(file, chunks)),
         metadata=tuple(file.metadata),
         chunks=tuple(chunks),
         size=size,
         bpp=8 * size / pixels,
         ratio=size / (pixels * (3 if file.alpha is None else 4)),
-        paper_bound=None if finest is None else 1 / 3 + 1 / finest**2,
-        corrected_bound=None if finest is None else 1 / 3 + 2 / (3 * finest**2),
+        paper_bound=None if n is None else 1 / 3 + 1 / n**2,
+        corrected_bound=None if n is None else 1 / 3 + 2 / (3 * n**2),
     )
+
+
+def _grids(file: CrayFile, chunks: list[ChunkInfo]) -> Iterator[GridInfo]:
+    sizes = [chunk.size for chunk in chunks if chunk.type == container.GRID.decode()]
+    for grid, size in zip(file.grids, sizes, strict=True):
+        for k in range(grid.levels):
+            n = grid.spacing >> k
+            nested = grid.coder == container.NESTED
+            step = max(1, grid.step // n) if nested else grid.step
+            shape = container.grid_shape(*file.header.shape, n)
+            last = k + 1 == grid.levels
+            yield GridInfo(
+                grid.level + k, n, grid.sampling, step / STEP_UNIT, grid.coder, *shape, size if last else None
+            )

@@ -175,20 +175,21 @@ class Stage(NamedTuple):
 
 
 def stages(
-    network: Any, coarsest: Array, levels: dict[int, Lightness], spacing: int, finest: int,
+    networks: Callable[[int], Any], coarsest: Array, levels: dict[int, Lightness], spacing: int, finest: int,
     steps: Callable[[int], tuple[Array, Array]],
 ) -> Generator[Stage, Array, Array]:  # fmt: skip
     """Go through the levels below ``coarsest``, cells [...,2,h,w] of ``spacing``, down to spacing ``finest``.
 
-    network: a Predictor of crayoncodec.predictor or of crayoncodec.networks.nested. steps: spacing -> step
-    and loudness. For every Stage that is yielded its symbols are sent, int64[...,3,h,w], 0 outside the mask.
-    Returns the cells of the finest level.
+    networks: spacing -> a Predictor of crayoncodec.predictor or of crayoncodec.networks.nested. steps:
+    spacing -> step and loudness. For every Stage that is yielded its symbols are sent, int64[...,3,h,w], 0
+    outside the mask. Returns the cells of the finest level.
     """
     xp = _namespace(coarsest)
     cells = coarsest.clip(-MAX_CELL, MAX_CELL)
     symbols = xp.concat([cells * 0] * 3, -3)
     while spacing > finest:
         spacing //= 2
+        network = networks(spacing)
         step, loudness = steps(spacing)
         rows, columns = levels[spacing].means.shape[-2:]
         guided, bicubic = guided_details(cells, levels[2 * spacing], levels[spacing])

@@ -20,8 +20,10 @@ from crayoncodec.errors import CheckpointError
 
 VERSION: Final = 1
 """What files call the network below."""
-SHA256: Final = "499952b735a1226e1766f5997377e7fc99cd433abbae4ac4f6e7ff983ed0dcec"
+SHA256: Final = "ea64ea2a5634436d9aedcadfe45074635f4ad6efc45b6e5ed150f50eb8df4bd2"
 """Of models/predictor-1.safetensors, which holds its weights and the frequency tables."""
+COARSE: Final = 4
+"""Spacing from which on the coarse network predicts."""
 SPREADS: Final = 64
 """Distributions that a symbol may have."""
 TOP: Final = 255
@@ -121,14 +123,21 @@ def _folded(layer: Layer) -> tuple[F32, F32]:
 class Shipped(NamedTuple):
     """What models/predictor-1.safetensors holds."""
 
-    predictor: Predictor
+    coarse: Predictor
+    """Of cells of 4 x 4 pixels and larger ones."""
+    fine: Predictor
+    """Of smaller cells, of which there are many: a smaller network."""
     frequencies: NDArray[np.uint32]
     """[SPREADS, n]: of symbol 0, of 1 and -1 each, of 2 and -2 each, ..., of the escape; see entropy."""
+
+    def network(self, spacing: int) -> Predictor:
+        """The one for a level."""
+        return self.coarse if spacing >= COARSE else self.fine
 
 
 @cache
 def load() -> Shipped:
-    """The network of VERSION and its tables. Raises CheckpointError if the file is not the format's."""
+    """The networks of VERSION and their tables. Raises CheckpointError if the file is not the format's."""
     from safetensors.numpy import load as load_tensors
 
     path = resources.files("crayoncodec.models") / f"predictor-{VERSION}.safetensors"
@@ -140,6 +149,9 @@ def load() -> Shipped:
     if found != SHA256:
         raise CheckpointError(f"{path}: SHA-256 is {found}, the format says {SHA256}")
     tensors = load_tensors(data)
-    names = sorted({name.rsplit(".", 1)[0] for name in tensors} - {"frequencies"})
-    layers = {name: Layer(*(tensors[f"{name}.{part}"] for part in Layer._fields)) for name in names}
-    return Shipped(Predictor(layers), tensors["frequencies"])
+    frequencies = tensors.pop("frequencies")
+    parts: dict[str, dict[str, Layer]] = {"coarse": {}, "fine": {}}
+    for name in sorted({name.rsplit(".", 1)[0] for name in tensors}):
+        part, layer = name.split(".", 1)
+        parts[part][layer] = Layer(*(tensors[f"{name}.{field}"] for field in Layer._fields))
+    return Shipped(Predictor(parts["coarse"]), Predictor(parts["fine"]), frequencies)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import independent_nested
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
@@ -69,13 +70,18 @@ def decode(data: bytes) -> Decoded:
     check(width > 0 and height > 0, "HEAD: empty picture")
     check(width * height <= MAX_PIXELS, f"more than {MAX_PIXELS} pixels")
     spacing, sampling, step, samples, alpha = 0, 0, 0, None, None
-    if "GRID" in chunks:
-        level, spacing, sampling, step, coder = struct.unpack(">BHBHB", chunks["GRID"][:7])
-        check(level == 0 and spacing > 0 and sampling <= 1 and step > 0 and coder <= 1, "GRID: field")
-        samples = decode_grid(coder, chunks["GRID"][7:], -(-height // spacing), -(-width // spacing))
     coder, quality = chunks["LGHT"][:2]
     check(coder <= 2 and (quality <= 100 or quality == 255), "LGHT: field")
     lightness = decode_plane(coder, chunks["LGHT"][2:], height, width)
+    grids = [chunks[name] for name in chunks if name.startswith("GRID")]
+    if grids and grids[0][6] == 2:
+        samples, spacing = independent_nested.decode(grids, lightness, lambda r: restore(r, bits=16))
+        sampling, step = 0, 1
+    elif grids:
+        check(len(grids) == 1, "number of GRID")
+        level, spacing, sampling, step, coder = struct.unpack(">BHBHB", grids[0][:7])
+        check(level == 0 and spacing > 0 and sampling <= 1 and step > 0 and coder <= 1, "GRID: field")
+        samples = decode_grid(coder, grids[0][7:], -(-height // spacing), -(-width // spacing))
     if "ALPH" in chunks:
         check(chunks["ALPH"][0] <= 1, "ALPH: field")
         alpha = decode_plane(chunks["ALPH"][0], chunks["ALPH"][1:], height, width)
@@ -107,12 +113,14 @@ def read_chunks(data: bytes) -> dict[str, bytes]:
             check(name not in chunks or name not in METADATA, f"{name} is repeated")
             ancillary += size
             check(ancillary <= MAX_METADATA, f"more than {MAX_METADATA} bytes of ancillary chunks")
-        chunks[name] = data[position + 8 : end]
+        # There may be several GRID chunks.
+        kept = f"GRID {critical.count('GRID')}" if name == "GRID" else name
+        chunks[kept] = data[position + 8 : end]
         position = end + 4
     grids, alphas = critical.count("GRID"), critical.count("ALPH")
     check(critical == ["HEAD", *["GRID"] * grids, "LGHT", *["ALPH"] * alphas, "CEND"], "critical chunks")
     check(len(chunks["HEAD"]) == 13 and len(chunks["CEND"]) == 0, "size of HEAD or CEND")
-    check(chunks["HEAD"][12] == grids <= 1 and alphas <= 1, "number of GRID or ALPH")
+    check(chunks["HEAD"][12] == grids <= 16 and alphas <= 1, "number of GRID or ALPH")
     return chunks
 
 
@@ -174,10 +182,15 @@ def median_edge(content: bytes, shape: tuple[int, int, int], bits: int) -> NDArr
     """§6: the samples of all planes, unsigned for 8 bits and signed for 16."""
     parts = np.frombuffer(content, np.uint8).reshape(bits // 8, *shape)
     z = sum(part.astype(np.int64) << 8 * i for i, part in enumerate(parts))
-    residual = np.where(z % 2 == 0, z // 2, -(z + 1) // 2).tolist()
+    return restore(np.where(z % 2 == 0, z // 2, -(z + 1) // 2), bits)
+
+
+def restore(residuals: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    """§6: samples of planes [planes,rows,columns] from their residuals."""
+    residual = residuals.tolist()
     lowest = -(1 << 15) if bits == 16 else 0
-    out = np.zeros(shape, np.int64)
-    for i, y, x in np.ndindex(shape):
+    out = np.zeros(residuals.shape, np.int64)
+    for i, y, x in np.ndindex(residuals.shape):
         left = int(out[i, y, x - 1]) if x else 0
         above = int(out[i, y - 1, x]) if y else 0
         corner = int(out[i, y - 1, x - 1]) if x and y else 0

@@ -31,11 +31,12 @@ GUIDED = ("decode", "--color", "guided")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The working folder, with photo.png, photo.cray and damaged.cray in it."""
+    """The working folder, with photo.png, photo.cray, grid.cray (one grid) and damaged.cray in it."""
     monkeypatch.chdir(tmp_path)
     Image.fromarray(PHOTO).save("photo.png")
     data = crayoncodec.encode(PHOTO)
     Path("photo.cray").write_bytes(data)
+    Path("grid.cray").write_bytes(crayoncodec.encode(PHOTO, n=20))
     Path("damaged.cray").write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
     return tmp_path
 
@@ -91,7 +92,7 @@ class TestEncode:
     def test_beside_the_input_with_the_defaults(self):
         cray("encode", "photo.png", "--overwrite")
         assert Path("photo.cray").read_bytes() == crayoncodec.encode(
-            Image.open("photo.png"), n=20, sampling="mean", lightness="avif"
+            Image.open("photo.png"), quality=80, color_quality=80, lightness="avif", effort=5
         )
 
     @pytest.mark.parametrize(
@@ -106,7 +107,10 @@ class TestEncode:
             (["--lossless", "--lightness", "webp"], {"lossless": True, "lightness": "webp"}),
             (["--lightness", "webp", "-q", "50"], {"lightness": "webp", "quality": 50}),
             (["--lightness", "avif"], {"lightness": "avif"}),
-            (["--sampling", "point"], {"sampling": "point"}),
+            (["-n", "4", "--sampling", "point"], {"n": 4, "sampling": "point"}),
+            (["--color-quality", "30"], {"color_quality": 30}),
+            (["-q", "70", "--max-delta-e", "4.5"], {"quality": 70, "max_delta_e": 4.5}),
+            (["--target-size", "1500"], {"target_size": 1500}),
         ],
     )
     def test_options(self, arguments, options):
@@ -358,7 +362,7 @@ class TestDecode:
 
     def test_neural_is_the_default(self):
         cray("decode", "photo.cray", "-o", "default.png")
-        cray("decode", "photo.cray", "-o", "neural.png", "--color", "neural", "--model", "compact")
+        cray("decode", "photo.cray", "-o", "neural.png", "--color", "neural", "--model", "nested")
         assert Path("default.png").read_bytes() == Path("neural.png").read_bytes()
 
     @pytest.mark.parametrize(
@@ -465,7 +469,7 @@ def test_reports(command):
         "output_bytes": size["again.png"],
         "width": 60,
         "height": 40,
-        **({"color": "guided"} if "decode" in command else {"n": 20, "bpp": 8 * size["again.png"] / 2400}),
+        **({"color": "guided"} if "decode" in command else {"n": None, "bpp": 8 * size["again.png"] / 2400}),
     }
     assert 0 <= line["seconds"] < 10
     quiet = cray(*command, "-o", "quiet.png", "--quiet")
@@ -487,7 +491,18 @@ class TestInfo:
         assert {key: line[key] for key in ("width", "height", "version", "size")} == {
             "width": 60, "height": 40, "version": "1.0", "size": len(data)
         }  # fmt: skip
+        assert [(grid["level"], grid["n"], grid["coder"]) for grid in line["grids"]] == [
+            (k, 128 >> k, "nested") for k in range(7)
+        ]
+        assert [grid["size"] for grid in line["grids"]] == [None] * 6 + [line["chunks"][1]["size"]]
+        assert [grid["step"] for grid in line["grids"]][-3:] == [0.390625, 0.78515625, 1.57421875]
+        assert (line["paper_bound"], line["corrected_bound"]) == (None, None)
+
+    def test_json_of_one_grid(self):
+        line = json.loads(cray("info", "grid.cray", "--json").stdout)
+        data = Path("grid.cray").read_bytes()
         (grid,) = line["grids"]
+        assert grid.pop("size") == line["chunks"][1]["size"]
         coder = grid.pop("coder")
         assert coder in ("zstd", "webp")
         assert grid == {"level": 0, "n": 20, "sampling": "mean", "step": 1.0, "rows": 2, "columns": 3}
@@ -499,6 +514,10 @@ class TestInfo:
 
     def test_text_has_them_too(self):
         text = cray("info", "photo.cray").stdout
+        assert "grid 0       n = 128, mean, 1 x 1 samples, step 0.0" in text
+        assert "nested in the same chunk" in text
+        assert re.search(r"grid 6       n = 2, mean, 30 x 20 samples, step 3.\d+, nested, \d+ bytes", text)
+        text = cray("info", "grid.cray").stdout
         for part in (
             "60 x 40", "avif, quality", "n = 20, mean, 3 x 2 samples", "HEAD", "GRID", "LGHT", "CEND", "bpp",
             "of raw", "1/3 + 1/n² = 0.3358",
@@ -658,7 +677,7 @@ def test_a_real_process_behaves_the_same():
     assert done.stdout.startswith(b"photo.png -> photo.cray: 60 x 40")
     done = process(sys.executable, "-m", "crayoncodec", "verify", "damaged.cray")
     assert (done.returncode, done.stdout) == (3, b"")
-    assert done.stderr.startswith(b"cray: damaged.cray: chunk LGHT at offset")
+    assert done.stderr.startswith(b"cray: damaged.cray: chunk GRID at offset")
 
 
 def test_every_command_reads_standard_input():

@@ -122,10 +122,20 @@ def test_info_says_what_was_asked_for(tmp_path):
         ({"quality": 101}, "quality is 101"),
         ({"quality": 80.5}, "quality is 80.5"),
         ({"n": 2.5}, "n is 2.5"),
-        ({"step": 0}, "step is 0"),
-        ({"step": float("inf")}, "step is inf"),
-        ({"step": float("nan")}, "step is nan"),
+        ({"n": 4, "step": 0}, "step is 0"),
+        ({"n": 4, "step": float("inf")}, "step is inf"),
+        ({"n": 4, "step": float("nan")}, "step is nan"),
         ({"sampling": "median"}, "sampling is 'median'"),
+        ({"step": 2.0}, "step is of one grid, expected n with it"),
+        ({"sampling": "point"}, "sampling is of one grid, expected n with it"),
+        ({"color_quality": 101}, "color_quality is 101"),
+        ({"max_delta_e": 0}, "max_delta_e is 0, expected more than 0"),
+        ({"target_size": -5}, "target_size is -5, expected more than 0 bytes"),
+        ({"n": 20, "color_quality": 50}, "n does not go with color_quality"),
+        ({"n": 20, "target_size": 5000}, "n does not go with target_size"),
+        ({"max_delta_e": 2, "target_size": 5000}, "max_delta_e does not go with target_size"),
+        ({"quality": 0, "target_size": 5000}, "target_size does not go with quality"),
+        ({"lossless": True, "target_size": 5000}, "target_size does not go with lossless"),
         ({"lightness": "zstd"}, "zstd is not lossy"),
         ({"lightness": "avif", "lossless": True}, "avif is not lossless"),
     ],
@@ -171,7 +181,8 @@ def test_a_decoder_loads_its_network_once(monkeypatch):
     assert calls == []
     for _ in range(2):
         decoder.decode(crayoncodec.encode(photo(16, 16)))
-    assert calls == ["compact"]
+        decoder.decode(crayoncodec.encode(photo(16, 16), n=4))
+    assert calls == ["nested", "compact"]
 
 
 def test_the_papers_network_decodes_too(tmp_path):

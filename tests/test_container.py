@@ -37,12 +37,17 @@ def chunk(kind, payload=b""):
     return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
 
 
-def head(major=1, minor=0, width=5, height=3, color=1, depth=8, levels=1):
-    return chunk(b"HEAD", struct.pack(">BBIIBBB", major, minor, width, height, color, depth, levels))
+def head(major=1, minor=0, width=5, height=3, color=1, depth=8, grids=1):
+    return chunk(b"HEAD", struct.pack(">BBIIBBB", major, minor, width, height, color, depth, grids))
 
 
 def grid(level=0, spacing=2, sampling=0, step=256, coder=0):
     return chunk(b"GRID", struct.pack(">BHBHB", level, spacing, sampling, step, coder) + b"grid")
+
+
+def nested(level=0, spacing=128, sampling=0, step=256, network=1, levels=1):
+    fields = struct.pack(">BHBHBBB", level, spacing, sampling, step, 2, network, levels)
+    return chunk(b"GRID", fields + b"grid")
 
 
 def lightness(coder=0, quality=255):
@@ -53,6 +58,8 @@ def alpha(coder=0):
     return chunk(b"ALPH", bytes([coder]) + b"alpha")
 
 
+NESTED = container.NESTED
+UNIFORM = [coder for coder in GRID_CODERS if coder != NESTED]
 END = chunk(b"CEND")
 EXIF = chunk(b"eXIf", b"II*\0")
 FULL = CrayFile(
@@ -78,7 +85,7 @@ def refused(data, read=unpack):
 
 
 def test_the_smallest_file_byte_for_byte():
-    file = CrayFile(Header(width=1, height=1, levels=0), PlaneChunk("zstd", b"\x2a"))
+    file = CrayFile(Header(width=1, height=1, grids=0), PlaneChunk("zstd", b"\x2a"))
     data = bytes.fromhex(
         "89 43 52 59 0d 0a 1a 0a"
         "00 00 00 0d 48 45 41 44 01 00 00 00 00 01 00 00 00 01 01 08 00 6d 10 76 05"
@@ -112,22 +119,31 @@ def planes(coders, **options):
 
 @st.composite
 def files(draw):
-    levels = draw(st.integers(0, 1))
-    grids = st.builds(
-        GridChunk,
-        st.integers(1, 65535),
-        st.sampled_from(SAMPLINGS),
-        st.integers(1, 65535),
-        st.sampled_from(GRID_CODERS),
-        st.binary(max_size=40),
-    )
+    grids = draw(st.sampled_from(("none", "one", "nested")))
+    step, payload = st.integers(1, 65535), st.binary(max_size=40)
+    if grids == "one":
+        spacing, sampling, coder = st.integers(1, 65535), st.sampled_from(SAMPLINGS), st.sampled_from(UNIFORM)
+        chunks = [draw(st.builds(GridChunk, spacing, sampling, step, coder, payload))]
+    elif grids == "nested":
+        counts = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+        network = draw(st.integers(0, 255))
+        chunks = [
+            GridChunk(2 ** (15 - sum(counts[:k])), "mean", draw(step), NESTED, draw(payload),
+                      sum(counts[:k]), network, count)
+            for k, count in enumerate(counts)
+        ]  # fmt: skip
+    else:
+        chunks = []
     kinds = st.from_regex(rb"\A[a-z][A-Za-z]{3}\Z").filter(lambda kind: kind not in METADATA)
     return CrayFile(
         Header(
-            draw(st.integers(1, 9999)), draw(st.integers(1, 9999)), levels, minor=draw(st.integers(0, 255))
+            draw(st.integers(1, 9999)),
+            draw(st.integers(1, 9999)),
+            len(chunks),
+            minor=draw(st.integers(0, 255)),
         ),
         draw(planes(PLANE_CODERS, quality=st.none() | st.integers(0, 100))),
-        tuple(draw(grids) for _ in range(levels)),
+        tuple(chunks),
         draw(st.none() | planes(ALPHA_CODERS)),
         draw(st.dictionaries(st.sampled_from([*METADATA.values()]), st.binary(max_size=40))),
         tuple(draw(st.lists(st.tuples(kinds, st.binary(max_size=40)), max_size=3))),
@@ -212,17 +228,17 @@ def test_a_damaged_byte_anywhere_is_found(mask):
         (MAGIC + EXIF + head(), "eXIf at offset 8, expected HEAD"),
         (MAGIC + head() + head() + lightness() + END, "HEAD at offset 33 is out of order"),
         (MAGIC + head() + lightness() + grid() + END, "GRID at offset 52 is out of order"),
-        (MAGIC + head(levels=0) + lightness() + lightness() + END, "LGHT at offset 52 is out of order"),
-        (MAGIC + head(levels=0) + alpha() + lightness() + END, "LGHT at offset 51 is out of order"),
-        (MAGIC + head(levels=0) + lightness() + alpha() + alpha() + END, "ALPH at offset 70 is out of order"),
-        (MAGIC + head(levels=0) + EXIF + lightness() + EXIF + END, "eXIf at offset 68 is there twice"),
-        (MAGIC + head(levels=0) + END, "no LGHT chunk"),
-        (MAGIC + head(levels=0) + lightness(), "file ends at offset 52"),
-        (MAGIC + head(levels=0) + lightness() + END + END, "12 bytes after CEND at offset 64"),
-        (MAGIC + head(levels=0) + lightness() + END + b"\n", "1 bytes after CEND at offset 64"),
-        (MAGIC + head(levels=1) + lightness() + END, "0 GRID chunks, HEAD says 1"),
-        (MAGIC + head(levels=0) + grid() + lightness() + END, "1 GRID chunks, HEAD says 0"),
-        (MAGIC + head(levels=1) + grid() + grid() + lightness() + END, "2 GRID chunks, HEAD says 1"),
+        (MAGIC + head(grids=0) + lightness() + lightness() + END, "LGHT at offset 52 is out of order"),
+        (MAGIC + head(grids=0) + alpha() + lightness() + END, "LGHT at offset 51 is out of order"),
+        (MAGIC + head(grids=0) + lightness() + alpha() + alpha() + END, "ALPH at offset 70 is out of order"),
+        (MAGIC + head(grids=0) + EXIF + lightness() + EXIF + END, "eXIf at offset 68 is there twice"),
+        (MAGIC + head(grids=0) + END, "no LGHT chunk"),
+        (MAGIC + head(grids=0) + lightness(), "file ends at offset 52"),
+        (MAGIC + head(grids=0) + lightness() + END + END, "12 bytes after CEND at offset 64"),
+        (MAGIC + head(grids=0) + lightness() + END + b"\n", "1 bytes after CEND at offset 64"),
+        (MAGIC + head(grids=1) + lightness() + END, "0 GRID chunks, HEAD says 1"),
+        (MAGIC + head(grids=0) + grid() + lightness() + END, "1 GRID chunks, HEAD says 0"),
+        (MAGIC + head(grids=1) + grid() + grid() + lightness() + END, "2 GRID chunks, HEAD says 1"),
         (MAGIC + head(major=2), "format version 2"),
         (MAGIC + head(major=0), "format version 0"),
         (MAGIC + chunk(b"HEAD", b"\2and all else is new"), "format version 2"),
@@ -234,12 +250,23 @@ def test_a_damaged_byte_anywhere_is_found(mask):
         (MAGIC + head(color=0), "colour transform 0"),
         (MAGIC + head(color=2), "colour transform 2"),
         (MAGIC + head(depth=16), "lightness depth 16"),
-        (MAGIC + head(levels=2), "2 colour grids"),
+        (MAGIC + head(grids=17), "17 colour grids, expected 0 to 16"),
         (MAGIC + head() + grid(level=1), "level is 1"),
         (MAGIC + head() + grid(spacing=0), "spacing n is 0"),
         (MAGIC + head() + grid(step=0), "step 0"),
         (MAGIC + head() + grid(sampling=2), "sampling is 2"),
-        (MAGIC + head() + grid(coder=2), "coder is 2"),
+        (MAGIC + head() + grid(coder=3), "coder is 3"),
+        (MAGIC + head() + grid(coder=2)[:-5], "GRID at offset 33"),
+        (MAGIC + head() + nested(sampling=1), "sampling of nested grids is point"),
+        (MAGIC + head() + nested(spacing=96), "1 nested grids from n = 96, expected powers of two"),
+        (MAGIC + head() + nested(levels=0), "0 nested grids from n = 128"),
+        (MAGIC + head() + nested(levels=9), "9 nested grids from n = 128"),
+        (MAGIC + head() + nested(step=0), "step 0"),
+        (MAGIC + head() + nested(level=1) + lightness() + END, "network 1, expected level 0"),
+        (MAGIC + head(grids=2) + nested() + grid() + lightness() + END, "one of them zstd"),
+        (MAGIC + head(grids=2) + nested() + nested(1, 32) + lightness() + END, "n = 32, network 1"),
+        (MAGIC + head(grids=2) + nested() + nested(2, 64) + lightness() + END, "level 2, n = 64"),
+        (MAGIC + head(grids=2) + nested() + nested(1, 64, network=2) + lightness() + END, "network 2"),
         (MAGIC + head() + chunk(b"GRID", b"\0" * 6), "GRID at offset 33 has 6 bytes"),
         (MAGIC + head() + lightness(coder=3), "coder is 3"),
         (MAGIC + head() + lightness(quality=101), "quality is 101"),
@@ -265,7 +292,7 @@ def test_what_is_refused(read, data, text):
 
 
 def test_checksums_are_compared():
-    data = bytearray(MAGIC + head(levels=0) + lightness() + END)
+    data = bytearray(MAGIC + head(grids=0) + lightness() + END)
     data[41] ^= 1
     text = r"LGHT at offset 33: CRC-32 is [0-9a-f]{8}, the file says [0-9a-f]{8}"
     with pytest.raises(FormatError, match=text):
@@ -358,12 +385,12 @@ class TestSalvage:
 
     def test_what_is_too_new_or_too_large_stays_refused(self):
         with pytest.raises(FormatError, match="unknown critical chunk"):
-            unpack(MAGIC + head(levels=0) + chunk(b"TEST") + lightness() + END, salvage=True)
+            unpack(MAGIC + head(grids=0) + chunk(b"TEST") + lightness() + END, salvage=True)
         with pytest.raises(LimitError, match="ancillary"):
             unpack(self.data, Limits(metadata=5), salvage=True)
 
     def test_a_hostile_file_is_given_up_soon(self):
         start = time.perf_counter()
         with pytest.raises(FormatError):
-            unpack(MAGIC + head(levels=0) + b"\0\6\0\0GRID" * 100_000, salvage=True)
+            unpack(MAGIC + head(grids=0) + b"\0\6\0\0GRID" * 100_000, salvage=True)
         assert time.perf_counter() - start < 5

@@ -10,6 +10,7 @@ from independent_decoder import Decoded, decode, lab_to_rgb
 from PIL import Image, ImageCms
 
 import crayoncodec
+from crayoncodec import codec, container
 
 # In 8-bit RGB. The document promises less: it does not bind guided colours to the last bit (§7), and 1/1024
 # of the factor of §2 alone can be several steps of a dark channel. Both sides take a multiple of 1/1024.
@@ -105,6 +106,33 @@ def assert_samples(file: Decoded, rgb: np.ndarray) -> None:
             expected = lab[1:, i * n : (i + 1) * n, j * n : (j + 1) * n].mean(axis=(1, 2))
         error = np.abs(file.samples[:, i, j] * (file.step / 256) - expected)
         assert error.max() <= file.step / 512 + 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "height", "options"),
+    [
+        ("smooth", 1, 1, {}),
+        ("noise", 1, 7, {"color_quality": 100}),
+        ("smooth", 13, 9, {"quality": 30}),
+        ("blocks", 50, 37, {"color_quality": 90, "effort": 1}),
+        ("noise", 33, 64, {"color_quality": 0, "lossless": True}),
+        ("noise", 40, 31, {"color_quality": 100}),  # escapes, and several chunks
+        ("smooth", 300, 133, {}),
+        ("blocks", 131, 270, {"effort": 7}),
+    ],
+)
+def test_nested(kind, width, height, options):
+    rgb = picture(kind, width, height)
+    data = crayoncodec.encode(rgb, **options)
+    file = assert_same_pixels(data)
+    container_file = container.unpack(data)
+    grid = codec.decode_grid(container_file, file.lightness)
+    assert grid is not None
+    assert np.array_equal(grid.samples, file.samples)
+    assert (grid.spacing, grid.step) == (file.spacing, 1 / 256)
+    lab, shown = rgb_to_lab(rgb), rgb_to_lab(file.guided_rgb())
+    grey = np.square(lab[1:]).mean()
+    assert np.square(shown[1:] - lab[1:]).mean() < grey
 
 
 @pytest.mark.parametrize(("kind", "width", "height", "options"), CASES)

@@ -198,7 +198,7 @@ class TestBatches:
                 # A sample that lies between two steps may be rounded to the other one.
                 wrong = np.abs(found[name][index].numpy().reshape(array.shape) - array) > 0.01
                 assert wrong.mean() < 0.02, name
-        assert found["spacing"].tolist() == [spacing, spacing]
+        assert found["coarseness"].tolist() == [spacing, spacing]
 
     @pytest.mark.parametrize(("spacing", "sampling"), [(6, "mean"), (20, "mean"), (9, "point")])
     def test_what_is_painted_is_what_the_decoder_paints(self, spacing, sampling):

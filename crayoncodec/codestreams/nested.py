@@ -71,7 +71,7 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
 
     levels = nested.pyramid(lightness[None].astype(np.int64), coarsest)
     walk = nested.stages(
-        shipped.predictor, first * own, levels, coarsest, spacing, lambda n: nested.step_of(step, n)
+        shipped.network, first * own, levels, coarsest, spacing, lambda n: nested.step_of(step, n)
     )
     found = nested.answered(walk, decide)
     return Coded(writer.finish(step), _samples(found, turn))
@@ -117,7 +117,7 @@ def decode(chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None
 
     planes = nested.pyramid(lightness[None].astype(np.int64), coarsest)
     walk = nested.stages(
-        shipped.predictor, first, planes, coarsest, finest, lambda n: nested.step_of(homes[n].step, n)
+        shipped.network, first, planes, coarsest, finest, lambda n: nested.step_of(homes[n].step, n)
     )
     return _samples(nested.answered(walk, read), turn), finest
 

@@ -1,6 +1,6 @@
 """The network in the loop of nested grids as it is trained: from what is decoded to shifts and spreads.
 
-Three 3x3 convolutions at the parents' resolution; blocks in two halves of a checkerboard, of which the second
+3x3 convolutions at the parents' resolution; blocks in two halves of a checkerboard, of which the second
 knows the first; of each block the details of the first colour plane, then those of the second, which know the
 first's. It is trained in floating point as the integers that it becomes (crayoncodec.predictor): inputs and
 activations are multiples of 1/32 up to 255/32, weights 8 bits and a power of two for each output.
@@ -25,20 +25,24 @@ _OWN: Final = 6
 _SPREAD_GAIN: Final = 8
 _SPREAD_OFFSET: Final = 20
 _LARGEST_WEIGHT: Final = 127
+_LARGEST_POWER: Final = 16
+"""So that biases stay exact where all weights are next to nothing."""
 
 
 class Predictor(nn.Module):
     """Predicts details; arrays in and out are those of crayoncodec.nested.stages, [B,C,h,w]."""
 
-    def __init__(self, width: int = 48, depth: int = 3, between: int = 32) -> None:
+    def __init__(self, width: int = 48, depth: int = 3, later: int = 2, between: int = 32) -> None:
         super().__init__()
-        self.config = {"width": width, "depth": depth, "between": between}
+        self.config = {"width": width, "depth": depth, "later": later, "between": between}
         self.rounds = False
         """Whether weights and activations are rounded as the integer network has them."""
         self.first = nn.ModuleList(
             [_conv(FEATURES, width, 3), *(_conv(width, width, 3) for _ in range(depth - 1))]
         )
-        self.later = nn.ModuleList([_conv(width + KNOWN, width, 3), _conv(width, width, 3)])
+        self.later = nn.ModuleList(
+            [_conv(width + KNOWN, width, 3), *(_conv(width, width, 3) for _ in range(later - 1))]
+        )
         self.one = nn.ModuleList([_conv(width, 6, 1) for _ in range(2)])
         self.both = nn.ModuleList([_conv(width + _OWN, between, 1) for _ in range(2)])
         self.other = nn.ModuleList([_conv(between, 6, 1) for _ in range(2)])
@@ -173,8 +177,8 @@ def log_scale(spreads: Tensor) -> Tensor:
 
 def _power(weight: Tensor) -> Tensor:
     """The powers of two by which weights become whole numbers of 8 bits, [outputs,1,1,1]."""
-    largest = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
-    return torch.floor(torch.log2(_LARGEST_WEIGHT / largest))
+    largest = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-9)
+    return torch.floor(torch.log2(_LARGEST_WEIGHT / largest)).clamp_max(_LARGEST_POWER)
 
 
 def _rounded(x: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from crayoncodec.container import SAMPLINGS, Sampling
 from crayoncodec.nested import COLOR
 from crayoncodec.networks.nested import IntegerPredictor
 from crayoncodec.networks.planes import Inputs, planes, to_cells
-from crayoncodec.predictor import load
-from crayoncodec.training import graphics, predictor
+from crayoncodec.predictor import COARSE, load
+from crayoncodec.training import graphics, nested
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
 
@@ -74,18 +74,20 @@ def planes_of(lightness: Tensor, ab: Tensor, spacing: int, sampling: Sampling, s
 def nested_planes_of(lightness: Tensor, ab: Tensor, spacing: int, steps: Tensor) -> Inputs:
     """The same of nested grids down to ``spacing``; steps: f32[B], for a cell of one pixel.
 
-    Sides of the pictures are multiples of predictor.COARSEST.
+    Sides of the pictures are multiples of codestreams.nested.COARSEST.
     """
-    axes_ab, axes = predictor.turned(ab)
-    pictures = predictor.Pictures(predictor.to_u8(lightness), axes_ab, steps)
-    cells = predictor.code(_shipped(ab.device), pictures, spacing, predictor.cheapest)[1]
+    axes_ab, axes = nested.turned(ab)
+    pictures = nested.Pictures(nested.to_u8(lightness), axes_ab, steps)
+    cells = nested.code(_shipped(ab.device), pictures, spacing, nested.cheapest)[1]
     samples = torch.einsum("bji,bjhw->bihw", axes, cells.float() / COLOR)
     return planes(lightness, samples, spacing, "mean", 1 / COLOR, steps)
 
 
 @cache
-def _shipped(device: torch.device) -> IntegerPredictor:
-    return IntegerPredictor(load().predictor.layers).to(device)
+def _shipped(device: torch.device) -> nested.Networks:
+    shipped = load()
+    coarse, fine = (IntegerPredictor(part.layers).to(device) for part in (shipped.coarse, shipped.fine))
+    return lambda spacing: coarse if spacing >= COARSE else fine
 
 
 def _spacing(recipe: Recipe, rng: np.random.Generator) -> int:

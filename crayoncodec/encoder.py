@@ -1,0 +1,224 @@
+"""The encoder's side of a picture: its planes at any quality, and which qualities meet a target."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec import color, fitting
+from crayoncodec.codestreams import grids, nested, planes
+from crayoncodec.container import STEP_UNIT, GridChunk, PlaneChunk, PlaneCoder, Sampling
+from crayoncodec.errors import CrayWarning, ImageError
+from crayoncodec.grid import ColorGrid, sample_grid
+from crayoncodec.images import Picture
+from crayoncodec.metrics import ciede2000
+from crayoncodec.recolorize import recolorize
+
+PRICED: Final = 5
+"""Effort from which on symbols of nested grids are chosen by what they cost."""
+FITTED: Final = 7
+"""Effort from which on cell means of nested grids are fitted to guided upsampling."""
+GRID_FITTED: Final = 6
+"""The same for a grid of its own."""
+GRID_FITTED_TO_NETWORK: Final = 9
+"""Effort from which on a grid of its own is fitted to the default network."""
+LOSSLESS_COLOR: Final = 90
+"""Colour quality that goes with a lightness plane kept exactly."""
+_FINEST: Final = ((12.0, 4), (3.0, 2), (0.0, 1))
+"""From which quantiser step on which spacing is the finest (docs/design.md)."""
+_LIGHTNESS_WEIGHT: Final = 4.0
+"""Of squared errors of L* beside those of a* and b*, where bytes are shared out between them."""
+_SHARED: Final = tuple(range(0, 101, 10))
+_WHOLE: Final = 101
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+
+class Lightness(NamedTuple):
+    """A coded lightness plane, and what a decoder makes of it."""
+
+    chunk: PlaneChunk
+    shown: U8
+
+
+class Qualities(NamedTuple):
+    """Of lightness and of colour, 0 to 100."""
+
+    lightness: int
+    color: int
+
+
+class Encoder:
+    """A picture, coded as often as it takes."""
+
+    def __init__(self, picture: Picture, coder: PlaneCoder | None, lossless: bool, effort: int) -> None:
+        self._picture, self._coder, self._lossless, self._effort = picture, coder, lossless, effort
+        self._exact, self._ab = color.rgb_to_lab(picture.rgb)
+        self._visible = None if picture.alpha is None else picture.alpha > 0
+        self.lightness: Callable[[int], Lightness] = lru_cache(2)(self._lightness)
+        """Quality -> the lightness plane."""
+
+    def _lightness(self, quality: int) -> Lightness:
+        plane = color.lightness_to_u8(self._exact)
+        chunk = encode_plane(plane, self._coder, None if self._lossless else quality)
+        return Lightness(chunk, planes.decode(chunk.payload, chunk.coder, plane.shape, "lightness plane"))
+
+    def grid(self, shown: U8, n: int, sampling: Sampling, step: float) -> tuple[GridChunk, ...]:
+        """One grid, for the lightness plane that a decoder has; none for a grey picture."""
+        samples = sample_grid(self._ab, n, sampling, step, visible=self._visible)
+        if self._picture.is_gray:
+            return ()
+        if self._effort >= GRID_FITTED and sampling == "mean" and n > 1:
+            samples = self._fitted(shown, samples, self._effort >= GRID_FITTED_TO_NETWORK)
+        payload, coder = grids.encode(samples.samples)
+        return (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
+
+    def nested(self, shown: U8, quality: int) -> nested.Coded:
+        """Nested grids of a colour quality, for the lightness plane that a decoder has."""
+        step = pixel_step(quality)
+        spacing = next(spacing for least, spacing in _FINEST if step >= least)
+        cells = sample_grid(self._ab, spacing, step=1 / STEP_UNIT, visible=self._visible)
+        if self._effort >= FITTED and spacing > 1:
+            cells = self._fitted(shown, cells, False)
+        price = nested.PRICE if self._effort >= PRICED else 0.0
+        return nested.encode(cells.ab(), shown, spacing, round(step * STEP_UNIT), price)
+
+    def nested_chunks(self, shown: U8, quality: int) -> tuple[GridChunk, ...]:
+        """The chunks of ``nested``; none for a grey picture."""
+        return () if self._picture.is_gray else self.nested(shown, quality).chunks
+
+    def for_error(self, quality: int, largest: float) -> Qualities:
+        """The least colour quality with which CIEDE2000 is at most ``largest`` for 95 % of the pixels.
+
+        Measured on what guided upsampling makes of it. Where no colour quality will do, the lightness quality
+        is raised; where no quality will do, a CrayWarning says so.
+        """
+        if self._error(Qualities(quality, 100)) > largest:
+            quality = _least(quality, lambda q: self._error(Qualities(q, 100)) <= largest)
+            if quality == _WHOLE:
+                warnings.warn(
+                    f"no quality brings CIEDE2000 down to {largest:g} for 95 % of the pixels, "
+                    "both qualities are 100",
+                    CrayWarning,
+                    stacklevel=3,
+                )
+                return Qualities(100, 100)
+        return Qualities(quality, _least(0, lambda q: self._error(Qualities(quality, q)) <= largest))
+
+    def for_size(self, room: int, framing: int) -> Qualities:
+        """The best qualities with which lightness and colour have at most ``room`` bytes.
+
+        framing: bytes of a chunk besides its payload. Both are given bytes where the next ones take most off
+        the squared error. Raises ImageError where even the least quality takes more.
+        """
+        middle = self.lightness(50).shown
+
+        def size(quality: int) -> int:
+            return sum(len(chunk.payload) + framing for chunk in self.nested_chunks(middle, quality))
+
+        light = [self._lightness_point(quality) for quality in _SHARED]
+        paint = [(size(quality), self._color_error(middle, quality)) for quality in _SHARED]
+        best = min(
+            ((one + _LIGHTNESS_WEIGHT * other, i, j)
+             for i, (bytes_i, other) in enumerate(light)
+             for j, (bytes_j, one) in enumerate(paint) if bytes_i + bytes_j <= room),
+            default=None,
+        )  # fmt: skip
+        if best is None:
+            raise ImageError(
+                f"target is {room} bytes without metadata, expected at least {light[0][0] + paint[0][0]}"
+            )
+        _, i, j = best
+        chosen = Qualities(_SHARED[i], _SHARED[j])
+        left = room - paint[j][0]
+        finer = _last(chosen.lightness, lambda q: len(self.lightness(q).chunk.payload) <= left)
+        shown = self.lightness(finer)
+        left = room - len(shown.chunk.payload)
+
+        def fits(quality: int) -> bool:
+            chunks = self.nested_chunks(shown.shown, quality)
+            return sum(len(chunk.payload) + framing for chunk in chunks) <= left
+
+        return Qualities(finer, _last(0, fits))
+
+    def _lightness_point(self, quality: int) -> tuple[int, float]:
+        coded = self.lightness(quality)
+        error = np.square(color.lightness_from_u8(coded.shown) - self._exact).mean()
+        return len(coded.chunk.payload), float(error)
+
+    def _color_error(self, shown: U8, quality: int) -> float:
+        if self._picture.is_gray:
+            return 0.0
+        return float(np.square(color.rgb_to_lab(self._guided(shown, quality))[1] - self._ab).mean())
+
+    def _guided(self, shown: U8, quality: int) -> U8:
+        """What a decoder without a network shows."""
+        coded = None if self._picture.is_gray else self.nested(shown, quality)
+        grid = (
+            None
+            if coded is None
+            else ColorGrid(coded.samples, coded.chunks[-1].finest, "mean", 1 / STEP_UNIT)
+        )
+        return recolorize(shown, grid)
+
+    def _error(self, qualities: Qualities) -> float:
+        decoded = color.rgb_to_lab(self._guided(self.lightness(qualities.lightness).shown, qualities.color))
+        differences = ciede2000(self._exact, self._ab, *decoded)
+        seen = differences if self._visible is None or not self._visible.any() else differences[self._visible]
+        return float(np.percentile(seen, 95))
+
+    def _fitted(self, shown: U8, samples: ColorGrid, to_network: bool) -> ColorGrid:
+        lightness = color.lightness_from_u8(shown)
+        if not to_network:
+            return fitting.fit_samples(self._ab, lightness, samples, self._visible)
+        from crayoncodec import checkpoints
+
+        network, _ = checkpoints.load()
+        return fitting.fit_samples_to_network(network, self._ab, lightness, samples, self._visible)
+
+
+def pixel_step(quality: int) -> float:
+    """Colour quality, 0 to 100 -> quantiser step of a cell of one pixel, in CIELAB units: 128 to 1.
+
+    The curve makes equal qualities of AVIF lightness and of colour a balanced pair (docs/design.md).
+    """
+    share = quality / 100
+    return float(2 ** (7 - 5 * share - 2 * share**8))
+
+
+def encode_plane(plane: U8, coder: PlaneCoder | None, quality: int | None) -> PlaneChunk:
+    """Code u8[H,W]; by default with the first coder that takes its sides, lossless if ``quality`` is None."""
+    if coder is None:
+        coders = planes.LOSSLESS_CODERS if quality is None else planes.LOSSY_CODERS
+        fitting_coders = [name for name in coders if planes.fits(name, plane.shape)]
+        if not fitting_coders:
+            warnings.warn(
+                f"no lossy coder takes sides of {max(plane.shape)} pixels, lightness is kept exactly",
+                CrayWarning,
+                stacklevel=3,
+            )
+        coder, quality = (fitting_coders[0], quality) if fitting_coders else ("zstd", None)
+    return PlaneChunk(coder, planes.encode(plane, coder, quality), quality)
+
+
+def _least(first: int, good: Callable[[int], bool]) -> int:
+    """The least of first to 100 that is good, if all above a good one are; 101 if none is."""
+    low, high = first, _WHOLE
+    while low < high:
+        middle = (low + high) // 2
+        if good(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _last(first: int, good: Callable[[int], bool]) -> int:
+    """The largest of first to 100 that is good, if all below a good one are; ``first`` is taken to be."""
+    return _least(first + 1, lambda quality: not good(quality)) - 1

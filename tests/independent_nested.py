@@ -1,0 +1,254 @@
+"""The nested grids of docs/format.md, sections 11 to 13, for the independent decoder; slow and literal."""
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int = NDArray[np.int64]
+
+NETWORK = Path(__file__).parents[1] / "models" / "predictor-1.safetensors"  # §12
+FORMAT = Path(__file__).parents[1] / "docs" / "format.md"
+
+
+def check(condition: bool, complaint: str) -> None:
+    """Refuse the file unless the condition holds."""
+    if not condition:
+        raise ValueError(complaint)
+
+
+def load() -> dict[str, np.ndarray]:
+    """§12: the arrays of the network file, by name."""
+    data = NETWORK.read_bytes()
+    assert hashlib.sha256(data).hexdigest() in FORMAT.read_text()
+    size = int.from_bytes(data[:8], "little")
+    kinds = {"I8": "<i1", "U8": "<u1", "I32": "<i4", "U32": "<u4"}
+    found = {}
+    for name, about in json.loads(data[8 : 8 + size]).items():
+        first, last = about["data_offsets"]
+        numbers = np.frombuffer(data[8 + size + first : 8 + size + last], kinds[about["dtype"]])
+        found[name] = numbers.reshape(about["shape"]).astype(np.int64)
+    return found
+
+
+ARRAYS = load()
+ALPHABETS = [
+    [0, *np.cumsum([*row[127:0:-1], row[0], *row[1:128], row[128]]).tolist()] for row in ARRAYS["frequencies"]
+]  # §13: left of -127, ..., 127, escape, and the total
+ESCAPED = range(0, 2**24 + 1, 256)
+
+
+class RangeDecoder:
+    """§13."""
+
+    def __init__(self, data: bytes) -> None:
+        data += bytes(-len(data) % 4)
+        self.words = [*struct.unpack(f">{len(data) // 4}I", data)]
+        self.lower, self.range = 0, 2**64 - 1
+        self.point = self.next_word() * 2**32 + self.next_word()
+
+    def next_word(self) -> int:
+        return self.words.pop(0) if self.words else 0
+
+    def letter(self, lefts: list[int] | range) -> int:
+        scale = self.range >> 24
+        quantile = (self.point - self.lower) % 2**64 // scale
+        check(quantile < 2**24, "range-coded data")
+        found = (
+            max(k for k in range(len(lefts) - 1) if lefts[k] <= quantile)
+            if len(lefts) < 999
+            else quantile >> 8
+        )
+        self.lower = (self.lower + scale * lefts[found]) % 2**64
+        self.range = scale * (lefts[found + 1] - lefts[found])
+        if self.range < 2**32:
+            self.lower = self.lower * 2**32 % 2**64
+            self.range = self.range * 2**32 % 2**64
+            self.point = self.point * 2**32 % 2**64 + self.next_word()
+        return found
+
+    def symbols(self, spreads: list[int]) -> list[int]:
+        order = sorted(range(len(spreads)), key=lambda k: spreads[k])
+        found = [0] * len(spreads)
+        for k in order:
+            found[k] = self.letter(ALPHABETS[spreads[k]]) - 127
+        for k in order:
+            if found[k] == 128:
+                found[k] = self.letter(ESCAPED) - 32768
+        return found
+
+
+def blocks(cells: Int) -> list[Int]:
+    """§11, Blocks: of [...,h,w]."""
+    odd = [(0, 0)] * (cells.ndim - 2) + [(0, cells.shape[-2] % 2), (0, cells.shape[-1] % 2)]
+    cells = np.pad(cells, odd, mode="edge")
+    return [cells[..., i::2, j::2] for i in range(2) for j in range(2)]
+
+
+def filtered(cells: Int, weights: list[int], axis: int) -> Int:
+    """Sum over five neighbours along an axis, the nearest cell repeated beyond the border."""
+    count = cells.shape[axis]
+    return sum(
+        weight * np.take(cells, np.clip(np.arange(count) + k - 2, 0, count - 1), axis)
+        for k, weight in enumerate(weights)
+    )  # type: ignore[return-value]
+
+
+def g(cells: Int) -> Int:
+    return filtered(filtered(cells, [1, 4, 6, 4, 1], -1), [1, 4, 6, 4, 1], -2)
+
+
+def bicubic(cells: Int) -> Int:
+    b = [-9, 94, 0, -94, 9]
+    across, down = filtered(cells, b, -1), filtered(cells, b, -2)
+    return np.concatenate([across >> 8, down >> 8, filtered(across, b, -2) >> 17])
+
+
+def layer(name: str, values: Int) -> Int:
+    """§12: one layer."""
+    weights, bias, shift = (ARRAYS[f"{name}.{part}"] for part in ("weights", "bias", "shift"))
+    k = weights.shape[2]
+    padded = np.pad(values, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+    height, width = values.shape[1:]
+    out = np.zeros((len(weights), height, width), np.int64) + bias[:, None, None]
+    for y in range(k):
+        for x in range(k):
+            out += np.einsum("oi,ihw->ohw", weights[:, :, y, x], padded[:, y : y + height, x : x + width])
+    return out >> shift[:, None, None]
+
+
+def chain(name: str, values: Int) -> Int:
+    k = 0
+    while f"{name}.{k}.weights" in ARRAYS:
+        values = np.clip(layer(f"{name}.{k}", values), 0, 255)
+        k += 1
+    return values
+
+
+def lightness(plane: Int, coarsest: int) -> dict[int, tuple[Int, Int]]:
+    """§11, Lightness: n -> m_n and r_n, [1,h,w]."""
+    total = low = high = plane[None]
+    n, found = 1, {}
+    while n <= coarsest:
+        found[n] = (64 * total + n * n // 2) // (n * n), high - low
+        total, low, high = sum(blocks(total)), np.min(blocks(low), 0), np.max(blocks(high), 0)  # type: ignore[assignment]
+        n *= 2
+    return found
+
+
+def decode_level(
+    parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int, coder: RangeDecoder
+) -> tuple[Int, Int]:
+    """Cells [2,...] of spacing n and the symbols [6,...] of the blocks that they are of."""
+    m, r = light[n]
+    big = light[2 * n][0]
+    variance = 256 * g(big * big) - g(big) ** 2
+    slope = (4096 * (256 * g(parents * big) - g(parents) * g(big))) // (
+        np.maximum(variance, 0) + 65536 * 4261478
+    )
+    a, b, c, d = blocks(m)
+    texture = np.concatenate([(a - b + c - d) >> 1, (a + b - c - d) >> 1, (a - b - c + d) >> 1]) - bicubic(
+        big
+    )
+    plain = bicubic(parents)
+    guided = plain + ((np.tile(slope, (3, 1, 1)) * np.repeat(texture, 2, 0)) >> 12)
+
+    finer = light[n // 2][0] if n > 1 else np.repeat(np.repeat(m, 2, 1), 2, 2)
+    ones = np.ones_like(big)
+    features = np.concatenate(
+        [
+            *[(u - big) >> 5 for quarter in blocks(finer) for u in blocks(quarter)],
+            *[u >> 1 for u in blocks(r)],
+            (big >> 6) - 128, parents >> 8, (256 * parents - g(parents)) >> 14, guided >> 6, 8 * guided // s,
+            plain >> 6, 16 * np.minimum(np.abs(before), 7),
+            ones * ((s**8).bit_length() - 1 - 64), ones * (16 * (n.bit_length() - 1) - 48),
+        ]
+    )  # fmt: skip
+    net = "coarse" if n >= 4 else "fine"
+    z = chain(f"{net}.first", np.clip(features, -127, 127))
+
+    rows, columns = m.shape[1:]
+    height, width = big.shape[1:]
+    i, j = np.mgrid[:height, :width]
+    beside, below = 2 * j + 1 < columns, 2 * i + 1 < rows
+    there = np.stack([beside, below, beside & below])
+    symbols, corrections = np.zeros_like(guided), np.zeros_like(guided)
+
+    def seen(which: slice) -> Int:
+        parts = 32 * symbols[which], 32 * corrections[which] // s
+        return np.clip(np.concatenate(parts), -127, 127)
+
+    for half in range(2):
+        meant = there & ((i + j) % 2 == half)
+        if half:
+            first = 32 * ((i + j) % 2 == 0)[None].astype(np.int64)
+            z = chain(f"{net}.later", np.concatenate([z, seen(slice(None)), first]))
+        for plane in range(2):
+            own = seen(slice(0, 6, 2))
+            if plane == 0:
+                out = layer(f"{net}.one.{half}", z)
+            else:
+                both = np.clip(layer(f"{net}.both.{half}", np.concatenate([z, own])), 0, 255)
+                out = layer(f"{net}.other.{half}", both)
+            shift, spread = np.clip(out[:3], -4095, 4095), np.clip(out[3:], 0, 63)
+            decoded = np.zeros_like(shift)
+            decoded[meant] = coder.symbols(spread[meant].tolist())
+            symbols[plane::2] += decoded
+            corrections[plane::2] += ((shift * s) // 16 + decoded * s) * meant
+    details = (guided + corrections) * np.repeat(there, 2, 0)
+    h, v, d = details[:2], details[2:4], details[4:]
+    cells, kept = (
+        np.zeros((2, 2 * height, 2 * width), np.int64),
+        np.zeros((6, 2 * height, 2 * width), np.int64),
+    )
+    for y, x, signs in ((0, 0, h + v + d), (0, 1, v - h - d), (1, 0, h - v - d), (1, 1, d - h - v)):
+        cells[:, y::2, x::2] = parents + (signs >> 1)
+        kept[:, y::2, x::2] = symbols
+    return np.clip(cells[:, :rows, :columns], -65535, 65535), kept[:, :rows, :columns]
+
+
+def decode(
+    chunks: list[bytes], plane: NDArray[np.uint8], restore: Callable[[Int], Int]
+) -> tuple[NDArray[np.int16], int]:
+    """§11: payloads of the GRID chunks and the lightness plane -> samples [2,h,w], their spacing.
+
+    restore: residuals of two planes -> their samples, by §6.
+    """
+    level, expected, cells, light = 0, None, None, {}
+    n = turn = 0
+    for chunk in chunks:
+        check(len(chunk) >= 9, "GRID is too short")
+        first, n, sampling, step, coder, network, levels = struct.unpack(">BHBHBBB", chunk[:9])
+        check(n > 0 and n & (n - 1) == 0 and 1 <= levels <= n.bit_length(), "spacing or number of levels")
+        check(step > 0 and coder == 2 and sampling == 0, "GRID: field")
+        check(network == 1, "network")
+        check(first == level and expected in (None, n), "levels do not nest")
+        start = 9
+        if cells is None:
+            check(len(chunk) >= 12 and max(chunk[9:12]) <= 63, "turn or spread")
+            turn, *spreads = chunk[9:12]
+            start = 12
+        data = RangeDecoder(chunk[start:])
+        for _ in range(levels):
+            s = max(1, step // n)
+            if cells is None:
+                height, width = -(-plane.shape[0] // n), -(-plane.shape[1] // n)
+                found = [data.symbols([spread] * (height * width)) for spread in spreads]
+                residual = np.array(found, np.int64).reshape(2, height, width)
+                cells = np.clip(restore(residual) * s, -65535, 65535)
+                symbols = np.zeros((6, height, width), np.int64)
+                light = lightness(plane.astype(np.int64), n)
+            else:
+                cells, symbols = decode_level(cells, symbols, light, n, s, data)
+            n //= 2
+        level, expected = level + levels, n
+    assert cells is not None
+    c, d = (round(16384 * f(math.pi * turn / 64)) for f in (math.cos, math.sin))
+    x, y = cells
+    ab = np.stack([(c * x - d * y + 8192) >> 14, (d * x + c * y + 8192) >> 14])
+    return np.clip(ab, -32768, 32767).astype(np.int16), max(1, 2 * n)
