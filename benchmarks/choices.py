@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from benchmarks import distortion
-from benchmarks.codecs import CODECS, decoder_versions
+from benchmarks.codecs import CODECS, ONE_GRID, decoder_versions
 from benchmarks.grids import network_backend
 from benchmarks.results import Values
 from crayoncodec import codec as cray
@@ -76,8 +76,8 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
 
 
 def _whole_file(rgb: np.ndarray, options: dict[str, int]) -> Values:
-    data = CODECS["cray"].encode(rgb, options)
-    score = distortion.of_picture(rgb, CODECS["cray"].decode(data))
+    data = CODECS[ONE_GRID].encode(rgb, options)
+    score = distortion.of_picture(rgb, CODECS[ONE_GRID].decode(data))
     return {"bpp": 24 * len(data) / rgb.size} | {
         name: score[name] for name in ("ssimulacra2", "ciede2000_mean")
     }
@@ -89,7 +89,8 @@ def _fitted(rgb: np.ndarray, ab: np.ndarray, n: int, effort: int) -> Values:
     data = cray.encode(rgb, n=n, effort=effort, lossless=True)
     seconds = time.perf_counter() - start
     file = container.unpack(data)
-    plane, grid = cray.decode_lightness(file), cray.decode_grid(file)
+    plane = cray.decode_lightness(file)
+    grid = cray.decode_grid(file, plane)
     cost = {"bytes": len(file.grids[0].payload), "seconds_per_mp": seconds / plane.size * 1e6}
     return cost | _of_decoders(ab, plane, grid)
 
@@ -104,4 +105,6 @@ def _of_decoders(ab: np.ndarray, plane: np.ndarray, grid: ColorGrid) -> Values:
 
 def versions(codec: str) -> dict[str, str]:
     """The libraries behind each of them. Raises Unavailable."""
-    return CODECS["cray"].versions() if codec in (_BALANCE, _FITTED, _COARSE) else decoder_versions("guided")
+    return (
+        CODECS[ONE_GRID].versions() if codec in (_BALANCE, _FITTED, _COARSE) else decoder_versions("guided")
+    )

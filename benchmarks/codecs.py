@@ -169,6 +169,20 @@ class Cray(Codec):
         return crayoncodec.Decoder(model=self.decoder, device="cpu")
 
 
+@dataclass(frozen=True, eq=False)
+class NestedCray(Cray):
+    """Our own format with nested grids, the default."""
+
+    decoder: str = "nested"
+
+    def versions(self) -> dict[str, str]:
+        """As Cray says, with the entropy coder and the networks in the loop."""
+        from crayoncodec import predictor
+
+        loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256}"
+        return super().versions() | {"constriction": metadata.version("constriction"), "predictor": loop}
+
+
 def decoder_versions(decoder: str) -> dict[str, str]:
     """Libraries of one of our decoders, and version and SHA-256 of its weights. Raises Unavailable."""
     from crayoncodec import CheckpointError, checkpoints
@@ -276,6 +290,7 @@ _QUALITIES = (40, 60, 80, 90)
 _FOLLOWING = ((10, 20), (8, 35), (8, 50), (6, 65), (4, 80), (4, 88), (2, 94))
 """Spacing and quality, both growing finer together: the pairs that have the most SSIMULACRA2 for their bytes
 on 12 photographs that are not Kodak's (suite ``choices``, "spacing beside quality")."""
+ONE_GRID = "cray one grid"
 COLOR_SPACINGS = (2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 30)
 
 
@@ -293,10 +308,24 @@ def _cray_colors(name: str, decoder: str, quality: int = 60, sampling: str = "me
     )
 
 
+_TIED = _by("quality", (10, 20, 35, 50, 65, 80, 90))
+_COLOR_QUALITIES = _by("color_quality", range(0, 100, 10))
+
 OURS: tuple[Codec, ...] = (
-    Cray(
-        "cray", files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING), typical={"n": 20, "quality": 80}
+    NestedCray("cray", files=_TIED, typical={"quality": 80}),
+    NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
+    *(
+        NestedCray(
+            ("cray nested" if decoder == "nested" else f"cray nested {decoder}")
+            + ("" if effort == 5 else f", effort {effort}"),
+            colors=_COLOR_QUALITIES,
+            decoder=decoder,
+            fixed={"quality": 60, "effort": effort},
+        )
+        for effort, decoders in ((5, ("nested", "guided")), (7, ("nested", "guided")), (1, ("guided",)))
+        for decoder in decoders
     ),
+    Cray(ONE_GRID, files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING)),
     _cray("cray n=6", n=6),
     _cray("cray n=10", n=10),
     _cray("cray n=20"),

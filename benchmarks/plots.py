@@ -45,7 +45,7 @@ class Figure:
 
 def _files(found: Results) -> list[Panel]:
     shown = ("JPEG 4:2:0", "WebP", "AVIF 4:2:0", "AVIF 4:2:0 tune=psnr", "JPEG XL", "HEIC", "JPEG 2000",
-             "cray", "cray n=6", "cray n=10", "cray n=20", "cray n=20 guided")  # fmt: skip
+             "cray", "cray without a network", "cray one grid", "cray n=20")  # fmt: skip
     axes = {
         "ssimulacra2": "SSIMULACRA2",
         "psnr_lightness": "PSNR of L*, dB",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import choices, colors, files, grids, speed, times
+from benchmarks import choices, colors, equal, files, grids, speed, times
 from benchmarks.codecs import CODECS
 from benchmarks.results import Values
 
@@ -33,6 +33,7 @@ SUITES: dict[str, Suite] = {
     for suite in (
         Suite("files", files.SETTINGS, files.measure),
         Suite("colors", colors.SETTINGS, colors.measure),
+        Suite("equal", equal.SETTINGS, equal.measure),
         Suite("grids", grids.SETTINGS, grids.measure, grids.versions),
         Suite("choices", choices.SETTINGS, choices.measure, choices.versions),
         Suite("times", times.SETTINGS, times.measure, timed=True),

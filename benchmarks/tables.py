@@ -26,7 +26,8 @@ BESIDE = (
     ("JPEG 4:2:0", "quality=92"), ("WebP", "quality=92"), ("AVIF 4:2:0", "quality=80"),
     ("JPEG XL", "quality=85"), ("HEIC", "quality=60"),
     *((f"cray n={n}", f"n={n} quality={quality}") for n, quality in ((20, 80), (10, 80), (6, 80), (6, 90))),
-    ("cray", "n=4 quality=80"),
+    ("cray one grid", "n=4 quality=80"),
+    *(("cray", f"quality={quality}") for quality in (65, 80, 90)),
 )  # fmt: skip
 """What a user may choose between; the first is what the others are compared with."""
 
@@ -124,6 +125,51 @@ def colors(found: Results) -> str:
     measures = ("AB MSE", "AB MSE, pooled", "CIEDE2000")
     names = [f"{measure}, against {anchor}" for anchor in ANCHORS for measure in measures]
     return markdown(["BD-rate of colour bytes (pictures)", *names], rows)
+
+
+NESTED = ("cray nested", "cray nested guided")
+_RIVALS = (*ANCHORS, "HEIC", "WebP", "JPEG XL", "JPEG 4:2:0")
+_MEASURES = {"ab_mse": "AB MSE", "ciede2000_mean": "CIEDE2000", "ciede2000_p99": "its 99th percentile"}
+
+
+def nested(found: Results) -> str:
+    """Nested grids: BD-rate of their bytes, mean / worst picture; AB MSE over 3 to 10."""
+    rows = []
+    for codec in [name for name in found.codecs("colors") if name.startswith(NESTED[0])]:
+        for anchor in _RIVALS:
+            cells = []
+            for measure in _MEASURES:
+                error = measure == "ab_mse"
+                quality = _decibels if error else neg
+                ours, theirs = (
+                    _curve(found, "colors", name, "color_bpp", measure, quality) for name in (codec, anchor)
+                )
+                limits = (*sorted(map(_decibels, AB_MSE_INTERVAL)),) if error else None
+                figures = _each(theirs, ours, limits, LEAST_OVERLAP_DB if error else 0.0)
+                cells.append(
+                    f"{_percentages(figures, len(found.pictures('colors')))} / {percentage(figures[-1])}"
+                    if figures
+                    else HOLE
+                )
+            if any(cell != HOLE for cell in cells):
+                rows.append([codec, anchor, *cells])
+    return markdown(["", "BD-rate against", *_MEASURES.values()], rows)
+
+
+def equal(found: Results) -> str:
+    """Our whole file beside a rival's of the same PSNR of L* and the same mean CIEDE2000 (or better)."""
+    rows = []
+    for codec in found.codecs("equal"):
+        for setting in found.settings("equal", codec):
+            theirs, ours = (found.values("equal", codec, setting, name) for name in ("rival_bytes", "bytes"))
+            if not theirs or theirs.keys() != ours.keys():
+                continue
+            shares = sorted(ours[name] / theirs[name] - 1 for name in ours)
+            rows.append(
+                [codec, setting, percentage(mean(shares)), percentage(shares[0]), percentage(shares[-1]),
+                 f"{sum(share < 0 for share in shares)} of {len(found.pictures('equal'))}"]
+            )  # fmt: skip
+    return markdown(["decoder", "rival", "bytes", "best", "worst", "smaller"], rows)
 
 
 def relative_sizes(found: Results, setting: str) -> dict[str, float | None]:
@@ -279,6 +325,8 @@ TABLES: dict[str, Table] = {
     "rates": Table("files", "Whole files: BD-rates", rates),
     "files": Table("files", "Whole files, all of them", files),
     "colors": Table("colors", "The colour alone: BD-rates of its bytes", colors),
+    "nested": Table("colors", "Nested grids against each rival", nested),
+    "equal": Table("equal", "Whole files of equal quality", equal),
     "figure2": Table("grids", "The paper's Figure 2", figure2),
     "grids": Table("grids", "One grid beside exact lightness", grids),
     "pictures": Table("grids", "The compact network, picture by picture", pictures),

@@ -289,14 +289,15 @@ def _decode_plane(chunk: PlaneChunk, shape: tuple[int, int], what: str) -> U8:
 def check_options(**given: Any) -> None:
     """Raise ValueError for an option of ``encode`` that is out of range, or beside one that it excludes."""
     for name, least, most in (("quality", 0, 100), ("color_quality", 0, 100), ("effort", 1, 9)):
-        if given.get(name) is not None and given.get(name) not in range(least, most + 1):
-            raise ValueError(f"{name} is {given.get(name)}, expected a whole number of {least} to {most}")
+        if given.get(name) is not None and given[name] not in range(least, most + 1):
+            raise ValueError(f"{name} is {given[name]}, expected a whole number of {least} to {most}")
+    for name, unit in (("max_delta_e", ""), ("target_size", " bytes")):
+        if given.get(name) is not None and not given[name] > 0:
+            raise ValueError(f"{name} is {given[name]}, expected more than 0{unit}")
     if given.get("sampling", "mean") not in container.SAMPLINGS:
-        raise ValueError(f"sampling is {given['sampling']!r}, expected one of {', '.join(container.SAMPLINGS)}")
-    if given.get("max_delta_e") is not None and not given.get("max_delta_e") > 0:
-        raise ValueError(f"max_delta_e is {given['max_delta_e']}, expected more than 0")
-    if given.get("target_size") is not None and not given.get("target_size") > 0:
-        raise ValueError(f"target_size is {given['target_size']}, expected more than 0 bytes")
+        raise ValueError(
+            f"sampling is {given['sampling']!r}, expected one of {', '.join(container.SAMPLINGS)}"
+        )
     if given.get("n") is None:
         for name, default in (("sampling", "mean"), ("step", None)):
             if given.get(name, default) != default:
@@ -304,5 +305,5 @@ def check_options(**given: Any) -> None:
     for one, others in _EXCLUDES.items():
         if given.get(one) is not None:
             for other in others:
-                if given.get(other) not in (None, False):
+                if given.get(other) is not None and given[other] is not False:
                     raise ValueError(f"{one} does not go with {other}, expected one of them")

@@ -54,10 +54,8 @@ _LIGHTNESS: Final = struct.Struct(">BB")
 _ALPHA: Final = struct.Struct(">B")
 _PREFIXES: Final = {HEAD: _HEAD.size, GRID: _GRID.size, LIGHTNESS: _LIGHTNESS.size, ALPHA: _ALPHA.size}
 _ORDER: Final = {HEAD: 0, GRID: 1, LIGHTNESS: 2, ALPHA: 3, END: 4}
-_NEEDED: Final = _PREFIXES | {GRID: _GRID.size + _NESTED.size}
-"""Bytes of a payload that say what is in it."""
 _FRAME: Final = 12
-GRID_FRAMING: Final = _FRAME + _NEEDED[GRID]
+GRID_FRAMING: Final = _FRAME + _GRID.size + _NESTED.size
 """Bytes of a chunk of nested grids besides its payload."""
 _MAX_DAMAGES: Final = 100
 """After so many salvage gives up: each may cost a checksum over the whole file."""
@@ -248,7 +246,10 @@ def scan(stream: IO[bytes], limits: Limits = DEFAULT_LIMITS) -> tuple[CrayFile, 
     while not reader.ended:
         stream.seek(start + position)
         kind, size = _frame(stream.read(8), position, length)
-        reader.take(kind, stream.read(min(size, _NEEDED.get(kind, 0))), position, size)
+        fields = stream.read(min(size, _PREFIXES.get(kind, 0)))
+        if kind == GRID and fields[-1:] == bytes([GRID_CODERS.index(NESTED)]):
+            fields += stream.read(min(size - len(fields), _NESTED.size))
+        reader.take(kind, fields, position, size)
         chunks.append(ChunkInfo(kind.decode("ascii"), position, size + _FRAME))
         position += size + _FRAME
     if position != length:
@@ -426,14 +427,15 @@ def _parse_grid(payload: bytes, offset: int) -> GridChunk:
         if level:
             raise _Damage(f"{where} level is {level}, expected 0")
         return GridChunk(spacing, sampling, step, coder, payload[_GRID.size :])
-    if len(payload) < _NEEDED[GRID]:
-        raise _Damage(f"{where} nested grids in {len(payload)} bytes, expected at least {_NEEDED[GRID]}")
+    needed = _GRID.size + _NESTED.size
+    if len(payload) < needed:
+        raise _Damage(f"{where} nested grids in {len(payload)} bytes, expected at least {needed}")
     network, levels = _NESTED.unpack_from(payload, _GRID.size)
     if spacing & (spacing - 1) or not 1 <= levels <= spacing.bit_length():
         raise _Damage(f"{where} {levels} nested grids from n = {spacing}, expected powers of two down to 1")
     if sampling != "mean":
         raise _Damage(f"{where} sampling of nested grids is {sampling}, expected mean")
-    return GridChunk(spacing, sampling, step, coder, payload[_NEEDED[GRID] :], level, network, levels)
+    return GridChunk(spacing, sampling, step, coder, payload[needed:], level, network, levels)
 
 
 def _misfit(header: Header, grids: list[GridChunk]) -> str:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ EXACT: Final = 2**24
 """Whole numbers up to this are float32."""
 _STRIP: Final = 2**12
 
-F32 = NDArray[np.float32]
+Planes = NDArray[np.floating[Any]]
 I64 = NDArray[np.int64]
 
 
@@ -52,26 +52,27 @@ class Layer(NamedTuple):
 
 
 class Predictor:
-    """crayoncodec.networks.nested.Predictor as integers. Planes are whole numbers as f32[C,h,w]."""
+    """crayoncodec.networks.nested.Predictor as integers. Hidden planes are whole numbers, [C,h,w]."""
 
     def __init__(self, layers: Mapping[str, Layer]) -> None:
         self.layers = layers
-        self._folded = {name: _folded(layer) for name, layer in layers.items()}
+        dtype = np.float32 if float32_is_exact() else np.float64
+        self._folded = {name: folded(layer, dtype) for name, layer in layers.items()}
 
-    def trunk(self, features: I64) -> F32:
+    def trunk(self, features: I64) -> Planes:
         """Features of a level [FEATURES,h,w] -> what its first half is predicted from."""
-        return self._hidden("first", features.astype(np.float32))
+        return self._hidden("first", features)
 
-    def second(self, hidden: F32, known: I64) -> F32:
+    def second(self, hidden: Planes, known: I64) -> Planes:
         """... and, with what is known of the first half [KNOWN,h,w], its second half."""
-        return self._hidden("later", np.concatenate([hidden, known.astype(np.float32)]))
+        return self._hidden("later", np.concatenate([hidden, known]))
 
-    def head(self, half: int, plane: int, hidden: F32, symbols: I64, corrections: I64) -> tuple[I64, I64]:
+    def head(self, half: int, plane: int, hidden: Planes, symbols: I64, corrections: I64) -> tuple[I64, I64]:
         """Shifts, -MAX_SHIFT to MAX_SHIFT in 1/16 of a step, and spreads, of a plane's details [3,h,w]."""
         if plane == 0:
             out = convolve(*self._folded[f"one.{half}"], hidden)
         else:
-            own = np.concatenate([hidden, symbols.astype(np.float32), corrections.astype(np.float32)])
+            own = np.concatenate([hidden, symbols, corrections])
             between = convolve(*self._folded[f"both.{half}"], own).clip(0, TOP)
             out = convolve(*self._folded[f"other.{half}"], between)
         whole = out.astype(np.int64)
@@ -82,25 +83,40 @@ class Predictor:
         """The shifts as they are: training rounds here."""
         return shifts
 
-    def _hidden(self, name: str, planes: F32) -> F32:
+    def _hidden(self, name: str, planes: Planes) -> Planes:
         for k in range(sum(key.startswith(f"{name}.") for key in self._folded)):
             planes = convolve(*self._folded[f"{name}.{k}"], planes)
             np.clip(planes, 0, TOP, out=planes)
         return planes
 
 
-def convolve(matrix: F32, bias: F32, planes: F32) -> F32:
-    """Convolution and floor: weights f32[outputs, k*k*inputs], bias f32[outputs], f32[inputs,h,w]."""
+@cache
+def float32_is_exact() -> bool:
+    """Whether this machine's matrix products in float32 are right for the largest sums there may be.
+
+    They are wherever nothing is rounded to fewer bits on the way (TensorFloat-32, bfloat16). Elsewhere the
+    networks are computed in float64, which takes twice as long.
+    """
+    rng = np.random.default_rng(0)
+    weights, values = rng.integers(120, 128, (48, 512)), rng.integers(250, 256, (512, 64))
+    found = weights.astype(np.float32) @ values.astype(np.float32)
+    return bool((found == weights @ values).all())
+
+
+def convolve(matrix: Planes, bias: Planes, planes: Any) -> Planes:
+    """Convolution and floor: weights [outputs, k*k*inputs] and bias [outputs] as ``folded``, [inputs,h,w]."""
+    planes = np.asarray(planes, matrix.dtype)
     inputs, height, width = planes.shape
     side = 1 if matrix.shape[1] == inputs else 3
-    out = np.empty((len(matrix), height, width), np.float32)
+    out = np.empty((len(matrix), height, width), matrix.dtype)
     if side == 1:
         np.matmul(matrix, planes.reshape(inputs, -1), out=out.reshape(len(matrix), -1))
         out += bias[:, None, None]
-        return cast(F32, np.floor(out, out=out))
+        np.floor(out, out=out)
+        return out
     wide = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
     rows = min(height, max(1, _STRIP // width))
-    columns = np.empty((side, side, inputs, rows, width), np.float32)
+    columns = np.empty((side, side, inputs, rows, width), matrix.dtype)
     for top in range(0, height, rows):
         count = min(rows, height - top)
         for y in range(side):
@@ -112,12 +128,12 @@ def convolve(matrix: F32, bias: F32, planes: F32) -> F32:
     return out
 
 
-def _folded(layer: Layer) -> tuple[F32, F32]:
-    """Weights, as ``convolve`` wants them, and bias, both divided by 2^shift: float32 holds them still."""
+def folded(layer: Layer, dtype: type[np.floating[Any]]) -> tuple[Planes, Planes]:
+    """Weights, as ``convolve`` wants them, and bias, both divided by 2^shift: floats hold them still."""
     scale = np.exp2(-layer.shift.astype(np.float64))
     outputs = len(layer.weights)
     matrix = layer.weights.transpose(0, 2, 3, 1).reshape(outputs, -1) * scale[:, None]
-    return matrix.astype(np.float32), (layer.bias * scale).astype(np.float32)
+    return matrix.astype(dtype), (layer.bias * scale).astype(dtype)
 
 
 class Shipped(NamedTuple):

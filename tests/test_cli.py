@@ -24,6 +24,7 @@ from PIL import Image
 import crayoncodec
 from crayoncodec import checkpoints, codec, jobs
 from crayoncodec.cli import main
+from crayoncodec.encoder import pixel_step
 
 PHOTO = photo(40, 60)
 GUIDED = ("decode", "--color", "guided")
@@ -495,7 +496,10 @@ class TestInfo:
             (k, 128 >> k, "nested") for k in range(7)
         ]
         assert [grid["size"] for grid in line["grids"]] == [None] * 6 + [line["chunks"][1]["size"]]
-        assert [grid["step"] for grid in line["grids"]][-3:] == [0.390625, 0.78515625, 1.57421875]
+        finest = pixel_step(80) / 2
+        assert [grid["step"] for grid in line["grids"]][-3:] == pytest.approx(
+            [finest / 4, finest / 2, finest], abs=1 / 256
+        )
         assert (line["paper_bound"], line["corrected_bound"]) == (None, None)
 
     def test_json_of_one_grid(self):

@@ -1,0 +1,387 @@
+"""Nested colour grids: what is coded is decoded, exactly, at every size, and damage does no harm."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+from importlib import resources
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import photo
+
+import crayoncodec
+from crayoncodec import CheckpointError, FormatError, codec, color, container, metrics, nested, predictor
+from crayoncodec.codestreams import entropy
+from crayoncodec.codestreams import nested as codestream
+from crayoncodec.encoder import pixel_step
+from crayoncodec.grid import reduce_to_cells
+from crayoncodec.networks.nested import IntegerPredictor
+from crayoncodec.networks.nested import Predictor as Trained
+
+
+def planes(height, width, seed=0):
+    """Lightness u8[H,W] and AB f32[2,H,W]."""
+    lightness, ab = color.rgb_to_lab(photo(height, width, seed))
+    return color.lightness_to_u8(lightness), ab
+
+
+def coded(height, width, spacing=4, step=2000, price=codestream.PRICE):
+    plane, ab = planes(height, width)
+    return plane, ab, codestream.encode(reduce_to_cells(ab, spacing, "mean"), plane, spacing, step, price)
+
+
+class TestLevels:
+    @pytest.mark.parametrize("shape", [(8, 12), (7, 12), (5, 3), (1, 1)])
+    def test_children_come_back_from_their_details(self, shape):
+        cells = np.random.default_rng(0).integers(-9999, 9999, (2, *shape))
+        parents = (sum(nested.blocks(cells)) // 4)[..., :, :]
+        again = nested.children(parents, nested.details(cells) >> 1)[..., : shape[0], : shape[1]]
+        assert np.abs(again - cells).max() <= 3
+
+    @pytest.mark.parametrize("shape", [(64, 128), (65, 127), (3, 200)])
+    def test_pyramid(self, shape):
+        plane = np.random.default_rng(1).integers(0, 256, (1, *shape))
+        levels = nested.pyramid(plane, 128)
+        assert sorted(levels) == [1, 2, 4, 8, 16, 32, 64, 128]
+        assert np.array_equal(levels[1].means, 64 * plane)
+        assert not levels[1].ranges.any()
+        for n, (means, ranges) in levels.items():
+            assert means.shape == ranges.shape == (1, *container.grid_shape(*shape, n))
+        cell = plane[0, :32, :32]
+        if shape[0] >= 32:
+            assert levels[32].means[0, 0, 0] == round(64 * cell.mean())
+            assert levels[32].ranges[0, 0, 0] == np.ptp(cell)
+
+    def test_guided_details_follow_the_lightness(self):
+        """Where colour is a linear function of lightness, its details are predicted."""
+        light = np.random.default_rng(2).integers(0, 256, (1, 64, 64))
+        light = np.repeat(np.repeat(light[:, ::8, ::8], 8, 1), 8, 2)
+        levels = nested.pyramid(light, 8)
+        cells = {n: np.concatenate([levels[n].means, -levels[n].means]) for n in (4, 8)}
+        for parents, n in ((cells[8], 8),):
+            guided, bicubic = nested.guided_details(parents, levels[n], levels[n // 2])
+            truth = nested.details(cells[n // 2]) >> 1
+            assert np.abs(guided - truth).mean() < np.abs(bicubic - truth).mean() / 4 + 1
+
+    def test_steps_are_shared_out_by_area(self):
+        assert nested.step_of(25600, 4) == (6400, 8 * 12 + 5 - 64)
+        assert nested.step_of(3, 128) == (1, -64)
+        for step in (1, 2, 255, 256, 257, 65535):
+            assert nested.step_of(step, 1) == (step, int(np.floor(8 * np.log2(step) + 1e-9)) - 64)
+
+
+class TestNetwork:
+    def test_is_the_formats(self):
+        path = resources.files("crayoncodec.models") / f"predictor-{predictor.VERSION}.safetensors"
+        data = path.read_bytes()
+        assert len(data) <= 300_000
+        assert hashlib.sha256(data).hexdigest() == predictor.SHA256
+
+    def test_another_file_is_not_taken(self, monkeypatch):
+        predictor.load.cache_clear()
+        monkeypatch.setattr(predictor, "SHA256", "0" * 64)
+        with pytest.raises(CheckpointError, match="the format says 0000"):
+            predictor.load()
+        predictor.load.cache_clear()
+
+    def test_sums_are_exact_in_float32(self):
+        for part in (predictor.load().coarse, predictor.load().fine):
+            for name, layer in part.layers.items():
+                largest = np.full(layer.weights.shape[1], predictor.TOP)
+                assert layer.largest_sum(largest) < predictor.EXACT, name
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("side", [1, 3])
+    def test_convolutions_are_those_of_integers(self, side, dtype):
+        rng = np.random.default_rng(side)
+        weights = rng.integers(-127, 128, (5, 7, side, side)).astype(np.int8)
+        bias, shift = rng.integers(-(2**20), 2**20, 5).astype(np.int32), np.array([0, 3, 8, 11, 16], np.uint8)
+        values = rng.integers(-127, 256, (7, 40, 131))
+        wide = np.pad(values, ((0, 0), (side // 2,) * 2, (side // 2,) * 2))
+        sums = bias[:, None, None] + sum(
+            np.einsum("oi,ihw->ohw", weights[:, :, y, x].astype(np.int64), wide[:, y : y + 40, x : x + 131])
+            for y in range(side)
+            for x in range(side)
+        )
+        layer = predictor.Layer(weights, bias, shift)
+        found = predictor.convolve(*predictor.folded(layer, dtype), values)
+        assert found.dtype == dtype
+        assert np.array_equal(found, sums >> shift[:, None, None])
+
+    def test_a_machine_that_rounds_falls_back_to_float64(self, monkeypatch):
+        """Nothing that is coded changes."""
+        plane, ab = planes(60, 70)
+        cells = reduce_to_cells(ab, 4, "mean")
+        expected = codestream.encode(cells, plane, 4, 2000)
+        monkeypatch.setattr(predictor, "float32_is_exact", lambda: False)
+        parts = [
+            predictor.Predictor(part.layers) for part in (predictor.load().coarse, predictor.load().fine)
+        ]
+        assert parts[0].trunk(np.zeros((nested.FEATURES, 2, 2))).dtype == np.float64
+        shipped = predictor.Shipped(*parts, predictor.load().frequencies)
+        monkeypatch.setattr(predictor, "load", lambda: shipped)
+        found = codestream.encode(cells, plane, 4, 2000)
+        assert found.chunks == expected.chunks
+        assert np.array_equal(found.samples, expected.samples)
+
+    @pytest.mark.parametrize("spacing", [1, 2, 4, 32])
+    def test_torch_gives_the_same_integers(self, spacing):
+        rng = np.random.default_rng(spacing)
+        arrays = predictor.load().network(spacing)
+        tensors = IntegerPredictor(arrays.layers)
+        features = rng.integers(-127, 128, (nested.FEATURES, 19, 23))
+        known, own = rng.integers(-127, 128, (nested.KNOWN, 19, 23)), rng.integers(-127, 128, (2, 3, 19, 23))
+        batch = [torch.from_numpy(array)[None] for array in (features, known, *own)]
+        hidden, theirs = arrays.trunk(features), tensors.trunk(batch[0])
+        for half in range(2):
+            if half:
+                hidden, theirs = arrays.second(hidden, known), tensors.second(theirs, batch[1])
+            assert np.array_equal(hidden, theirs[0].numpy())
+            for plane in range(2):
+                ours = arrays.head(half, plane, hidden, *own)
+                for one, other in zip(ours, tensors.head(half, plane, theirs, *batch[2:]), strict=True):
+                    assert np.array_equal(one, other[0].numpy())
+
+    def test_training_becomes_the_integers(self):
+        """The network that trains, rounding as the integers do, gives nearly what they give."""
+        torch.manual_seed(0)
+        network = Trained(width=8, depth=2, later=1, between=8)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        network.rounds = True
+        exact = predictor.Predictor(network.layers())
+        rng = np.random.default_rng(0)
+        features, own = rng.integers(-127, 128, (nested.FEATURES, 9, 8)), rng.integers(-60, 60, (2, 3, 9, 8))
+        with torch.no_grad():
+            hidden = network.trunk(torch.from_numpy(features)[None])
+            shifts, spreads = network.head(0, 1, hidden, *(torch.from_numpy(part)[None] for part in own))
+        whole = exact.trunk(features)
+        assert np.abs(32 * hidden[0].numpy() - whole).max() <= 1
+        ours = exact.head(0, 1, whole, *own)
+        for one, other in zip(ours, (shifts, spreads), strict=True):
+            assert np.abs(one - other[0].numpy()).max() <= 2
+
+
+class TestEntropy:
+    tables = entropy.Tables(predictor.load().frequencies)
+
+    @given(st.lists(st.tuples(st.integers(-32767, 32767), st.integers(0, 63)), max_size=60))
+    @settings(deadline=None)
+    def test_symbols_come_back(self, pairs):
+        symbols, spreads = (np.array([pair[k] for pair in pairs], np.int64) for k in range(2))
+        coder = entropy.Encoder(self.tables)
+        coder.put(symbols, spreads)
+        coder.put(symbols[::-1], spreads)
+        decoder = entropy.Decoder(self.tables, coder.finish(), "test")
+        assert np.array_equal(decoder.get(spreads), symbols)
+        assert np.array_equal(decoder.get(spreads), symbols[::-1])
+
+    def test_bytes_are_what_the_tables_say(self):
+        rng = np.random.default_rng(0)
+        spreads = rng.integers(0, 64, 20_000)
+        symbols = np.rint(rng.laplace(0, np.exp((spreads - 26) * 0.11))).astype(np.int64)
+        coder = entropy.Encoder(self.tables)
+        coder.put(symbols, spreads)
+        data = coder.finish()
+        assert len(data) == pytest.approx(self.tables.costs(spreads, symbols).sum() / 8, rel=1e-3, abs=8)
+        assert abs(coder.size() - len(data)) <= 8
+
+    def test_tables_must_add_up(self):
+        with pytest.raises(ValueError, match="do not add up to 16777216"):
+            entropy.Tables(predictor.load().frequencies + 1)
+
+
+class TestCodestream:
+    @pytest.mark.parametrize("price", [0, codestream.PRICE])
+    @pytest.mark.parametrize("spacing", [1, 2, 4, 128, 512])
+    @pytest.mark.parametrize("shape", [(1, 1), (1, 150), (129, 2), (77, 140)])
+    def test_the_decoder_has_what_the_encoder_has(self, shape, spacing, price):
+        plane, ab, grid = coded(*shape, spacing, 900, price)
+        samples, found = codestream.decode(grid.chunks, plane)
+        assert found == spacing
+        assert np.array_equal(samples, grid.samples)
+        assert samples.shape == (2, *container.grid_shape(*shape, spacing))
+        cells = reduce_to_cells(ab, spacing, "mean")
+        assert np.abs(samples / 256 - cells).mean() < 900 / 256 / spacing + 0.1
+
+    def test_a_smaller_step_is_nearer(self):
+        _, ab, _ = coded(64, 64)
+        cells = reduce_to_cells(ab, 4, "mean")
+        errors, sizes = [], []
+        for step in (100, 1000, 10_000):
+            grid = coded(64, 64, 4, step)[2]
+            errors.append(np.abs(grid.samples / 256 - cells).mean())
+            sizes.append(sum(len(chunk.payload) for chunk in grid.chunks))
+        assert sorted(errors) == errors
+        assert sorted(sizes, reverse=True) == sizes
+        assert errors[0] < 0.1
+
+    def test_a_price_saves_more_than_it_costs(self):
+        """Distortion and rate together, as the encoder weighs them."""
+        plane, ab = planes(96, 96)
+        rng = np.random.default_rng(0)
+        cells = reduce_to_cells(ab, 4, "mean") + rng.normal(0, 2, (2, 24, 24)).astype(np.float32)
+        scores = []
+        for price in (0, codestream.PRICE):
+            grid = codestream.encode(cells, plane, 4, 3000, price)
+            bits = 8 * sum(len(chunk.payload) for chunk in grid.chunks)
+            errors = np.square(grid.samples / 256 - cells).sum() / (3000 / 256 / 4) ** 2
+            scores.append(errors + codestream.PRICE * bits)
+        assert scores[1] < scores[0]
+
+    def test_large_levels_get_chunks_of_their_own(self):
+        plane, _, grid = coded(150, 200, 1, 60, 0)
+        assert len(grid.chunks) > 2
+        assert [chunk.level for chunk in grid.chunks] == np.cumsum(
+            [0, *(chunk.levels for chunk in grid.chunks[:-1])]
+        ).tolist()
+        assert all(len(chunk.payload) >= 2048 for chunk in grid.chunks[:-1])
+        assert np.array_equal(codestream.decode(grid.chunks, plane)[0], grid.samples)
+
+    def test_levels(self):
+        plane, ab, grid = coded(200, 150)
+        errors = []
+        for levels in (1, 3, 6, 7):
+            samples, spacing = codestream.decode(grid.chunks, plane, levels)
+            assert spacing == max(4, 128 >> (levels - 1))
+            errors.append(np.abs(samples / 256 - reduce_to_cells(ab, spacing, "mean")).mean())
+        assert np.array_equal(samples, grid.samples)
+        # Border cells of the coarsest level are means of cells, not of pixels.
+        assert max(errors[1:]) < 2
+
+    def test_a_missing_half_costs_nothing(self):
+        """A picture one cell wide has no horizontal details, and a single cell none at all."""
+        plane, _, grid = coded(4, 4)
+        assert len(grid.chunks[0].payload) <= 12
+        assert np.array_equal(codestream.decode(grid.chunks, plane)[0], grid.samples)
+
+    def test_another_network(self):
+        plane, _, grid = coded(20, 20)
+        chunks = [replace(grid.chunks[0], network=2)]
+        with pytest.raises(FormatError, match="network 2, this crayoncodec has network 1"):
+            codestream.decode(chunks, plane)
+
+    @pytest.mark.parametrize("payload", [b"", b"\0\0", b"\x40\0\0", b"\0\x40\0", b"\0\0\xff123"])
+    def test_first_bytes_out_of_range(self, payload):
+        plane, _, grid = coded(20, 20)
+        with pytest.raises(FormatError, match="turn or spreads"):
+            codestream.decode([replace(grid.chunks[0], payload=payload)], plane)
+
+
+def test_damage_with_a_good_checksum_is_an_error_or_wrong_colours():
+    """Fuzzing behind the checksums: never another exception, never without an end."""
+    image = photo(90, 120)
+    file = container.unpack(crayoncodec.encode(image, color_quality=70))
+    plane = codec.decode_lightness(file)
+    rng = np.random.default_rng(0)
+    seen = {"error": 0, "wrong": 0}
+    start = time.perf_counter()
+    for _ in range(150):
+        payload = bytearray(file.grids[0].payload)
+        kind = rng.integers(3)
+        if kind == 0:
+            payload = payload[: rng.integers(len(payload))]
+        elif kind == 1:
+            for _ in range(rng.integers(1, 5)):
+                payload[rng.integers(len(payload))] = rng.integers(256)
+        else:
+            payload = bytearray(rng.bytes(int(rng.integers(0, 400))))
+        changes = {"payload": bytes(payload), "step": int(rng.choice([1, file.grids[0].step, 65535]))}
+        grids = (replace(file.grids[0], **changes), *file.grids[1:])
+        data = container.pack(replace(file, grids=grids))
+        try:
+            grid = codec.decode_grid(container.unpack(data), plane)
+        except FormatError:
+            seen["error"] += 1
+        else:
+            assert grid is not None
+            assert grid.samples.shape == (2, *container.grid_shape(90, 120, grid.spacing))
+            assert np.abs(grid.ab()).max() <= 128
+            seen["wrong"] += 1
+    assert min(seen.values()) > 0
+    assert time.perf_counter() - start < 60
+
+
+class TestQualities:
+    def test_better_qualities_are_nearer_and_larger(self):
+        image = photo(120, 160)
+        found = []
+        for quality in (0, 20, 40, 60, 80, 100):
+            data = crayoncodec.encode(image, quality=90, color_quality=quality)
+            decoded = crayoncodec.decode(data, color="guided")
+            found.append((len(data), -metrics.compare(image, decoded).ab_mse))
+        assert found == sorted(found)
+
+    def test_steps_fall(self):
+        steps = [pixel_step(quality) for quality in range(101)]
+        assert steps == sorted(steps, reverse=True)
+        assert (steps[0], steps[100]) == (128, 1)
+
+    def test_effort_pays(self):
+        image = photo(120, 160)
+        sizes, errors = [], []
+        for effort in (1, 5, 7):
+            data = crayoncodec.encode(image, effort=effort, color_quality=40)
+            sizes.append(len(data))
+            errors.append(metrics.compare(image, crayoncodec.decode(data, color="guided")).ab_mse)
+        assert sizes[1] < sizes[0]
+        assert errors[2] < errors[1]
+
+    @pytest.mark.parametrize("largest", [3.0, 6.0])
+    def test_largest_error(self, largest):
+        image = photo(90, 120)
+        data = crayoncodec.encode(image, max_delta_e=largest)
+        found = metrics.compare(image, crayoncodec.decode(data, color="guided")).ciede2000_p95
+        assert found <= largest
+        looser = crayoncodec.encode(image, max_delta_e=2 * largest)
+        assert len(looser) < len(data)
+
+    def test_an_error_that_cannot_be_had(self):
+        with pytest.warns(crayoncodec.CrayWarning, match=r"no quality brings CIEDE2000 down to 0.001"):
+            data = crayoncodec.encode(photo(40, 40), max_delta_e=0.001)
+        assert crayoncodec.info(data).lightness_quality == 100
+
+    def test_transparent_pixels_do_not_count(self):
+        image = np.dstack([photo(60, 60), np.full((60, 60), 255, np.uint8)])
+        image[:30, :, :3] = np.random.default_rng(0).integers(0, 256, (30, 60, 3))
+        hidden = image.copy()
+        hidden[:30, :, 3] = 0
+        sizes = [
+            sum(chunk.size for chunk in crayoncodec.info(data).chunks if chunk.type == "GRID")
+            for data in (crayoncodec.encode(each, max_delta_e=12) for each in (hidden, image))
+        ]
+        assert sizes[0] < sizes[1] / 2
+
+    @pytest.mark.parametrize("size", [1200, 3000, 9000])
+    def test_target_size(self, size):
+        image = photo(150, 200)
+        data = crayoncodec.encode(image, target_size=size, exif=b"II*\0")
+        assert len(data) <= size
+        assert len(data) > 0.9 * size or crayoncodec.info(data).lightness_quality == 100
+        assert crayoncodec.info(data).metadata == ("exif",)
+
+    def test_a_target_that_is_too_small(self):
+        with pytest.raises(crayoncodec.ImageError, match=r"target is .* expected at least"):
+            crayoncodec.encode(photo(150, 200), target_size=150)
+
+    def test_grey_pictures_have_no_colour_to_pay_for(self):
+        grey = photo(80, 80)[..., 0]
+        for options in ({}, {"max_delta_e": 3.0}, {"target_size": 1500}):
+            data = crayoncodec.encode(grey, **options)
+            assert crayoncodec.info(data).grids == ()
+
+    def test_levels_of_a_file(self):
+        image = photo(150, 200)
+        data = crayoncodec.encode(image)
+        errors = [
+            metrics.compare(image, crayoncodec.decode(data, color="guided", levels=levels)).ab_mse
+            for levels in (1, 4, 7)
+        ]
+        assert errors == sorted(errors, reverse=True)
+        with pytest.raises(ValueError, match="levels is 0, expected 1 or more"):
+            crayoncodec.decode(data, levels=0)
