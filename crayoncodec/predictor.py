@@ -59,7 +59,7 @@ class Predictor:
         dtype = np.float32 if float32_is_exact() else np.float64
         self._folded = {name: folded(layer, dtype) for name, layer in layers.items()}
 
-    def trunk(self, features: I64) -> Planes:
+    def trunk(self, features: Any) -> Planes:
         """Features of a level [FEATURES,h,w] -> what its first half is predicted from."""
         return self._hidden("first", features)
 
@@ -83,11 +83,12 @@ class Predictor:
         """The shifts as they are: training rounds here."""
         return shifts
 
-    def _hidden(self, name: str, planes: Planes) -> Planes:
+    def _hidden(self, name: str, planes: Any) -> Planes:
+        hidden: Planes = planes
         for k in range(sum(key.startswith(f"{name}.") for key in self._folded)):
-            planes = convolve(*self._folded[f"{name}.{k}"], planes)
-            np.clip(planes, 0, TOP, out=planes)
-        return planes
+            hidden = convolve(*self._folded[f"{name}.{k}"], hidden)
+            np.clip(hidden, 0, TOP, out=hidden)
+        return hidden
 
 
 @cache

@@ -1,7 +1,7 @@
 """Pillow opens and saves .cray files once this module is imported.
 
 ``Image.open("photo.cray")`` then reads headers only, and the network runs in ``load()``;
-``image.save("photo.cray", n=20)`` takes the options of crayoncodec.encode.
+``image.save("photo.cray", quality=80)`` takes the options of crayoncodec.encode.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from crayoncodec.images import EXIF_PREFIX, pil_mode, to_pil
 
 FORMAT: Final = "CRAY"
 
-_OPTIONS: Final = ("n", "quality", "lossless", "sampling", "lightness", "step", "exif", "icc_profile", "xmp")
+_OPTIONS: Final = (
+    "n", "quality", "color_quality", "max_delta_e", "target_size", "lossless", "sampling", "lightness", "step",
+    "effort", "exif", "icc_profile", "xmp",
+)  # fmt: skip
 _decoder = Decoder()
 
 
