@@ -20,7 +20,7 @@ from crayoncodec.errors import CheckpointError
 
 VERSION: Final = 1
 """What files call the network below."""
-SHA256: Final = "ea64ea2a5634436d9aedcadfe45074635f4ad6efc45b6e5ed150f50eb8df4bd2"
+SHA256: Final = "61c21f5ca24320bea8a69b5401b9dfdceda7432255e46939bd5711303f9bd225"
 """Of models/predictor-1.safetensors, which holds its weights and the frequency tables."""
 COARSE: Final = 4
 """Spacing from which on the coarse network predicts."""
