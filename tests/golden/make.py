@@ -1,4 +1,4 @@
-"""Writes the golden files: run it only when the format changes, and say so in the commit.
+"""Writes golden files that are not there yet; those that are stay as they are, for ever.
 
 Each <name>.cray is small; <name>.json has the integers that every decoder must find in it, for ever.
 """
@@ -49,8 +49,17 @@ def integers(data: bytes) -> dict[str, object]:
     }
 
 
+NESTED = {
+    "nested": (75, 100, {}),
+    "nested-coarse": (61, 70, {"quality": 30}),
+    "nested-fine": (33, 40, {"color_quality": 95, "effort": 1}),
+    "nested-line": (1, 70, {"lightness": "webp", "effort": 7}),
+}
+"""Height, width, options: nested grids down to spacing 2, 4, 1 and 2."""
+
+
 def main() -> None:
-    """Write all cases: colour pictures of 17 x 11, one with alpha, one grey."""
+    """Write all cases: colour pictures of 17 x 11, one with alpha, one grey, and larger ones."""
     image = photo(11, 17)
     alpha = np.arange(11 * 17, dtype=np.uint8).reshape(11, 17)
     files = {name: crayoncodec.encode(image, **options) for name, options in CASES.items()}
@@ -58,7 +67,13 @@ def main() -> None:
     files["grey"] = crayoncodec.encode(image[..., 0])
     # Large enough for WebP to be the smaller grid coder.
     files["grid-webp"] = crayoncodec.encode(photo(48, 64), n=2, quality=30)
+    for name, (height, width, options) in NESTED.items():
+        files[name] = crayoncodec.encode(photo(height, width), **options)
+    noise = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    files["nested-chunks"] = crayoncodec.encode(noise, color_quality=100, quality=50)
     for name, data in files.items():
+        if (FOLDER / f"{name}.cray").exists():
+            continue
         (FOLDER / f"{name}.cray").write_bytes(data)
         (FOLDER / f"{name}.json").write_text(json.dumps(integers(data)) + "\n")
 
