@@ -46,7 +46,7 @@ Array = Any
 
 
 class Lightness(NamedTuple):
-    """What a level knows of the lightness plane: int64[...,1,h,w]."""
+    """What a level knows of the lightness plane, integers [...,1,h,w]."""
 
     means: Array
     """In 1/LIGHT of the plane's levels."""
@@ -55,11 +55,16 @@ class Lightness(NamedTuple):
 
 
 def pyramid(plane: Array, coarsest: int) -> dict[int, Lightness]:
-    """Lightness plane [...,1,H,W] -> spacing, the powers of two to ``coarsest`` -> what is known."""
+    """Lightness plane [...,1,H,W] -> spacing, the powers of two to ``coarsest`` -> what is known.
+
+    The plane's integers are of 32 bits or 64: with 32 the large levels take half the memory.
+    """
     xp = _namespace(plane)
     sums = low = high = plane
     levels, spacing = {}, 1
     while True:
+        if spacing == 8:  # from here on sums could overflow 32 bits
+            sums = xp.asarray(sums, dtype=xp.int64)
         means = (sums * LIGHT + spacing**2 // 2) // spacing**2
         levels[spacing] = Lightness(means, high - low)
         if spacing >= coarsest:
@@ -91,12 +96,14 @@ def children(parents: Array, found: Array) -> Array:
 
 def guided_details(parents: Array, coarse: Lightness, fine: Lightness) -> tuple[Array, Array]:
     """Details [...,6,h,w] by guided upsampling of the parents [...,2,h,w], and by bicubic interpolation."""
-    mean = _binomial(coarse.means)
-    variance = _binomial(coarse.means * coarse.means) * 256 - mean * mean
-    covariance = _binomial(parents * coarse.means) * 256 - _binomial(parents) * mean
+    xp = _namespace(parents)
+    light = xp.asarray(coarse.means, dtype=xp.int64)
+    mean = _binomial(light)
+    variance = _binomial(light * light) * 256 - mean * mean
+    covariance = _binomial(parents * light) * 256 - _binomial(parents) * mean
     slope = (covariance << _SLOPE_BITS) // (variance.clip(0) + _EPSILON * 65536)
-    xp, bicubic = _namespace(parents), _bicubic_details(parents)
-    texture = (details(fine.means) >> 1) - _bicubic_details(coarse.means)
+    bicubic = _bicubic_details(parents)
+    texture = (details(fine.means) >> 1) - _bicubic_details(light)
     steps = [(slope * texture[..., k : k + 1, :, :]) >> _SLOPE_BITS for k in range(3)]
     return bicubic + xp.concat(steps, -3), bicubic
 
@@ -105,7 +112,7 @@ def features(
     parents: Array, symbols: Array, guided: Array, bicubic: Array, levels: dict[int, Lightness],
     spacing: int, step: Array, loudness: Array,
 ) -> Array:  # fmt: skip
-    """What a level's details are predicted from: int64[...,FEATURES,h,w], -LIMIT to LIMIT.
+    """What a level's details are predicted from: int8[...,FEATURES,h,w], -LIMIT to LIMIT.
 
     parents: [...,2,h,w]. symbols: what was decoded for the parents' own blocks, [...,6,h,w]. spacing: of the
     children. step: of the details, broadcast against the planes. loudness: the same in 1/8 of an octave.
@@ -115,7 +122,7 @@ def features(
     finer = levels[spacing // 2].means if spacing > 1 else _doubled(fine.means)
     sub = [quarter for half in blocks(finer) for quarter in blocks(half)]
     ones = xp.ones_like(coarse.means)
-    planes = [
+    planes: list[Array] = [
         *(((part - coarse.means) >> 5) for part in sub),
         *(part >> 1 for part in blocks(fine.ranges)),
         (coarse.means >> 6) - 128,
@@ -128,23 +135,27 @@ def features(
         loudness * ones,
         (16 * (spacing.bit_length() - 1) - 48) * ones,
     ]
-    return xp.concat(planes, -3).clip(-LIMIT, LIMIT)
+    return xp.concat([_small(plane) for plane in planes], -3)
 
 
 def known(symbols: Array, corrections: Array, step: Array, mask: Array) -> Array:
-    """What is known of the first half of the blocks: int64[...,KNOWN,h,w].
+    """What is known of the first half of the blocks: int8[...,KNOWN,h,w].
 
     symbols, corrections (details less the guided ones): [...,6,h,w], 0 where not decoded. mask: where they
     are.
     """
-    return _namespace(symbols).concat(
-        [*seen(symbols, corrections, step), mask * 32 + 0 * symbols[..., :1, :, :]], -3
-    )
+    there = _small(mask * 32 + 0 * symbols[..., :1, :, :])
+    return _namespace(symbols).concat([*seen(symbols, corrections, step), there], -3)
 
 
 def seen(symbols: Array, corrections: Array, step: Array) -> tuple[Array, Array]:
     """Symbols and corrections, as networks are given them."""
-    return (symbols * 32).clip(-LIMIT, LIMIT), ((corrections * 32) // step).clip(-LIMIT, LIMIT)
+    return _small(symbols * 32), _small((corrections * 32) // step)
+
+
+def _small(values: Array) -> Array:
+    xp = _namespace(values)
+    return xp.asarray(values.clip(-LIMIT, LIMIT), dtype=xp.int8)
 
 
 def step_of(step: int, spacing: int) -> tuple[int, int]:

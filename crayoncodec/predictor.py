@@ -106,12 +106,12 @@ def float32_is_exact() -> bool:
 
 def convolve(matrix: Planes, bias: Planes, planes: Any) -> Planes:
     """Convolution and floor: weights [outputs, k*k*inputs] and bias [outputs] as ``folded``, [inputs,h,w]."""
-    planes = np.asarray(planes, matrix.dtype)
     inputs, height, width = planes.shape
     side = 1 if matrix.shape[1] == inputs else 3
     out = np.empty((len(matrix), height, width), matrix.dtype)
     if side == 1:
-        np.matmul(matrix, planes.reshape(inputs, -1), out=out.reshape(len(matrix), -1))
+        flat = np.asarray(planes, matrix.dtype).reshape(inputs, -1)
+        np.matmul(matrix, flat, out=out.reshape(len(matrix), -1))
         out += bias[:, None, None]
         np.floor(out, out=out)
         return out
@@ -120,9 +120,10 @@ def convolve(matrix: Planes, bias: Planes, planes: Any) -> Planes:
     columns = np.empty((side, side, inputs, rows, width), matrix.dtype)
     for top in range(0, height, rows):
         count = min(rows, height - top)
+        strip = wide[:, top : top + count + 2].astype(matrix.dtype)
         for y in range(side):
             for x in range(side):
-                columns[y, x, :, :count] = wide[:, top + y : top + y + count, x : x + width]
+                columns[y, x, :, :count] = strip[:, y : y + count, x : x + width]
         sums = (matrix @ columns.reshape(-1, rows * width)).reshape(-1, rows, width)[:, :count]
         sums += bias[:, None, None]
         np.floor(sums, out=out[:, top : top + count])

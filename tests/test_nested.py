@@ -326,7 +326,7 @@ class TestQualities:
         image = photo(120, 160)
         sizes, errors = [], []
         for effort in (1, 5, 7):
-            data = crayoncodec.encode(image, effort=effort, color_quality=40)
+            data = crayoncodec.encode(image, effort=effort)
             sizes.append(len(data))
             errors.append(metrics.compare(image, crayoncodec.decode(data, color="guided")).ab_mse)
         assert sizes[1] < sizes[0]

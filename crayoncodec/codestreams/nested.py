@@ -69,7 +69,7 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
         writer.put(stage.spacing, symbols[mask], spreads)
         return symbols
 
-    levels = nested.pyramid(lightness[None].astype(np.int64), coarsest)
+    levels = nested.pyramid(lightness[None].astype(np.int32), coarsest)
     walk = nested.stages(
         shipped.network, first * own, levels, coarsest, spacing, lambda n: nested.step_of(step, n)
     )
@@ -115,7 +115,7 @@ def decode(chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None
         symbols[stage.mask] = decoder.get(stage.spreads[stage.mask])
         return symbols
 
-    planes = nested.pyramid(lightness[None].astype(np.int64), coarsest)
+    planes = nested.pyramid(lightness[None].astype(np.int32), coarsest)
     walk = nested.stages(
         shipped.network, first, planes, coarsest, finest, lambda n: nested.step_of(homes[n].step, n)
     )

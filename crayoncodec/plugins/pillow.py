@@ -18,8 +18,8 @@ from crayoncodec.images import EXIF_PREFIX, pil_mode, to_pil
 FORMAT: Final = "CRAY"
 
 _OPTIONS: Final = (
-    "n", "quality", "color_quality", "max_delta_e", "target_size", "lossless", "sampling", "lightness", "step",
-    "effort", "exif", "icc_profile", "xmp",
+    "n", "quality", "color_quality", "max_delta_e", "target_size", "lossless", "sampling", "lightness",
+    "step", "effort", "exif", "icc_profile", "xmp",
 )  # fmt: skip
 _decoder = Decoder()
 
