@@ -201,7 +201,9 @@ def train(
 
     with tqdm(total=steps, initial=first, desc=part.name, unit=" steps", mininterval=5) as bar:
         for step in range(first, steps):
+            # Every step has generators of its own, so that a resumed run draws what it would have drawn.
             rng = np.random.default_rng((_SEED, step))
+            torch.manual_seed(int(rng.integers(2**31)))
             for group in learner.optimizer.param_groups:
                 cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
                 group["lr"] = learning_rate * min(1.0, (step + 1) / _WARMUP) * cosine
