@@ -308,24 +308,27 @@ def _cray_colors(name: str, decoder: str, quality: int = 60, sampling: str = "me
     )
 
 
+def _nested_colors(decoder: str, effort: int = 5, quality: int = 80) -> NestedCray:
+    name = "cray nested" if decoder == "nested" else f"cray nested {decoder}"
+    name += "" if effort == 5 else f", effort {effort}"
+    name += "" if quality == 80 else f", lightness q={quality}"
+    fixed = {"quality": quality, "effort": effort}
+    return NestedCray(name, colors=_COLOR_QUALITIES, decoder=decoder, fixed=fixed)
+
+
 _TIED = _by("quality", (10, 20, 35, 50, 65, 80, 90))
 _COLOR_QUALITIES = _by("color_quality", range(0, 100, 10))
 
 OURS: tuple[Codec, ...] = (
     NestedCray("cray", files=_TIED, typical={"quality": 80}),
     NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
-    *(
-        NestedCray(
-            ("cray nested" if decoder == "nested" else f"cray nested {decoder}")
-            + ("" if effort == 5 else f", effort {effort}"),
-            colors=_COLOR_QUALITIES,
-            decoder=decoder,
-            fixed={"quality": 60, "effort": effort},
-        )
-        for effort, decoders in ((5, ("nested", "guided")), (7, ("nested", "guided")), (1, ("guided",)))
-        for decoder in decoders
+    *(_nested_colors(*of) for of in (("nested",), ("guided",), ("guided", 1), ("guided", 7), ("nested", 7))),
+    *(_nested_colors(decoder, quality=60) for decoder in ("nested", "guided")),
+    Cray(
+        ONE_GRID,
+        files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING),
+        typical={"n": 20, "quality": 80},
     ),
-    Cray(ONE_GRID, files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING)),
     _cray("cray n=6", n=6),
     _cray("cray n=10", n=10),
     _cray("cray n=20"),

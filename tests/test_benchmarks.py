@@ -18,7 +18,7 @@ from pictures import photo
 from PIL import Image
 from torch import nn
 
-from benchmarks import plots, report, results, runner, study, tables
+from benchmarks import equal, plots, report, results, runner, study, tables
 from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
@@ -75,6 +75,41 @@ def test_every_codec_gives_a_picture_back_and_has_bytes_for_its_colour(codec: Co
     assert 0 < codec.color_bytes(rgb, data, options) < len(data)
     error = np.abs(decoded.astype(int) - rgb)
     assert error.max() == 0 if options == {} else error.mean() < 40
+
+
+def test_files_of_equal_quality_are_as_good_as_the_rival():
+    found = equal.measure("cray without a network", "AVIF 4:2:0 quality=50", photo(96, 128))
+    assert found["psnr_lightness"] >= found["rival_psnr_lightness"]
+    assert found["ciede2000_mean"] <= found["rival_ciede2000_mean"]
+    assert found["bytes"] > 0
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 37, 100])
+def test_the_least_that_is_good(threshold):
+    assert equal.least(lambda quality: quality >= threshold) == threshold
+
+
+def test_table_of_equal_quality():
+    found = Results({"pictures": ["a", "b"]}, {}, {})
+    for picture, ours in (("a", 80), ("b", 110)):
+        values = {"rival_bytes": 100, "bytes": ours}
+        found.add([Row("equal", "cray", "AVIF 4:2:0 quality=50", picture, values)])
+    row = tables.equal(found).splitlines()[-1]
+    assert row == "| cray | AVIF 4:2:0 quality=50 | −5.0 % | −20.0 % | +10.0 % | 1 of 2 |"
+
+
+def test_table_of_nested_grids_has_each_rivals_worst_picture():
+    found = Results({"pictures": ["a", "b"]}, {}, {})
+    for picture, factor in (("a", 0.5), ("b", 0.8)):
+        for codec, size in (("AVIF 4:2:0", 1.0), ("cray nested", factor)):
+            for setting, error in (("1", 9.5), ("2", 6.0), ("3", 4.0), ("4", 3.2)):
+                values = {"color_bpp": size / error, "ab_mse": error, "ciede2000_mean": error / 3,
+                          "ciede2000_p99": error}  # fmt: skip
+                found.add([Row("colors", codec, setting, picture, values)])
+    (row,) = [
+        line for line in tables.nested(found).splitlines() if line.startswith("| cray nested | AVIF 4:2:0 |")
+    ]
+    assert row.split("|")[3] == " −35.0 % (2 of 2) / −20.0 % "
 
 
 def test_bilinear_meets_the_samples_at_their_pixels():
