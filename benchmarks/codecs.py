@@ -316,11 +316,13 @@ def _nested_colors(decoder: str, effort: int = 5, quality: int = 80) -> NestedCr
     return NestedCray(name, colors=_COLOR_QUALITIES, decoder=decoder, fixed=fixed)
 
 
+_SLOW = 7
 _TIED = _by("quality", (10, 20, 35, 50, 65, 80, 90))
 _COLOR_QUALITIES = _by("color_quality", range(0, 100, 10))
 
 OURS: tuple[Codec, ...] = (
     NestedCray("cray", files=_TIED, typical={"quality": 80}),
+    NestedCray(f"cray, effort {_SLOW}", files=_TIED, fixed={"effort": _SLOW}),
     NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
     *(_nested_colors(*of) for of in (("nested",), ("guided",), ("guided", 1), ("guided", 7), ("nested", 7))),
     *(_nested_colors(decoder, quality=60) for decoder in ("nested", "guided")),

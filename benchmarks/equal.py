@@ -16,7 +16,7 @@ from crayoncodec import metrics
 
 _RIVAL = "AVIF 4:2:0"
 _QUALITIES = (35, 50, 65, 80)
-_OURS = ("cray", "cray without a network")
+_OURS = ("cray, effort 7", "cray without a network")
 
 SETTINGS = {
     codec: tuple(f"{_RIVAL} quality={quality}" for quality in _QUALITIES) for codec in _OURS
@@ -35,7 +35,7 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
             rgb, ours.decode(ours.encode(rgb, {"quality": lightness, "color_quality": color}))
         )
 
-    lightness = least(lambda q: compared(q, 50).psnr_lightness >= theirs.psnr_lightness)
+    lightness = least(lambda q: compared(q, 20).psnr_lightness >= theirs.psnr_lightness)
     color = least(lambda q: compared(lightness, q).ciede2000_mean <= theirs.ciede2000_mean)
     found = compared(lightness, color)
     if found.psnr_lightness < theirs.psnr_lightness or found.ciede2000_mean > theirs.ciede2000_mean:

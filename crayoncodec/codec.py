@@ -83,7 +83,8 @@ def encode(
     sampling: of that grid, "mean" of each cell, or "point": the paper's every n-th pixel.
     step: quantiser step of that grid's samples in CIELAB units, 1/256 to 255; by default 1.
     effort: 1 to 9. Nested grids are chosen by what their bits cost from 5 on, and fitted so that guided
-    upsampling comes closer to the picture from 7 on. Means of one grid are fitted from 6 on, at 9 to the
+    upsampling comes closer to the picture from 7 on; AVIF takes three times as long for 3 to 10 % fewer
+    bytes from 7 on, and again as many at 9. Means of one grid are fitted from 6 on, at 9 to the
     default network, which takes longest. Points stay as they are.
     exif, icc_profile, xmp: stored verbatim in place of the image's own; empty to leave them out.
 

@@ -66,7 +66,7 @@ class Encoder:
 
     def _lightness(self, quality: int) -> Lightness:
         plane = color.lightness_to_u8(self._exact)
-        chunk = encode_plane(plane, self._coder, None if self._lossless else quality)
+        chunk = encode_plane(plane, self._coder, None if self._lossless else quality, self._effort)
         return Lightness(chunk, planes.decode(chunk.payload, chunk.coder, plane.shape, "lightness plane"))
 
     def grid(self, shown: U8, n: int, sampling: Sampling, step: float) -> tuple[GridChunk, ...]:
@@ -192,7 +192,9 @@ def pixel_step(quality: int) -> float:
     return float(2 ** (7 - 5 * share - 2 * share**8))
 
 
-def encode_plane(plane: U8, coder: PlaneCoder | None, quality: int | None) -> PlaneChunk:
+def encode_plane(
+    plane: U8, coder: PlaneCoder | None, quality: int | None, effort: int = 5
+) -> PlaneChunk:  # fmt: skip
     """Code u8[H,W]; by default with the first coder that takes its sides, lossless if ``quality`` is None."""
     if coder is None:
         coders = planes.LOSSLESS_CODERS if quality is None else planes.LOSSY_CODERS
@@ -204,7 +206,7 @@ def encode_plane(plane: U8, coder: PlaneCoder | None, quality: int | None) -> Pl
                 stacklevel=3,
             )
         coder, quality = (fitting_coders[0], quality) if fitting_coders else ("zstd", None)
-    return PlaneChunk(coder, planes.encode(plane, coder, quality), quality)
+    return PlaneChunk(coder, planes.encode(plane, coder, quality, effort), quality)
 
 
 def _least(first: int, good: Callable[[int], bool]) -> int:

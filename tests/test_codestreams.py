@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from memory import at_most
 from pictures import photo
 
-from crayoncodec import FormatError, ImageError
+from crayoncodec import FormatError, ImageError, color
 from crayoncodec.codestreams import grids, planes, residuals
 
 ZSTD = "28b52ffd"
@@ -217,3 +217,10 @@ def test_what_a_coder_cannot_do_is_said():
     with pytest.raises(ValueError, match="avif is not lossless"):
         planes.encode(PLANE, "avif", None)
     assert np.array_equal(planes.decode(planes.encode(long, "zstd", None), "zstd", long.shape, "plane"), long)
+
+
+def test_effort_buys_bytes_of_avif():
+    plane = color.lightness_to_u8(color.rgb_to_lab(photo(160, 200))[0])
+    sizes = [len(planes.encode(plane, "avif", 60, effort)) for effort in (5, 7, 9)]
+    assert sizes[0] == len(planes.encode(plane, "avif", 60))
+    assert sizes[0] > sizes[1] > sizes[2]

@@ -22,7 +22,8 @@ LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "webp")
 LOSSLESS_CODERS: Final[tuple[PlaneCoder, ...]] = ("webp", "zstd")
 _MAX_SIDE: Final[dict[PlaneCoder, int]] = {"webp": 16383, "avif": 65535}
 
-_AVIF_SPEED: Final = 8
+_AVIF_SPEEDS: Final = ((9, 4), (7, 6), (0, 8))
+"""From which effort on which speed of libaom (docs/design.md)."""
 _WEBP_METHOD: Final = 4
 _ZSTD_LEVEL: Final = 12
 
@@ -34,8 +35,10 @@ def fits(coder: PlaneCoder, shape: tuple[int, int]) -> bool:
     return max(shape) <= _MAX_SIDE.get(coder, max(shape))
 
 
-def encode(plane: U8, coder: PlaneCoder, quality: int | None) -> bytes:
+def encode(plane: U8, coder: PlaneCoder, quality: int | None, effort: int = 5) -> bytes:
     """u8[H,W] -> codestream. ``quality`` is the coder's own, 0..100; None keeps the plane exactly.
+
+    effort: 1 to 9; AVIF takes longer and fewer bytes from 7 on, and again at 9.
 
     Raises ImageError for sides that the coder cannot take or a Pillow without it, ValueError for a
     quality that it does not have.
@@ -51,7 +54,8 @@ def encode(plane: U8, coder: PlaneCoder, quality: int | None) -> bytes:
         return residuals.compress(plane, _ZSTD_LEVEL)
     options: dict[str, Any] = {"quality": quality}
     if coder == "avif":
-        options |= {"subsampling": "4:0:0", "speed": _AVIF_SPEED}
+        speed = next(speed for least, speed in _AVIF_SPEEDS if effort >= least)
+        options |= {"subsampling": "4:0:0", "speed": speed}
     else:
         options |= {"method": _WEBP_METHOD, **({"lossless": True, "quality": 75} if quality is None else {})}
     if not features.check(coder):
