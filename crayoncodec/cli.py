@@ -569,7 +569,7 @@ def _describe(found: Info) -> Iterable[str]:
     yield f"alpha        {found.alpha_coder or 'none'}"
     for grid in found.grids:
         samples = f"n = {grid.n}, {grid.sampling}, {grid.columns} x {grid.rows} samples"
-        size = f", {grid.size:,} bytes" if grid.size is not None else " in the same chunk"
+        size = f", {grid.size:,} bytes" if grid.size is not None else ", in the chunk of the next"
         yield f"grid {grid.level:<7} {samples}, step {grid.step:g}, {grid.coder}{size}"
     if not found.grids:
         yield "grid         none: grey picture"

@@ -132,7 +132,8 @@ class Encoder:
         )  # fmt: skip
         if best is None:
             raise ImageError(
-                f"target is {room} bytes without metadata, expected at least {light[0][0] + paint[0][0]}"
+                f"target leaves {room} bytes for lightness and colour, expected at least "
+                f"{light[0][0] + paint[0][0]}"
             )
         _, i, j = best
         chosen = Qualities(_SHARED[i], _SHARED[j])

@@ -519,7 +519,7 @@ class TestInfo:
     def test_text_has_them_too(self):
         text = cray("info", "photo.cray").stdout
         assert "grid 0       n = 128, mean, 1 x 1 samples, step 0.0" in text
-        assert "nested in the same chunk" in text
+        assert "nested, in the chunk of the next" in text
         assert re.search(r"grid 6       n = 2, mean, 30 x 20 samples, step 3.\d+, nested, \d+ bytes", text)
         text = cray("info", "grid.cray").stdout
         for part in (
