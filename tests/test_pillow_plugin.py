@@ -97,3 +97,11 @@ def test_importing_it_is_enough_and_loads_no_torch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "(9, 9) False\n"
+
+
+@pytest.mark.parametrize(
+    "options", [{"color_quality": 30}, {"target_size": 900}, {"quality": 40, "effort": 7}]
+)
+def test_options_of_nested_grids(options):
+    image = Image.fromarray(photo(30, 40))
+    assert saved(image, **options) == crayoncodec.encode(image, **options)
