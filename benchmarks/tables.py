@@ -136,7 +136,7 @@ def nested(found: Results) -> str:
     """Nested grids: BD-rate of their bytes, mean / worst picture; AB MSE over 3 to 10."""
     rows = []
     for codec in [name for name in found.codecs("colors") if name.startswith(NESTED[0])]:
-        for anchor in _RIVALS:
+        for anchor in _RIVALS if codec in NESTED else ANCHORS:
             cells = []
             for measure in _MEASURES:
                 error = measure == "ab_mse"
