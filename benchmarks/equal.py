@@ -30,19 +30,18 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     theirs = metrics.compare(rgb, CODECS[rival].decode(data))
     ours = CODECS[codec]
 
-    def compared(lightness: int, color: int) -> metrics.Comparison:
-        return metrics.compare(
-            rgb, ours.decode(ours.encode(rgb, {"quality": lightness, "color_quality": color}))
-        )
+    def coded(lightness: int, color: int) -> tuple[bytes, metrics.Comparison]:
+        data = ours.encode(rgb, {"quality": lightness, "color_quality": color})
+        return data, metrics.compare(rgb, ours.decode(data))
 
-    lightness = least(lambda q: compared(q, 20).psnr_lightness >= theirs.psnr_lightness)
-    color = least(lambda q: compared(lightness, q).ciede2000_mean <= theirs.ciede2000_mean)
-    found = compared(lightness, color)
+    lightness = least(lambda q: coded(q, 20)[1].psnr_lightness >= theirs.psnr_lightness)
+    color = least(lambda q: coded(lightness, q)[1].ciede2000_mean <= theirs.ciede2000_mean)
+    own, found = coded(lightness, color)
     if found.psnr_lightness < theirs.psnr_lightness or found.ciede2000_mean > theirs.ciede2000_mean:
         raise ValueError("no quality is as good as the rival's")
     return {
         "rival_bytes": len(data),
-        "bytes": len(ours.encode(rgb, {"quality": lightness, "color_quality": color})),
+        "bytes": len(own),
         "quality": lightness,
         "color_quality": color,
         "psnr_lightness": found.psnr_lightness,

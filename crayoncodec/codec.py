@@ -128,8 +128,7 @@ def encode(
     else:
         tied = LOSSLESS_COLOR if lossless else chosen
         qualities = Qualities(chosen, tied if color_quality is None else color_quality)
-    plane = coder.lightness(qualities.lightness)
-    return whole(plane.chunk, coder.nested_chunks(plane.shown, qualities.color))
+    return whole(coder.lightness(qualities.lightness).chunk, coder.nested_chunks(qualities))
 
 
 def decode(
@@ -145,7 +144,8 @@ def decode(
 
     color: "neural" recolorizes with a network, "guided" without one, "gray" shows the lightness only
     (and opens files whose grid or metadata is damaged, with a CrayWarning).
-    model: a shipped checkpoint's name or the path of a .safetensors file; by default the compact network.
+    model: a shipped checkpoint's name or the path of a .safetensors file; by default the network
+    for nested grids, or the compact one for a file of one grid.
     device: "auto", "cpu" or "cuda".
     levels: of nested colour grids decode only so many, from the coarsest on; all by default.
 
@@ -211,8 +211,9 @@ class Decoder:
         lightness = decode_lightness(file)
         grid = decode_grid(file, lightness, self.levels) if self.color != "gray" else None
         # With a sample for every pixel nothing is left to paint.
-        neural = self.color == "neural" and grid is not None and grid.spacing > 1
-        backend = self._backend(grid.is_nested) if neural and grid is not None else None
+        backend = None
+        if self.color == "neural" and grid is not None and grid.spacing > 1:
+            backend = self._backend(grid.is_nested)
         return Picture(recolorize(lightness, grid, backend), decode_alpha(file), file.metadata)
 
     def _backend(self, nested: bool) -> TorchBackend:

@@ -179,6 +179,11 @@ def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:
     return -(-height // spacing), -(-width // spacing)
 
 
+def level_step(step: int, spacing: int) -> int:
+    """Quantiser step of a nested level's cells, from that of a cell of one pixel, both in 1/256 of a unit."""
+    return max(1, step // spacing)
+
+
 def pack(file: CrayFile) -> bytes:
     """CrayFile -> bytes, chunks in the order of the format. Raises LimitError for a chunk over 2 GiB."""
     chunks = [
@@ -328,9 +333,10 @@ class _Reader:
             raise FormatError(f"no {'HEAD' if self.header is None else 'LGHT'} chunk, expected one")
         if not self.damaged:
             damage = _misfit(self.header, self.grids)
-            if damage and not salvage:
-                raise FormatError(damage)
-            self.damaged += [damage] if damage else []
+            if damage:
+                if not salvage:
+                    raise FormatError(damage)
+                self.damaged.append(damage)
         return CrayFile(
             self.header, self.lightness, tuple(self.grids), self.alpha, self.metadata,
             tuple(self.unknown), tuple(self.damaged),

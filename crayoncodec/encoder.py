@@ -19,13 +19,13 @@ from crayoncodec.images import Picture
 from crayoncodec.metrics import ciede2000
 from crayoncodec.recolorize import recolorize
 
-PRICED: Final = 5
+_PRICED: Final = 5
 """Effort from which on symbols of nested grids are chosen by what they cost."""
-FITTED: Final = 7
+_FITTED: Final = 7
 """Effort from which on cell means of nested grids are fitted to guided upsampling."""
-GRID_FITTED: Final = 6
+_GRID_FITTED: Final = 6
 """The same for a grid of its own."""
-GRID_FITTED_TO_NETWORK: Final = 9
+_GRID_FITTED_TO_NETWORK: Final = 9
 """Effort from which on a grid of its own is fitted to the default network."""
 LOSSLESS_COLOR: Final = 90
 """Colour quality that goes with a lightness plane kept exactly."""
@@ -34,9 +34,10 @@ _FINEST: Final = ((12.0, 4), (3.0, 2), (0.0, 1))
 _LIGHTNESS_WEIGHT: Final = 4.0
 """Of squared errors of L* beside those of a* and b*, where bytes are shared out between them."""
 _SHARED: Final = tuple(range(0, 101, 10))
+_MIDDLE: Final = 50
+"""Lightness quality beside which colour qualities are compared."""
 _WHOLE: Final = 101
 
-F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 
@@ -63,6 +64,8 @@ class Encoder:
         self._visible = None if picture.alpha is None else picture.alpha > 0
         self.lightness: Callable[[int], Lightness] = lru_cache(2)(self._lightness)
         """Quality -> the lightness plane."""
+        self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
+        """Nested grids of a colour quality, for the plane of a lightness quality as a decoder has it."""
 
     def _lightness(self, quality: int) -> Lightness:
         plane = color.lightness_to_u8(self._exact)
@@ -74,24 +77,23 @@ class Encoder:
         samples = sample_grid(self._ab, n, sampling, step, visible=self._visible)
         if self._picture.is_gray:
             return ()
-        if self._effort >= GRID_FITTED and sampling == "mean" and n > 1:
-            samples = self._fitted(shown, samples, self._effort >= GRID_FITTED_TO_NETWORK)
+        if self._effort >= _GRID_FITTED and sampling == "mean" and n > 1:
+            samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK)
         payload, coder = grids.encode(samples.samples)
         return (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
 
-    def nested(self, shown: U8, quality: int) -> nested.Coded:
-        """Nested grids of a colour quality, for the lightness plane that a decoder has."""
-        step = pixel_step(quality)
+    def _nested(self, qualities: Qualities) -> nested.Coded:
+        shown, step = self.lightness(qualities.lightness).shown, pixel_step(qualities.color)
         spacing = next(spacing for least, spacing in _FINEST if step >= least)
         cells = sample_grid(self._ab, spacing, step=1 / STEP_UNIT, visible=self._visible)
-        if self._effort >= FITTED and spacing > 1:
+        if self._effort >= _FITTED and spacing > 1:
             cells = self._fitted(shown, cells, False)
-        price = nested.PRICE if self._effort >= PRICED else 0.0
+        price = nested.PRICE if self._effort >= _PRICED else 0.0
         return nested.encode(cells.ab(), shown, spacing, round(step * STEP_UNIT), price)
 
-    def nested_chunks(self, shown: U8, quality: int) -> tuple[GridChunk, ...]:
+    def nested_chunks(self, qualities: Qualities) -> tuple[GridChunk, ...]:
         """The chunks of ``nested``; none for a grey picture."""
-        return () if self._picture.is_gray else self.nested(shown, quality).chunks
+        return () if self._picture.is_gray else self.nested(qualities).chunks
 
     def for_error(self, quality: int, largest: float) -> Qualities:
         """The least colour quality with which CIEDE2000 is at most ``largest`` for 95 % of the pixels.
@@ -117,13 +119,13 @@ class Encoder:
         framing: bytes of a chunk besides its payload. Both are given bytes where the next ones take most off
         the squared error. Raises ImageError where even the least quality takes more.
         """
-        middle = self.lightness(50).shown
 
-        def size(quality: int) -> int:
-            return sum(len(chunk.payload) + framing for chunk in self.nested_chunks(middle, quality))
+        def size(qualities: Qualities) -> int:
+            return sum(len(chunk.payload) + framing for chunk in self.nested_chunks(qualities))
 
         light = [self._lightness_point(quality) for quality in _SHARED]
-        paint = [(size(quality), self._color_error(middle, quality)) for quality in _SHARED]
+        pairs = [Qualities(_MIDDLE, quality) for quality in _SHARED]
+        paint = [(size(pair), self._color_error(pair)) for pair in pairs]
         best = min(
             ((one + _LIGHTNESS_WEIGHT * other, i, j)
              for i, (bytes_i, other) in enumerate(light)
@@ -136,40 +138,31 @@ class Encoder:
                 f"{light[0][0] + paint[0][0]}"
             )
         _, i, j = best
-        chosen = Qualities(_SHARED[i], _SHARED[j])
-        left = room - paint[j][0]
-        finer = _last(chosen.lightness, lambda q: len(self.lightness(q).chunk.payload) <= left)
-        shown = self.lightness(finer)
-        left = room - len(shown.chunk.payload)
-
-        def fits(quality: int) -> bool:
-            chunks = self.nested_chunks(shown.shown, quality)
-            return sum(len(chunk.payload) + framing for chunk in chunks) <= left
-
-        return Qualities(finer, _last(0, fits))
+        beside = room - paint[j][0]
+        finer = _last(_SHARED[i], lambda q: len(self.lightness(q).chunk.payload) <= beside)
+        left = room - len(self.lightness(finer).chunk.payload)
+        return Qualities(finer, _last(0, lambda q: size(Qualities(finer, q)) <= left))
 
     def _lightness_point(self, quality: int) -> tuple[int, float]:
         coded = self.lightness(quality)
         error = np.square(color.lightness_from_u8(coded.shown) - self._exact).mean()
         return len(coded.chunk.payload), float(error)
 
-    def _color_error(self, shown: U8, quality: int) -> float:
+    def _color_error(self, qualities: Qualities) -> float:
         if self._picture.is_gray:
             return 0.0
-        return float(np.square(color.rgb_to_lab(self._guided(shown, quality))[1] - self._ab).mean())
+        return float(np.square(color.rgb_to_lab(self._guided(qualities))[1] - self._ab).mean())
 
-    def _guided(self, shown: U8, quality: int) -> U8:
+    def _guided(self, qualities: Qualities) -> U8:
         """What a decoder without a network shows."""
-        coded = None if self._picture.is_gray else self.nested(shown, quality)
-        grid = (
-            None
-            if coded is None
-            else ColorGrid(coded.samples, coded.chunks[-1].finest, "mean", 1 / STEP_UNIT)
-        )
-        return recolorize(shown, grid)
+        grid = None
+        if not self._picture.is_gray:
+            coded = self.nested(qualities)
+            grid = ColorGrid(coded.samples, coded.chunks[-1].finest, "mean", 1 / STEP_UNIT)
+        return recolorize(self.lightness(qualities.lightness).shown, grid)
 
     def _error(self, qualities: Qualities) -> float:
-        decoded = color.rgb_to_lab(self._guided(self.lightness(qualities.lightness).shown, qualities.color))
+        decoded = color.rgb_to_lab(self._guided(qualities))
         differences = ciede2000(self._exact, self._ab, *decoded)
         seen = differences if self._visible is None or not self._visible.any() else differences[self._visible]
         return float(np.percentile(seen, 95))

@@ -115,7 +115,7 @@ def _grids(file: CrayFile, chunks: list[ChunkInfo]) -> Iterator[GridInfo]:
         for k in range(grid.levels):
             n = grid.spacing >> k
             nested = grid.coder == container.NESTED
-            step = max(1, grid.step // n) if nested else grid.step
+            step = container.level_step(grid.step, n) if nested else grid.step
             shape = container.grid_shape(*file.header.shape, n)
             last = k + 1 == grid.levels
             yield GridInfo(

@@ -20,6 +20,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec.container import level_step
+
 COLOR: Final = 256
 """Units of a colour in a CIELAB unit."""
 LIGHT: Final = 64
@@ -163,7 +165,7 @@ def step_of(step: int, spacing: int) -> tuple[int, int]:
 
     step: of a cell of one pixel, in the same units: a cell of n x n pixels weighs n times as much.
     """
-    own = max(1, step // spacing)
+    own = level_step(step, spacing)
     return own, (own**8).bit_length() - 65
 
 
@@ -265,7 +267,7 @@ def _binomial(cells: Array) -> Array:
 def _filtered(cells: Array, weights: tuple[int, ...], axis: int) -> Array:
     """Weighted sums of five neighbours along the last axis or the one before."""
 
-    def cut(first: int, last: int | None) -> Array:
+    def cut(first: int, last: int) -> Array:
         window = slice(first, last)
         return cells[..., window] if axis == -1 else cells[..., window, :]
 

@@ -1,4 +1,4 @@
-"""Range coding of symbols under integer frequency tables (docs/format.md, section 9).
+"""Range coding of symbols under integer frequency tables (docs/format.md, section 13).
 
 The coder is constriction's (Bamler, "Understanding Entropy Coding With Asymmetric Numeral Systems", 2022;
 Martin, "Range encoding", 1979), one call for all symbols that share a table.

@@ -1,4 +1,4 @@
-"""Nested colour grids <-> GRID chunks (docs/format.md, sections 7 to 9)."""
+"""Nested colour grids <-> GRID chunks (docs/format.md, sections 11 to 13)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ COARSEST: Final = 128
 """Spacing of the level that encoders begin with (docs/design.md says why)."""
 PRICE: Final = 0.08
 """What a bit may cost in squared error, in squared steps."""
-MAX_STEP: Final = 65535
-_DEAD_ZONE: Final = 0.6
+DEAD_ZONE: Final = 0.6
+"""Details smaller than this, in steps, are rounded to 0."""
 _TURNS: Final = 64
 _UNIT: Final = 2**14
 _CHUNK: Final = 2048
@@ -149,15 +149,16 @@ class _Writer:
 
     def first(self, symbols: I64, turn: int) -> None:
         """The coarsest level, [2,h,w]."""
-        left = [residuals.predict(plane.astype(np.int16)).astype(np.int16).ravel() for plane in symbols]
-        every = np.arange(predictor.SPREADS)[:, None]
-        spreads = [
-            int(self._tables.costs(every, plane.astype(np.int64)).sum(axis=1).argmin()) for plane in left
+        left = [
+            residuals.predict(plane.astype(np.int16)).astype(np.int16).astype(np.int64).ravel()
+            for plane in symbols
         ]
+        every = np.arange(predictor.SPREADS)[:, None]
+        spreads = [int(self._tables.costs(every, plane).sum(axis=1).argmin()) for plane in left]
         chunk = self._chunks[0]
         chunk.prefix = bytes([turn, *spreads])
         for plane, spread in zip(left, spreads, strict=True):
-            chunk.coder.put(plane.astype(np.int64), np.full(plane.size, spread, np.int64))
+            chunk.coder.put(plane, np.full(plane.size, spread, np.int64))
 
     def put(self, spacing: int, symbols: I64, spreads: I64) -> None:
         """Symbols of a level, in one dimension."""
@@ -185,7 +186,7 @@ def _choice(residual: F64, spreads: I64, tables: entropy.Tables, price: float) -
     size = np.abs(residual)
     nearest = np.minimum(np.floor(size + 0.5), entropy.MAX_SYMBOL)
     if price == 0:
-        nearest[size < _DEAD_ZONE] = 0
+        nearest[size < DEAD_ZONE] = 0
         return (np.sign(residual) * nearest).astype(np.int64)
     choices = np.stack([nearest, np.maximum(nearest - 1, 0), 0 * nearest]).astype(np.int64)
     costs = np.square(size - choices) + price * tables.costs(spreads, choices)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crayoncodec.nested import FEATURES, KNOWN, SHIFTS
-from crayoncodec.predictor import EXACT, MAX_SHIFT, SPREADS, TOP, Layer
+from crayoncodec.predictor import EXACT, MAX_SHIFT, SPREADS, TOP, Layer, folded
 
 UNIT: Final = 32
 """Activations are multiples of its inverse."""
@@ -126,10 +126,12 @@ class IntegerPredictor(nn.Module):
         super().__init__()
         self._names = list(layers)
         for name, layer in layers.items():
-            scale = np.exp2(-layer.shift.astype(np.float64))
-            folded = (layer.weights * scale[:, None, None, None], layer.bias * scale)
-            for part, values in zip(("weight", "bias"), folded, strict=True):
-                self.register_buffer(f"{name}.{part}".replace(".", "_"), torch.from_numpy(values).float())
+            matrix, bias = folded(layer, np.float32)
+            outputs, inputs, side, _ = layer.weights.shape
+            weight = matrix.reshape(outputs, side, side, inputs).transpose(0, 3, 1, 2)
+            for part, values in (("weight", weight), ("bias", bias)):
+                buffer = torch.from_numpy(np.ascontiguousarray(values))
+                self.register_buffer(f"{name}.{part}".replace(".", "_"), buffer)
 
     def trunk(self, features: Tensor) -> Tensor:
         """As crayoncodec.predictor.Predictor's, and so the other methods."""

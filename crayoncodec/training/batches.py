@@ -39,17 +39,11 @@ def draw(
         drawn = (graphics.ramps if rng.random() < 0.5 else graphics.shapes)(count, side, rng)
         stacked = torch.cat([drawn, drawn[:, :1]], dim=1).to(device)
     else:
-        crops = []
-        for index in rng.choice(indices, count):
-            top, left = rng.integers(0, limit - cut + 1, 2)
-            crop = squares[index, :, top : top + cut, left : left + cut]
-            crops.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
-        stacked = torch.stack(crops).to(device, non_blocking=True).float() / UNIT
+        stacked = crops(squares, rng.choice(indices, count), cut, rng, device)
     if stacked.shape[-1] < side:
         stacked = F.interpolate(stacked, (side, side), mode="bicubic", align_corners=False)
     if recipe.flips:
-        stacked = stacked.flip(-1) if rng.random() < 0.5 else stacked
-        stacked = stacked.transpose(-1, -2) if rng.random() < 0.5 else stacked
+        stacked = flipped(stacked, rng)
     lightness = stacked[:, 3:] if rng.random() < recipe.lossy else stacked[:, :1]
     ab = stacked[:, 1:3]
     if recipe.hue:
@@ -62,6 +56,25 @@ def draw(
         (sampling,) = (other for other in SAMPLINGS if other != recipe.sampling)
     step = _log_uniform(rng, *recipe.step_range)
     return planes_of(lightness, ab, spacing, sampling, step), ab
+
+
+def crops(
+    squares: Squares | Tensor, indices: Sequence[int] | np.ndarray, side: int, rng: np.random.Generator,
+    device: torch.device,
+) -> Tensor:  # fmt: skip
+    """One crop of side x side pixels of each square: the planes of data.PLANES, f32[B,4,side,side]."""
+    cut = []
+    for index in indices:
+        top, left = rng.integers(0, squares.shape[-1] - side + 1, 2)
+        crop = squares[index, :, top : top + side, left : left + side]
+        cut.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
+    return torch.stack(cut).to(device, non_blocking=True).float() / UNIT
+
+
+def flipped(stacked: Tensor, rng: np.random.Generator) -> Tensor:
+    """A batch as it is or mirrored, as it is or transposed."""
+    stacked = stacked.flip(-1) if rng.random() < 0.5 else stacked
+    return stacked.transpose(-1, -2) if rng.random() < 0.5 else stacked
 
 
 def planes_of(lightness: Tensor, ab: Tensor, spacing: int, sampling: Sampling, step: float) -> Inputs:

@@ -14,13 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crayoncodec import nested
-from crayoncodec.codestreams.nested import COARSEST, PRICE
+from crayoncodec.codestreams.nested import COARSEST, DEAD_ZONE, PRICE
 from crayoncodec.networks.nested import IntegerPredictor, Predictor, log_scale
 from crayoncodec.predictor import SPREADS
 
 REACH: Final = 127
 """Largest symbol that has a frequency of its own."""
-_DEAD_ZONE: Final = 0.6
 
 
 class Pictures(NamedTuple):
@@ -57,7 +56,7 @@ def rounded(residual: Tensor, log_b: Tensor) -> Tensor:
     """The nearest symbol, or 0 within the dead zone."""
     size = residual.abs()
     return torch.sign(residual) * torch.where(
-        size < _DEAD_ZONE, torch.zeros_like(size), torch.floor(size + 0.5)
+        size < DEAD_ZONE, torch.zeros_like(size), torch.floor(size + 0.5)
     )
 
 
@@ -73,9 +72,9 @@ def bits(symbols: Tensor, log_b: Tensor) -> Tensor:
     """Bits of symbols that are Laplacian residuals of scale exp(log_b), quantised with the dead zone."""
     rate = torch.exp(-log_b)
     size = symbols.abs()
-    low = torch.where(size <= 1, torch.full_like(size, _DEAD_ZONE), size - 0.5)
+    low = torch.where(size <= 1, torch.full_like(size, DEAD_ZONE), size - 0.5)
     width = size + 0.5 - low
-    zero = -torch.log(-torch.expm1(-_DEAD_ZONE * rate) + 1e-12)
+    zero = -torch.log(-torch.expm1(-DEAD_ZONE * rate) + 1e-12)
     other = low * rate + math.log(2) - torch.log(-torch.expm1(-width * rate) + 1e-12)
     return torch.where(size == 0, zero, other) / math.log(2)
 

@@ -25,7 +25,8 @@ from crayoncodec.backends import torch_device
 from crayoncodec.codestreams import entropy
 from crayoncodec.networks.nested import IntegerPredictor, Predictor, log_scale
 from crayoncodec.predictor import COARSE, SPREADS
-from crayoncodec.training.data import UNIT, Squares, open_dataset
+from crayoncodec.training.batches import crops, flipped
+from crayoncodec.training.data import Squares, open_dataset
 from crayoncodec.training.loop import follow
 from crayoncodec.training.nested import REACH, Networks, Pictures, bits, cheapest, code, to_u8, turned
 
@@ -70,15 +71,7 @@ def draw(
     device: torch.device,
 ) -> Pictures:  # fmt: skip
     """A random batch: crops, mirrored and transposed, their colours in principal axes of random signs."""
-    limit = squares.shape[-1]
-    crops = []
-    for index in rng.integers(0, len(squares), batch):
-        top, left = rng.integers(0, limit - _CROP + 1, 2)
-        crop = squares[index, :, top : top + _CROP, left : left + _CROP]
-        crops.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
-    stacked = torch.stack(crops).to(device).float() / UNIT
-    stacked = stacked.flip(-1) if rng.random() < 0.5 else stacked
-    stacked = stacked.transpose(-1, -2) if rng.random() < 0.5 else stacked
+    stacked = flipped(crops(squares, rng.integers(0, len(squares), batch), _CROP, rng, device), rng)
     lightness = stacked[:, 3:] if rng.random() < _LOSSY else stacked[:, :1]
     signs = torch.as_tensor(rng.choice([-1.0, 1.0], (batch, 2, 1, 1)), dtype=torch.float32, device=device)
     octaves = rng.uniform(math.log2(steps[0]), math.log2(steps[1]), batch)
