@@ -28,11 +28,12 @@ _LAB_TO_F: Final = np.array(
     [[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]]
 )
 
-# What clipping may do. Rounding L* to 8 bits and AB to a step moves saturated colours out of the gamut by as
-# much; reducing their chroma instead would halve that of pure yellow.
-_CLIPPED_LOW: Final = -0.004
-_CLIPPED_HIGH: Final = 1.02
-_CLIPPED_LIGHTNESS: Final = 0.2
+# What clipping may do. Rounding L* and AB, and lossy lightness more so, moves saturated colours out of the gamut
+# by as much; reducing their chroma instead would halve that of pure yellow. L* may change by 1, which is hardly
+# seen (docs/design.md, "Colour").
+_CLIPPED_LOW: Final = -0.02
+_CLIPPED_HIGH: Final = 1.1
+_CLIPPED_LIGHTNESS: Final = 1.0
 _INSIDE: Final = 1e-5
 # The factor of chroma is searched in these steps of 1/1024. The first is a scan from above, because towards
 # yellow a line of constant L* and hue can leave the gamut and enter it again.
@@ -65,7 +66,7 @@ def lab_to_rgb(lightness: F32, ab: F32) -> U8:
     """L* f32[H,W] 0..100 and AB f32[2,H,W] -> sRGB u8[H,W,3].
 
     Colours outside the sRGB gamut keep L* and hue and lose chroma: AB is scaled towards grey until it
-    fits. What clipping can bring inside without changing L* by more than its own rounding is only clipped.
+    fits. What clipping can bring inside without changing L* by more than 1 is only clipped.
     """
     lab = cast(F32, cv2.merge([lightness, ab[0], ab[1]]))
     linear = _lab_to_linear(lab)

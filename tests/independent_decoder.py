@@ -243,8 +243,8 @@ def lab_to_linear(lab: Real) -> tuple[Real, NDArray[np.bool_]]:
     linear = (t * WHITE) @ np.linalg.inv(RGB_TO_XYZ).T
     y = np.clip(linear, 0, 1) @ RGB_TO_XYZ[1]
     clipped = 116 * np.where(y > (6 / 29) ** 3, np.cbrt(y), y / (3 * (6 / 29) ** 2) + 4 / 29) - 16
-    far = np.any((linear < -0.004) | (linear > 1.02), axis=1)
-    return linear, far | (np.abs(clipped - lab[:, 0]) > 0.2)
+    far = np.any((linear < -0.02) | (linear > 1.1), axis=1)
+    return linear, far | (np.abs(clipped - lab[:, 0]) > 1)
 
 
 def lab_to_rgb(lab: Real) -> U8:

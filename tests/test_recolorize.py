@@ -113,7 +113,7 @@ def test_samples_far_outside_srgb_give_a_picture_all_the_same(compact, sample):
     grid = ColorGrid(np.full((2, 4, 5), sample, np.int16), 8, "mean", 65535 / 256)
     for backend in (None, compact):
         rgb = recolorize(plane, grid, backend)
-        assert np.abs(color.rgb_to_lab(rgb)[0] - color.lightness_from_u8(plane)).max() < 1
+        assert np.abs(color.rgb_to_lab(rgb)[0] - color.lightness_from_u8(plane)).max() < 1.5
 
 
 def test_an_untrained_compact_network_gives_the_base():
