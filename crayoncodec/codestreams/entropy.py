@@ -112,7 +112,7 @@ class Decoder:
 
 def _groups(spreads: I64) -> tuple[I64, Sequence[tuple[int, int, int]]]:
     """The order in which symbols are coded, and of each spread, rising, where its symbols stand in it."""
-    order = np.argsort(spreads, kind="stable")
+    order = np.argsort(spreads.astype(np.uint8), kind="stable")  # a radix sort, where numbers are that small
     counts = np.bincount(spreads, minlength=1)
     ends = np.cumsum(counts)
     there = np.flatnonzero(counts).tolist()

@@ -128,7 +128,7 @@ class IntegerPredictor(nn.Module):
         for name, layer in layers.items():
             matrix, bias = folded(layer, np.float32)
             outputs, inputs, side, _ = layer.weights.shape
-            weight = matrix.reshape(outputs, side, side, inputs).transpose(0, 3, 1, 2)
+            weight = matrix.reshape(side, side, outputs, inputs).transpose(2, 3, 0, 1)
             for part, values in (("weight", weight), ("bias", bias)):
                 buffer = torch.from_numpy(np.ascontiguousarray(values))
                 self.register_buffer(f"{name}.{part}".replace(".", "_"), buffer)
