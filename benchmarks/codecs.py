@@ -179,7 +179,7 @@ class NestedCray(Cray):
         """As Cray says, with the entropy coder and the networks in the loop."""
         from crayoncodec import predictor
 
-        loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256}"
+        loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256[predictor.VERSION]}"
         return super().versions() | {"constriction": metadata.version("constriction"), "predictor": loop}
 
 

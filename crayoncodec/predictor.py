@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from crayoncodec.errors import CheckpointError
 
-VERSION: Final = 1
-"""What files call the network below."""
-SHA256: Final = "61c21f5ca24320bea8a69b5401b9dfdceda7432255e46939bd5711303f9bd225"
-"""Of models/predictor-1.safetensors, which holds its weights and the frequency tables."""
+SHA256: Final = {1: "61c21f5ca24320bea8a69b5401b9dfdceda7432255e46939bd5711303f9bd225"}
+"""Of models/predictor-V.safetensors, which holds the weights and frequency tables of the version V that files name."""
+VERSION: Final = max(SHA256)
+"""What encoders write."""
 COARSE: Final = 4
 """Spacing from which on the coarse network predicts."""
 SPREADS: Final = 64
@@ -147,7 +147,7 @@ def folded(layer: Layer, dtype: type[np.floating[Any]]) -> tuple[Planes, Planes]
 
 
 class Shipped(NamedTuple):
-    """What models/predictor-1.safetensors holds."""
+    """What models/predictor-V.safetensors holds."""
 
     coarse: Predictor
     """Of cells of 4 x 4 pixels and larger ones."""
@@ -162,18 +162,18 @@ class Shipped(NamedTuple):
 
 
 @cache
-def load() -> Shipped:
-    """The networks of VERSION and their tables. Raises CheckpointError if the file is not the format's."""
+def load(version: int = VERSION) -> Shipped:
+    """The networks of a version and their tables. Raises CheckpointError if the file is not the format's."""
     from safetensors.numpy import load as load_tensors
 
-    path = resources.files("crayoncodec.models") / f"predictor-{VERSION}.safetensors"
+    path = resources.files("crayoncodec.models") / f"predictor-{version}.safetensors"
     try:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error})") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != SHA256:
-        raise CheckpointError(f"{path}: SHA-256 is {found}, the format says {SHA256}")
+    if found != SHA256[version]:
+        raise CheckpointError(f"{path}: SHA-256 is {found}, the format says {SHA256[version]}")
     tensors = load_tensors(data)
     frequencies = tensors.pop("frequencies")
     parts: dict[str, dict[str, Layer]] = {"coarse": {}, "fine": {}}

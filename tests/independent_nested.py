@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
 
-NETWORK = Path(__file__).parents[1] / "models" / "predictor-1.safetensors"  # §12
+MODELS = Path(__file__).parents[1] / "models"
 FORMAT = Path(__file__).parents[1] / "docs" / "format.md"
 
 
@@ -22,31 +22,53 @@ def check(condition: bool, complaint: str) -> None:
         raise ValueError(complaint)
 
 
-def load() -> dict[str, np.ndarray]:
-    """§12: the arrays of the network file, by name."""
-    data = NETWORK.read_bytes()
-    assert hashlib.sha256(data).hexdigest() in FORMAT.read_text()
-    size = int.from_bytes(data[:8], "little")
-    kinds = {"I8": "<i1", "U8": "<u1", "I32": "<i4", "U32": "<u4"}
-    found = {}
-    for name, about in json.loads(data[8 : 8 + size]).items():
-        first, last = about["data_offsets"]
-        numbers = np.frombuffer(data[8 + size + first : 8 + size + last], kinds[about["dtype"]])
-        found[name] = numbers.reshape(about["shape"]).astype(np.int64)
-    return found
+class Network:
+    """§12: a version of the network and its tables, §13."""
+
+    def __init__(self, version: int) -> None:
+        data = (MODELS / f"predictor-{version}.safetensors").read_bytes()
+        assert hashlib.sha256(data).hexdigest() in FORMAT.read_text()
+        size = int.from_bytes(data[:8], "little")
+        kinds = {"I8": "<i1", "U8": "<u1", "I32": "<i4", "U32": "<u4"}
+        self.arrays = {}
+        for name, about in json.loads(data[8 : 8 + size]).items():
+            first, last = about["data_offsets"]
+            numbers = np.frombuffer(data[8 + size + first : 8 + size + last], kinds[about["dtype"]])
+            self.arrays[name] = numbers.reshape(about["shape"]).astype(np.int64)
+        # Left of -127, ..., 127, escape, and the total.
+        self.alphabets = [
+            [0, *np.cumsum([*row[127:0:-1], row[0], *row[1:128], row[128]]).tolist()]
+            for row in self.arrays["frequencies"]
+        ]
+
+    def layer(self, name: str, values: Int) -> Int:
+        weights, bias, shift = (self.arrays[f"{name}.{part}"] for part in ("weights", "bias", "shift"))
+        k = weights.shape[2]
+        padded = np.pad(values, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+        height, width = values.shape[1:]
+        out = np.zeros((len(weights), height, width), np.int64) + bias[:, None, None]
+        for y in range(k):
+            for x in range(k):
+                out += np.einsum("oi,ihw->ohw", weights[:, :, y, x], padded[:, y : y + height, x : x + width])
+        return out >> shift[:, None, None]
+
+    def chain(self, name: str, values: Int) -> Int:
+        k = 0
+        while f"{name}.{k}.weights" in self.arrays:
+            values = np.clip(self.layer(f"{name}.{k}", values), 0, 255)
+            k += 1
+        return values
 
 
-ARRAYS = load()
-ALPHABETS = [
-    [0, *np.cumsum([*row[127:0:-1], row[0], *row[1:128], row[128]]).tolist()] for row in ARRAYS["frequencies"]
-]  # §13: left of -127, ..., 127, escape, and the total
+NETWORKS = {version: Network(version) for version in (1,)}
 ESCAPED = range(0, 2**24 + 1, 256)
 
 
 class RangeDecoder:
     """§13."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, alphabets: list[list[int]]) -> None:
+        self.alphabets = alphabets
         data += bytes(-len(data) % 4)
         self.words = [*struct.unpack(f">{len(data) // 4}I", data)]
         self.lower, self.range = 0, 2**64 - 1
@@ -76,7 +98,7 @@ class RangeDecoder:
         order = sorted(range(len(spreads)), key=lambda k: spreads[k])
         found = [0] * len(spreads)
         for k in order:
-            found[k] = self.letter(ALPHABETS[spreads[k]]) - 127
+            found[k] = self.letter(self.alphabets[spreads[k]]) - 127
         for k in order:
             if found[k] == 128:
                 found[k] = self.letter(ESCAPED) - 32768
@@ -109,27 +131,6 @@ def bicubic(cells: Int) -> Int:
     return np.concatenate([across >> 8, down >> 8, filtered(across, b, -2) >> 17])
 
 
-def layer(name: str, values: Int) -> Int:
-    """§12: one layer."""
-    weights, bias, shift = (ARRAYS[f"{name}.{part}"] for part in ("weights", "bias", "shift"))
-    k = weights.shape[2]
-    padded = np.pad(values, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
-    height, width = values.shape[1:]
-    out = np.zeros((len(weights), height, width), np.int64) + bias[:, None, None]
-    for y in range(k):
-        for x in range(k):
-            out += np.einsum("oi,ihw->ohw", weights[:, :, y, x], padded[:, y : y + height, x : x + width])
-    return out >> shift[:, None, None]
-
-
-def chain(name: str, values: Int) -> Int:
-    k = 0
-    while f"{name}.{k}.weights" in ARRAYS:
-        values = np.clip(layer(f"{name}.{k}", values), 0, 255)
-        k += 1
-    return values
-
-
 def lightness(plane: Int, coarsest: int) -> dict[int, tuple[Int, Int]]:
     """§11, Lightness: n -> m_n and r_n, [1,h,w]."""
     total = low = high = plane[None]
@@ -142,8 +143,9 @@ def lightness(plane: Int, coarsest: int) -> dict[int, tuple[Int, Int]]:
 
 
 def decode_level(
-    parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int, coder: RangeDecoder
-) -> tuple[Int, Int]:
+    network: Network, parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int,
+    coder: RangeDecoder,
+) -> tuple[Int, Int]:  # fmt: skip
     """Cells [2,...] of spacing n and the symbols [6,...] of the blocks that they are of."""
     m, r = light[n]
     big = light[2 * n][0]
@@ -170,7 +172,7 @@ def decode_level(
         ]
     )  # fmt: skip
     net = "coarse" if n >= 4 else "fine"
-    z = chain(f"{net}.first", np.clip(features, -127, 127))
+    z = network.chain(f"{net}.first", np.clip(features, -127, 127))
 
     rows, columns = m.shape[1:]
     height, width = big.shape[1:]
@@ -187,14 +189,14 @@ def decode_level(
         meant = there & ((i + j) % 2 == half)
         if half:
             first = 32 * ((i + j) % 2 == 0)[None].astype(np.int64)
-            z = chain(f"{net}.later", np.concatenate([z, seen(slice(None)), first]))
+            z = network.chain(f"{net}.later", np.concatenate([z, seen(slice(None)), first]))
         for plane in range(2):
             own = seen(slice(0, 6, 2))
             if plane == 0:
-                out = layer(f"{net}.one.{half}", z)
+                out = network.layer(f"{net}.one.{half}", z)
             else:
-                both = np.clip(layer(f"{net}.both.{half}", np.concatenate([z, own])), 0, 255)
-                out = layer(f"{net}.other.{half}", both)
+                both = np.clip(network.layer(f"{net}.both.{half}", np.concatenate([z, own])), 0, 255)
+                out = network.layer(f"{net}.other.{half}", both)
             shift, spread = np.clip(out[:3], -4095, 4095), np.clip(out[3:], 0, 63)
             decoded = np.zeros_like(shift)
             decoded[meant] = coder.symbols(spread[meant].tolist())
@@ -226,14 +228,14 @@ def decode(
         first, n, sampling, step, coder, network, levels = struct.unpack(">BHBHBBB", chunk[:9])
         check(n > 0 and n & (n - 1) == 0 and 1 <= levels <= n.bit_length(), "spacing or number of levels")
         check(step > 0 and coder == 2 and sampling == 0, "GRID: field")
-        check(network == 1, "network")
+        check(network in NETWORKS, "network")
         check(first == level and expected in (None, n), "levels do not nest")
         start = 9
         if cells is None:
             check(len(chunk) >= 12 and max(chunk[9:12]) <= 63, "turn or spread")
             turn, *spreads = chunk[9:12]
             start = 12
-        data = RangeDecoder(chunk[start:])
+        data = RangeDecoder(chunk[start:], NETWORKS[network].alphabets)
         for _ in range(levels):
             s = max(1, step // n)
             if cells is None:
@@ -244,7 +246,7 @@ def decode(
                 symbols = np.zeros((6, height, width), np.int64)
                 light = lightness(plane.astype(np.int64), n)
             else:
-                cells, symbols = decode_level(cells, symbols, light, n, s, data)
+                cells, symbols = decode_level(NETWORKS[network], cells, symbols, light, n, s, data)
             n //= 2
         level, expected = level + levels, n
     assert cells is not None

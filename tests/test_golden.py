@@ -56,7 +56,7 @@ def test_torch_decodes_the_same_symbols(name, monkeypatch):
     shipped = predictor.load()
     parts = [Torch(part.layers) for part in (shipped.coarse, shipped.fine)]
     other = predictor.Shipped(*parts, shipped.frequencies)
-    monkeypatch.setattr(predictor, "load", lambda: other)
+    monkeypatch.setattr(predictor, "load", lambda version: other)
     assert integers(data) == expected
     assert all(part.calls for part in parts[: 1 if expected["grid"]["spacing"] >= predictor.COARSE else 2])
 

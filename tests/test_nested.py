@@ -76,21 +76,24 @@ class TestLevels:
 
 
 class TestNetwork:
-    def test_is_the_formats(self):
-        path = resources.files("crayoncodec.models") / f"predictor-{predictor.VERSION}.safetensors"
+    @pytest.mark.parametrize("version", predictor.SHA256)
+    def test_is_the_formats(self, version):
+        path = resources.files("crayoncodec.models") / f"predictor-{version}.safetensors"
         data = path.read_bytes()
         assert len(data) <= 300_000
-        assert hashlib.sha256(data).hexdigest() == predictor.SHA256
+        assert hashlib.sha256(data).hexdigest() == predictor.SHA256[version]
 
     def test_another_file_is_not_taken(self, monkeypatch):
         predictor.load.cache_clear()
-        monkeypatch.setattr(predictor, "SHA256", "0" * 64)
+        monkeypatch.setitem(predictor.SHA256, predictor.VERSION, "0" * 64)
         with pytest.raises(CheckpointError, match="the format says 0000"):
             predictor.load()
         predictor.load.cache_clear()
 
-    def test_sums_are_exact_in_float32(self):
-        for part in (predictor.load().coarse, predictor.load().fine):
+    @pytest.mark.parametrize("version", predictor.SHA256)
+    def test_sums_are_exact_in_float32(self, version):
+        shipped = predictor.load(version)
+        for part in (shipped.coarse, shipped.fine):
             for name, layer in part.layers.items():
                 largest = np.full(layer.weights.shape[1], predictor.TOP)
                 assert layer.largest_sum(largest) < predictor.EXACT, name
@@ -124,7 +127,7 @@ class TestNetwork:
         ]
         assert parts[0].trunk(np.zeros((nested.FEATURES, 2, 2))).dtype == np.float64
         shipped = predictor.Shipped(*parts, predictor.load().frequencies)
-        monkeypatch.setattr(predictor, "load", lambda: shipped)
+        monkeypatch.setattr(predictor, "load", lambda version: shipped)
         found = codestream.encode(cells, plane, 4, 2000)
         assert found.chunks == expected.chunks
         assert np.array_equal(found.samples, expected.samples)
@@ -262,8 +265,8 @@ class TestCodestream:
 
     def test_another_network(self):
         plane, _, grid = coded(20, 20)
-        chunks = [replace(grid.chunks[0], network=2)]
-        with pytest.raises(FormatError, match="network 2, this crayoncodec has network 1"):
+        chunks = [replace(grid.chunks[0], network=255)]
+        with pytest.raises(FormatError, match="network 255, this crayoncodec has 1"):
             codestream.decode(chunks, plane)
 
     @pytest.mark.parametrize("payload", [b"", b"\0\0", b"\x40\0\0", b"\0\x40\0", b"\0\0\xff123"])

@@ -47,7 +47,7 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     step: quantiser step of a cell of one pixel in 1/256 of a CIELAB unit; that of n x n pixels is an n-th of
     it. price: of a bit in squared steps; 0 rounds every detail.
     """
-    shipped, tables = predictor.load(), _tables()
+    shipped, tables = predictor.load(predictor.VERSION), _tables(predictor.VERSION)
     turn = _principal(cells)
     means = {spacing: _turned(cells.astype(np.float64) * nested.COLOR, turn)}
     coarsest = max(COARSEST, spacing)
@@ -82,11 +82,11 @@ def decode(chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None
 
     levels: how many to decode, from the coarsest on; all by default. Raises FormatError.
     """
-    if chunks[0].network != predictor.VERSION:
-        raise FormatError(
-            f"{_WHAT}: network {chunks[0].network}, this crayoncodec has network {predictor.VERSION}"
-        )
-    shipped, tables = predictor.load(), _tables()
+    version = chunks[0].network
+    if version not in predictor.SHA256:
+        known = ", ".join(map(str, predictor.SHA256))
+        raise FormatError(f"{_WHAT}: network {version}, this crayoncodec has {known}")
+    shipped, tables = predictor.load(version), _tables(version)
     coarsest, finest = chunks[0].spacing, chunks[-1].finest
     if levels is not None:
         finest = max(finest, coarsest >> (levels - 1))
@@ -177,8 +177,8 @@ class _Writer:
 
 
 @cache
-def _tables() -> entropy.Tables:
-    return entropy.Tables(predictor.load().frequencies)
+def _tables(version: int) -> entropy.Tables:
+    return entropy.Tables(predictor.load(version).frequencies)
 
 
 def _choice(residual: F64, spreads: I64, tables: entropy.Tables, price: float) -> I64:
