@@ -204,17 +204,24 @@ def decode(
 
 @main.command(epilog="Example: cray info photo.cray --json")
 @click.argument("file", type=click.Path())
+@click.option(
+    "--levels", is_flag=True,
+    help="Decode the colours, too, and show the bytes of every level of nested grids.",
+)  # fmt: skip
 @_json
-def info(file: str, as_json: bool) -> None:
+def info(file: str, levels: bool, as_json: bool) -> None:
     """Show every header field of a .cray file, its chunks and what its size comes to."""
     try:
-        found = read_info(jobs.read_input(file) if file == jobs.STREAM else file)
+        source = jobs.read_input(file) if levels or file == jobs.STREAM else file
+        found = read_info(source)
+        sizes = codec.level_sizes(source) if isinstance(source, bytes) and levels else None
     except (CrayError, OSError) as error:
         _fail(file, error)
     if as_json:
-        click.echo(_json_line(dataclasses.asdict(found)))
+        more = {} if sizes is None else {"level_bytes": sizes}
+        click.echo(_json_line(dataclasses.asdict(found) | more))
     else:
-        click.echo("\n".join(_describe(found)))
+        click.echo("\n".join(_describe(found, sizes or [])))
 
 
 @main.command(epilog="Example: cray verify *.cray")
@@ -562,7 +569,7 @@ def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool, to_stderr: bool) -
         )
 
 
-def _describe(found: Info) -> Iterable[str]:
+def _describe(found: Info, level_sizes: list[float]) -> Iterable[str]:
     yield f"picture      {found.width} x {found.height}, .cray {found.version}, {found.color}"
     kept = "exact" if found.lightness_quality is None else f"quality {found.lightness_quality}"
     yield f"lightness    {found.lightness_coder}, {kept}, {found.lightness_depth} bits"
@@ -570,7 +577,8 @@ def _describe(found: Info) -> Iterable[str]:
     for grid in found.grids:
         samples = f"n = {grid.n}, {grid.sampling}, {grid.columns} x {grid.rows} samples"
         size = f", {grid.size:,} bytes" if grid.size is not None else ", in the chunk of the next"
-        yield f"grid {grid.level:<7} {samples}, step {grid.step:g}, {grid.coder}{size}"
+        own = f", {level_sizes[grid.level]:,.1f} bytes of symbols" if level_sizes else ""
+        yield f"grid {grid.level:<7} {samples}, step {grid.step:g}, {grid.coder}{own}{size}"
     if not found.grids:
         yield "grid         none: grey picture"
     yield f"metadata     {', '.join(found.metadata) or 'none'}"

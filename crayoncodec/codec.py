@@ -234,6 +234,22 @@ def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:
     decode_alpha(file)
 
 
+def level_sizes(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> list[float]:
+    """Bytes that the symbols of each level of nested grids take, from the coarsest on; none for other files.
+
+    Chunks hold several levels, so this decodes lightness and grids; bytes are what symbols cost under the
+    tables that they are coded with. Raises FormatError, LimitError.
+    """
+    from crayoncodec.codestreams import nested
+
+    file = container.unpack(bytes(data), limits)
+    if not file.is_nested:
+        return []
+    sizes: dict[int, float] = {}
+    nested.decode(file.grids, decode_lightness(file), sizes=sizes)
+    return [sizes[spacing] for spacing in sorted(sizes, reverse=True)]
+
+
 def decode_lightness(file: CrayFile) -> U8:
     """The stored lightness plane, u8[H,W]: the same on every machine. Raises FormatError."""
     return _decode_plane(file.lightness, file.header.shape, "lightness plane")
@@ -255,7 +271,7 @@ def decode_grid(file: CrayFile, lightness: U8, levels: int | None = None) -> Col
 
     if not file.grids:
         return None
-    if file.grids[0].coder == container.NESTED:
+    if file.is_nested:
         samples, spacing = nested.decode(file.grids, lightness, levels)
         return ColorGrid(samples, spacing, "mean", 1 / STEP_UNIT, file.grids[-1].step / STEP_UNIT)
     (chunk,) = file.grids

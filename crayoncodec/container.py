@@ -154,6 +154,11 @@ class CrayFile:
     damaged: tuple[str, ...] = ()
     """What had to be skipped, one line each; only after ``unpack(..., salvage=True)``."""
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether the colours are levels of nested grids."""
+        return bool(self.grids) and self.grids[0].coder == NESTED
+
 
 @dataclass(frozen=True)
 class ChunkInfo:

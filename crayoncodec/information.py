@@ -87,8 +87,7 @@ def info(
     size = chunks[-1].offset + chunks[-1].size
     pixels = header.width * header.height
     # The paper's bounds are of one grid.
-    uniform = file.grids and file.grids[0].coder != container.NESTED
-    n = file.grids[0].spacing if uniform else None
+    n = file.grids[0].spacing if file.grids and not file.is_nested else None
     return Info(
         width=header.width,
         height=header.height,
@@ -114,8 +113,7 @@ def _grids(file: CrayFile, chunks: list[ChunkInfo]) -> Iterator[GridInfo]:
     for grid, size in zip(file.grids, sizes, strict=True):
         for k in range(grid.levels):
             n = grid.spacing >> k
-            nested = grid.coder == container.NESTED
-            step = container.level_step(grid.step, n) if nested else grid.step
+            step = container.level_step(grid.step, n) if file.is_nested else grid.step
             shape = container.grid_shape(*file.header.shape, n)
             last = k + 1 == grid.levels
             yield GridInfo(

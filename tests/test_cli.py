@@ -22,7 +22,7 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import checkpoints, codec, jobs
+from crayoncodec import checkpoints, codec, container, jobs
 from crayoncodec.cli import main
 from crayoncodec.encoder import pixel_step
 
@@ -532,6 +532,21 @@ class TestInfo:
         assert "none: grey picture" in text
         assert "webp, exact" in text
         assert "exif" in text
+
+    def test_levels_have_the_bytes_of_their_symbols(self):
+        line = json.loads(cray("info", "photo.cray", "--levels", "--json").stdout)
+        sizes, (chunk,) = line["level_bytes"], (chunk for chunk in line["chunks"] if chunk["type"] == "GRID")
+        assert len(sizes) == len(line["grids"])
+        assert sizes[0] > 0  # the next ones are of one cell: nothing differs
+        assert min(sizes[4:]) > 0
+        # Framing, the coder's last word, and three bytes before the first symbol.
+        assert sum(sizes) == pytest.approx(chunk["size"] - container.GRID_FRAMING - 3, abs=8)
+        text = cray("info", "photo.cray", "--levels").stdout
+        assert f"nested, {sizes[6]:,.1f} bytes of symbols, {chunk['size']:,} bytes" in text
+        assert json.loads(cray("info", "grid.cray", "--levels", "--json").stdout)["level_bytes"] == []
+
+    def test_levels_of_a_damaged_file(self):
+        assert cray("info", "damaged.cray", "--levels", code=3).stderr.startswith("cray: damaged.cray: ")
 
     def test_only_headers_are_read(self):
         assert cray("info", "damaged.cray").stdout == cray("info", "photo.cray").stdout

@@ -77,10 +77,13 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     return Coded(writer.finish(step), _samples(found, turn))
 
 
-def decode(chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None) -> tuple[I16, int]:
+def decode(
+    chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None, sizes: dict[int, float] | None = None
+) -> tuple[I16, int]:
     """Chunks that the container found to nest -> samples i16[2,h,w] in 1/256 of a CIELAB unit, spacing.
 
-    levels: how many to decode, from the coarsest on; all by default. Raises FormatError.
+    levels: how many to decode, from the coarsest on; all by default. sizes: is given, by spacing, the bytes
+    that the symbols of each level cost under their tables. Raises FormatError.
     """
     version = chunks[0].network
     if version not in predictor.SHA256:
@@ -96,10 +99,17 @@ def decode(chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None
         raise FormatError(f"{_WHAT}: turn or spreads of the first level are not there or out of range")
     turn = payload[0]
     decoder = entropy.Decoder(tables, payload[3:], _WHAT)
+
+    def symbols_of(spacing: int, spreads: I64) -> I64:
+        symbols = decoder.get(spreads)
+        if sizes is not None:
+            sizes[spacing] = sizes.get(spacing, 0.0) + float(tables.costs(spreads, symbols).sum()) / 8
+        return symbols
+
     height, width = lightness.shape
     shape = grid_shape(height, width, coarsest)
     residual = [
-        decoder.get(np.full(shape[0] * shape[1], spread, np.int64)).reshape(shape).astype(np.int32)
+        symbols_of(coarsest, np.full(shape[0] * shape[1], spread, np.int64)).reshape(shape).astype(np.int32)
         for spread in payload[1:3]
     ]
     first = np.stack([residuals.restore(plane, np.int16) for plane in residual]).astype(np.int64)
@@ -112,7 +122,7 @@ def decode(chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None
             home = homes[stage.spacing]
             decoder = entropy.Decoder(tables, home.payload, _WHAT)
         symbols = np.zeros(stage.mask.shape, np.int64)
-        symbols[stage.mask] = decoder.get(stage.spreads[stage.mask])
+        symbols[stage.mask] = symbols_of(stage.spacing, stage.spreads[stage.mask])
         return symbols
 
     planes = nested.pyramid(lightness[None].astype(np.int32), coarsest)
