@@ -107,8 +107,8 @@ def run(
     "--suite",
     default="study",
     show_default=True,
-    type=click.Choice(["study", "sizes"]),
-    help="One thing changed at a time, or several sizes.",
+    type=click.Choice(["study", "sizes", "nested-sizes"]),
+    help="One thing changed at a time, or several sizes of a network.",
 )
 @click.option(
     "--steps",

@@ -9,16 +9,20 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks import distortion
-from benchmarks.codecs import CODECS, label, labelled
+from benchmarks.codecs import CODECS, Codec, Options, label, labelled
 from benchmarks.results import Values
 
 SETTINGS = {name: tuple(map(label, codec.colors)) for name, codec in CODECS.items() if codec.colors}
 
 
 def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
-    """Colour bytes, their bits per pixel, and the colour's error after 8-bit RGB."""
+    """``measure_with`` a codec of the table, at the setting of that label."""
     adapter = CODECS[codec]
-    options = labelled(adapter.colors, setting)
+    return measure_with(adapter, labelled(adapter.colors, setting), rgb)
+
+
+def measure_with(adapter: Codec, options: Options, rgb: np.ndarray) -> Values:
+    """Colour bytes, their bits per pixel, and the colour's error after 8-bit RGB."""
     data = adapter.encode(rgb, options)
     size = adapter.color_bytes(rgb, data, options)
     return {

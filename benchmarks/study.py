@@ -2,29 +2,31 @@
 
 Suite ``study``: one thing changed at a time, each training as long as the baseline's (how many steps that are
 is timed before). Suite ``sizes``: the compact network narrower and wider, each for the same number of steps.
+Suite ``nested-sizes``: the same of the network behind nested grids, measured as the suite ``colors`` does.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks import results
+from benchmarks import colors, results
+from benchmarks.codecs import CODECS, Codec, Cray, label
 from benchmarks.dataset import Dataset, read
 from benchmarks.results import Results, Row
-from benchmarks.tables import GUIDED
+from benchmarks.tables import ANCHORS, GUIDED, NESTED
 from crayoncodec import color
 from crayoncodec.backends import TorchBackend
 from crayoncodec.grid import sample_grid
 from crayoncodec.recolorize import Backend, painter, whole
 from crayoncodec.training import batches, commands, recipes
-from crayoncodec.training.export import macs_per_pixel
+from crayoncodec.training.export import export, macs_per_pixel
 from crayoncodec.training.loop import Learner, Process
 from crayoncodec.training.recipes import Recipe
 from crayoncodec.training.runs import Run
@@ -57,8 +59,15 @@ SIZES: dict[str, tuple[str, ...]] = {
     ", ".join(map(str, widths)): (f"network={{widths={widths}}}",)
     for widths in ([6, 10, 14, 18], [14, 20, 28, 36], [22, 34, 46, 58], [32, 48, 64, 80], [40, 60, 80, 100])
 }
-SUITES = {"study": STUDY, "sizes": SIZES}
+NESTED_SIZES: dict[str, tuple[str, ...]] = {
+    f"nested {', '.join(map(str, widths))}": (f"network={{widths={widths}}}",)
+    for widths in ([6, 10, 14, 18], [14, 20, 28, 36], [22, 34, 46, 58], [32, 48, 64, 80])
+}
+SUITES = {"study": STUDY, "sizes": SIZES, "nested-sizes": NESTED_SIZES}
 _COMMON = ("warmup=100", f"evaluated={list(SPACINGS)}")
+_NESTED_COMMON = (*_COMMON, "batch=131072")
+_NESTED_QUALITIES = range(0, 71, 10)
+"""Colour qualities that AB MSE of 3 to 10 lies between."""
 _TIMED = 5
 _DATA = ("train.lab", "train.json", "validation.lab", "validation.json")
 
@@ -80,30 +89,35 @@ def run(
     Raises TrainingError, OSError, OtherResults.
     """
     found = results.load(out) if out.exists() else Results(pictures.describe(), results.environment(), {})
-    for name, overrides in {GUIDED: (), **SUITES[suite]}.items():
+    nested = suite == "nested-sizes"
+    for name in (*(ANCHORS if nested else ()), GUIDED, *SUITES[suite]):
         if name in found.codecs(suite):
             continue
-        backend = None
-        if name != GUIDED:
-            recipe = recipes.load("compact", [*_COMMON, *overrides])
-            count = steps if name == BASELINE or suite == "sizes" else round(steps / _cost(recipe))
+        training = None
+        if name in SUITES[suite]:
+            kind = ("nested", *_NESTED_COMMON) if nested else ("compact", *_COMMON)
+            overrides = SUITES[suite][name]
+            recipe = recipes.load(kind[0], [*kind[1:], *overrides])
+            count = round(steps / _cost(recipe)) if suite == "study" and name != BASELINE else steps
             say(f"{suite}, {name}: {count} steps")
             folder = material.runs / f"{suite}-{len(found.codecs(suite))}"
-            backend, found.versions[name] = _trained(overrides, count, material, folder, say)
-        found.add(_measured(suite, name, pictures, backend))
+            training, found.versions[name] = _trained(kind, overrides, count, material, folder, say)
+        measured = _measured_nested if nested else _measured
+        found.add(measured(suite, name, pictures, training))
         results.save(found, out)
     return found
 
 
 def _trained(
-    overrides: Collection[str], steps: int, material: Material, folder: Path, say: Callable[[str], None]
-) -> tuple[Backend, dict[str, str]]:
-    """The network that comes out of a training, and what is to be known of it."""
-    said = [*_COMMON, "evaluate_every=1e6", *overrides, f"steps={steps}"]
+    kind: tuple[str, ...], overrides: Collection[str], steps: int, material: Material, folder: Path,
+    say: Callable[[str], None],
+) -> tuple[Run, dict[str, str]]:  # fmt: skip
+    """A finished training, and what is to be known of it. kind: a recipe and what all of a suite override."""
+    said = [*kind[1:], "evaluate_every=1e6", *overrides, f"steps={steps}"]
     begun = (folder / "run.json").exists()
     training = (
         Run.open(folder) if begun
-        else commands.new_run(folder, "compact", said, material.data, material.validation, ())
+        else commands.new_run(folder, kind[0], said, material.data, material.validation, ())
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     for other in material.runs.iterdir():  # pictures are decoded once for all
@@ -113,8 +127,7 @@ def _trained(
     if not commands.train(training, not begun, "cpu", say):
         raise KeyboardInterrupt
     network, step = training.network()
-    network.eval().requires_grad_(False)
-    return TorchBackend(network, "cpu"), {
+    return training, {
         "changed": " ".join(overrides), "steps": str(step),
         "parameters": str(sum(parameter.numel() for parameter in network.parameters())),
         "MAC per pixel": str(round(macs_per_pixel(network))),
@@ -140,8 +153,10 @@ def _cost(recipe: Recipe) -> float:
     return other / baseline
 
 
-def _measured(suite: str, name: str, pictures: Dataset, backend: Backend | None) -> list[Row]:
-    rows = []
+def _measured(suite: str, name: str, pictures: Dataset, training: Run | None) -> Iterable[Row]:
+    backend: Backend | None = None
+    if training is not None:
+        backend = TorchBackend(training.network()[0].eval().requires_grad_(False), "cpu")
     for picture in pictures.pictures:
         lightness, ab = color.rgb_to_lab(read(pictures.folder, picture, pictures.crop))
         plane = color.lightness_to_u8(lightness)
@@ -149,5 +164,24 @@ def _measured(suite: str, name: str, pictures: Dataset, backend: Backend | None)
             squared = np.square(painter(plane, sample_grid(ab, n), backend)(whole(plane)) - ab)
             inner = squared[:, BORDER:-BORDER, BORDER:-BORDER]
             values = {"ab_mse": float(squared.mean()), "ab_mse_inner": float(inner.mean())}
-            rows.append(Row(suite, name, f"n={n}", picture, values))
-    return rows
+            yield Row(suite, name, f"n={n}", picture, values)
+
+
+def _measured_nested(suite: str, name: str, pictures: Dataset, training: Run | None) -> Iterable[Row]:
+    """Colour bytes and errors of pictures without their borders, as the suite ``colors`` has them."""
+    codec: Codec
+    if name in ANCHORS:
+        codec = CODECS[name]
+    else:
+        weights = "guided"
+        if training is not None:
+            weights = str(training.folder / "network.safetensors")
+            export(training, Path(weights), version="0", data="", license="")
+        ours = CODECS[NESTED[0]]
+        assert isinstance(ours, Cray)
+        settings = tuple(one for one in ours.colors if one["color_quality"] in _NESTED_QUALITIES)
+        codec = replace(ours, decoder=weights, colors=settings)
+    for picture in pictures.pictures:
+        rgb = read(pictures.folder, picture, pictures.crop + BORDER)
+        for options in codec.colors:
+            yield Row(suite, name, label(options), picture, colors.measure_with(codec, options, rgb))

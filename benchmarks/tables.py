@@ -146,11 +146,7 @@ def nested(found: Results) -> str:
                 )
                 limits = (*sorted(map(_decibels, AB_MSE_INTERVAL)),) if error else None
                 figures = _each(theirs, ours, limits, LEAST_OVERLAP_DB if error else 0.0)
-                cells.append(
-                    f"{_percentages(figures, len(found.pictures('colors')))} / {percentage(figures[-1])}"
-                    if figures
-                    else HOLE
-                )
+                cells.append(_mean_and_worst(figures, len(found.pictures("colors"))))
             if any(cell != HOLE for cell in cells):
                 rows.append([codec, anchor, *cells])
     return markdown(["", "BD-rate against", *_MEASURES.values()], rows)
@@ -259,6 +255,34 @@ def sizes(found: Results) -> str:
     return _trainings(found, "sizes", ("parameters", "MAC per pixel", "steps"))
 
 
+def nested_sizes(found: Results) -> str:
+    """BD-rate of colour bytes over AB MSE 3 to 10, mean / worst picture, by cost of loop and network."""
+    low, high = sorted(map(_decibels, AB_MSE_INTERVAL))
+    suite, rows = "nested-sizes", []
+    curves = {
+        name: _curve(found, suite, name, "color_bpp", "ab_mse", _decibels) for name in found.codecs(suite)
+    }
+    for name, curve in curves.items():
+        if name in ANCHORS:
+            continue
+        cells = []
+        for anchor in ANCHORS:
+            figures = _each(curves[anchor], curve, (low, high), LEAST_OVERLAP_DB)
+            cells.append(_mean_and_worst(figures, len(found.pictures(suite))))
+        network = int(found.versions[name]["MAC per pixel"]) if name != GUIDED else 0
+        rows.append([name, f"{loop_macs() + network:,}", *cells])
+    return markdown(["", "MAC per pixel", *(f"against {anchor}" for anchor in ANCHORS)], rows)
+
+
+def loop_macs() -> int:
+    """Multiply-accumulates per pixel of the networks in the loop, of levels down to spacing 4."""
+    from crayoncodec import predictor
+
+    # A level of spacing n has blocks of 2n x 2n pixels.
+    weights = sum(layer.weights.size for layer in predictor.load().coarse.layers.values())
+    return round(sum(weights / (2 * n) ** 2 for n in (4, 8, 16, 32, 64)))
+
+
 def _trainings(found: Results, suite: str, facts: tuple[str, ...]) -> str:
     settings, measures = found.settings(suite, GUIDED), ("ab_mse", "ab_mse_inner")
     rows = []
@@ -337,6 +361,7 @@ TABLES: dict[str, Table] = {
     "memory": Table("speed", "Memory by size", memory),
     "study": Table("study", "What helps", study),
     "sizes": Table("sizes", "How large", sizes),
+    "nested-sizes": Table("nested-sizes", "How large behind nested grids", nested_sizes),
 }
 
 
@@ -401,6 +426,11 @@ def _cell(value: float | None, digits: int) -> str:
 def percentage(figure: float | None) -> str:
     """A fraction in percent with its sign; a hole for None."""
     return HOLE if figure is None else f"{100 * figure:+.1f} %".replace("-", "−")
+
+
+def _mean_and_worst(figures: list[float], pictures: int) -> str:
+    """Of BD-rates in rising order."""
+    return f"{_percentages(figures, pictures)} / {percentage(figures[-1])}" if figures else HOLE
 
 
 def _percentages(figures: list[float], pictures: int) -> str:

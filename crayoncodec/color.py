@@ -28,9 +28,9 @@ _LAB_TO_F: Final = np.array(
     [[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]]
 )
 
-# What clipping may do. Rounding L* and AB, and lossy lightness more so, moves saturated colours out of the gamut
-# by as much; reducing their chroma instead would halve that of pure yellow. L* may change by 1, which is hardly
-# seen (docs/design.md, "Colour").
+# What clipping may do. Rounding L* and AB, and lossy lightness more so, moves saturated colours out of the
+# gamut by as much; reducing their chroma instead would halve that of pure yellow. L* may change by 1: that
+# is hardly seen (docs/design.md, "Clipping a little").
 _CLIPPED_LOW: Final = -0.02
 _CLIPPED_HIGH: Final = 1.1
 _CLIPPED_LIGHTNESS: Final = 1.0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from crayoncodec.errors import CheckpointError
 
 SHA256: Final = {1: "61c21f5ca24320bea8a69b5401b9dfdceda7432255e46939bd5711303f9bd225"}
-"""Of models/predictor-V.safetensors, which holds the weights and frequency tables of the version V that files name."""
+"""Of models/predictor-V.safetensors: weights and frequency tables of the version V that files name."""
 VERSION: Final = max(SHA256)
 """What encoders write."""
 COARSE: Final = 4
@@ -122,7 +122,7 @@ def convolve(matrix: Planes, bias: Planes, planes: Any) -> Planes:
         np.floor(out, out=out)
         return out
     side = 3
-    # In rows that are two wider and follow each other in memory, a neighbour is at the same distance everywhere.
+    # In rows two wider, which follow each other in memory, a neighbour is at the same distance everywhere.
     row = width + side - 1
     wide = np.pad(planes, ((0, 0), (1, 2), (1, 1)))
     rows = min(height, max(1, _STRIP // row))

@@ -477,6 +477,42 @@ def test_a_study_trains_and_measures_what_is_missing(tmp_path, monkeypatch):
     assert all(again.rows[key] == row for key, row in found.rows.items())
 
 
+def test_networks_behind_nested_grids_are_compared_by_cost(tmp_path, monkeypatch):
+    small = ("side=128", "crop=128", "batch=16384", "warmup=1", "precision=float32")
+    names = [f"nested {widths}" for widths in ("4, 4", "6, 6")]
+    monkeypatch.setattr(study, "_NESTED_COMMON", small)
+    monkeypatch.setattr(study, "_NESTED_QUALITIES", (0, 20, 40))
+    monkeypatch.setitem(
+        study.SUITES, "nested-sizes",
+        {name: (f"network={{widths=[{name.removeprefix('nested ')}]}}",) for name in names},
+    )  # fmt: skip
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(2):
+        Image.fromarray(photo(160, 192, seed)).save(folder / f"{seed}.png")
+    out = tmp_path / "study.json"
+    done = CliRunner().invoke(
+        main, ["study", str(folder), "--suite", "nested-sizes", "--data", str(folder), "--validation",
+               str(folder), "--out", str(out), "--runs", str(tmp_path / "runs"), "--steps", "3"],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    found = results.load(out)
+    assert found.codecs("nested-sizes") == [*tables.ANCHORS, "guided", *names]
+    sizes, errors = (
+        [found.values("nested-sizes", name, "color_quality=20", measure) for name in ("guided", *names)]
+        for measure in ("color_bytes", "ab_mse")
+    )
+    assert sizes[0] == sizes[1] == sizes[2]
+    assert errors[0] != errors[1] != errors[2]
+    own = [int(found.versions[name]["MAC per pixel"]) for name in names]
+    assert 0 < own[0] < own[1]
+    assert 2000 < tables.loop_macs() < 3000
+    table = tables.nested_sizes(found)
+    assert f"| nested 6, 6 | {tables.loop_macs() + own[1]:,} |" in table
+    assert f"| guided | {tables.loop_macs():,} |" in table
+
+
 def test_any_checkpoint_is_measured_beside_the_others(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()

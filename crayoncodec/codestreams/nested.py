@@ -78,8 +78,9 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
 
 
 def decode(
-    chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None, sizes: dict[int, float] | None = None
-) -> tuple[I16, int]:
+    chunks: Sequence[GridChunk], lightness: U8, levels: int | None = None,
+    sizes: dict[int, float] | None = None,
+) -> tuple[I16, int]:  # fmt: skip
     """Chunks that the container found to nest -> samples i16[2,h,w] in 1/256 of a CIELAB unit, spacing.
 
     levels: how many to decode, from the coarsest on; all by default. sizes: is given, by spacing, the bytes
