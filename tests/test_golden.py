@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import crayoncodec
-from crayoncodec import predictor
+from crayoncodec import container, predictor
 from crayoncodec.networks.nested import IntegerPredictor
 
 FOLDER = Path(__file__).parent / "golden"
@@ -35,6 +35,13 @@ def test_every_coder_is_there():
     assert {info.lightness_coder for info in found} == {"avif", "webp", "zstd"}
     assert {grid.coder for info in found for grid in info.grids} == {"webp", "zstd", "nested"}
     assert {info.grids[-1].n for info in found if len(info.grids) > 1} == {1, 2, 4}
+    networks = {
+        chunk.network
+        for name in NAMES
+        for chunk in container.unpack((FOLDER / f"{name}.cray").read_bytes()).grids
+        if chunk.coder == container.NESTED
+    }
+    assert networks == {*predictor.SHA256}
     assert any(sum(chunk.type == "GRID" for chunk in info.chunks) > 1 for info in found)
     assert {grid.sampling for info in found for grid in info.grids} == {"mean", "point"}
     assert any(info.alpha_coder for info in found)
@@ -53,7 +60,7 @@ def test_torch_decodes_the_same_symbols(name, monkeypatch):
     """The networks in the loop on another library: nothing that is decoded changes."""
     data = (FOLDER / f"{name}.cray").read_bytes()
     expected = integers(data)
-    shipped = predictor.load()
+    shipped = predictor.load(container.unpack(data).grids[0].network)
     parts = [Torch(part.layers) for part in (shipped.coarse, shipped.fine)]
     other = predictor.Shipped(*parts, shipped.frequencies)
     monkeypatch.setattr(predictor, "load", lambda version: other)
