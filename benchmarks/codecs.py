@@ -350,11 +350,10 @@ OURS: tuple[Codec, ...] = (
         )
         for coder in ("webp", "zstd")
     ),
-    *(_cray_colors(f"cray compact, lightness q={q}", "compact", quality=q) for q in (40, 60, 80)),
+    _cray_colors("cray compact, lightness q=60", "compact"),
     _cray_colors("cray crayon", "crayon"),
     _cray_colors("cray guided", "guided"),
     _cray_colors("cray bicubic", "bicubic"),
-    _cray_colors("cray compact, points", "compact", sampling="point"),
     _cray_colors("cray guided, points", "guided", sampling="point"),
 )
 

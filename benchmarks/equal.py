@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.codecs import CODECS
 from benchmarks.results import Values
 from crayoncodec import metrics
+from crayoncodec.encoder import least
 
 _RIVAL = "AVIF 4:2:0"
 _QUALITIES = (35, 50, 65, 80)
@@ -34,8 +35,8 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
         data = ours.encode(rgb, {"quality": lightness, "color_quality": color})
         return data, metrics.compare(rgb, ours.decode(data))
 
-    lightness = least(lambda q: coded(q, 20)[1].psnr_lightness >= theirs.psnr_lightness)
-    color = least(lambda q: coded(lightness, q)[1].ciede2000_mean <= theirs.ciede2000_mean)
+    lightness = _least(lambda q: coded(q, 20)[1].psnr_lightness >= theirs.psnr_lightness)
+    color = _least(lambda q: coded(lightness, q)[1].ciede2000_mean <= theirs.ciede2000_mean)
     own, found = coded(lightness, color)
     if found.psnr_lightness < theirs.psnr_lightness or found.ciede2000_mean > theirs.ciede2000_mean:
         raise ValueError("no quality is as good as the rival's")
@@ -51,10 +52,6 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     }
 
 
-def least(good: Callable[[int], bool]) -> int:
-    """The least of 0 to 100 that is good, if all above a good one are; 100 if none is."""
-    low, high = 0, 100
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if good(middle) else (middle + 1, high)
-    return low
+def _least(good: Callable[[int], bool]) -> int:
+    """As ``least``; 100 if none is, and what is measured then says so."""
+    return min(least(0, good), 100)

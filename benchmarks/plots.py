@@ -58,8 +58,7 @@ def _files(found: Results) -> list[Panel]:
 
 
 def _colors(found: Results) -> list[Panel]:
-    shown = [name for name in found.codecs("colors") if name not in ("cray compact, lightness q=40",
-             "cray compact, lightness q=80")]  # fmt: skip
+    shown = found.codecs("colors")
     axes = {"ab_mse": "AB MSE", "ciede2000_mean": "mean CIEDE2000"}
     return [
         Panel("colour, bits per pixel", name, _lines(found, "colors", shown, "color_bpp", measure), "xy")

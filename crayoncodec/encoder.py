@@ -102,7 +102,10 @@ class Encoder:
         is raised; where no quality will do, a CrayWarning says so.
         """
         if self._error(Qualities(quality, 100)) > largest:
-            quality = _least(quality, lambda q: self._error(Qualities(q, 100)) <= largest)
+            quality = (
+                _WHOLE if self._lossless  # every quality is the same plane
+                else least(quality, lambda q: self._error(Qualities(q, 100)) <= largest)
+            )  # fmt: skip
             if quality == _WHOLE:
                 warnings.warn(
                     f"no quality brings CIEDE2000 down to {largest:g} for 95 % of the pixels, "
@@ -111,7 +114,7 @@ class Encoder:
                     stacklevel=3,
                 )
                 return Qualities(100, 100)
-        return Qualities(quality, _least(0, lambda q: self._error(Qualities(quality, q)) <= largest))
+        return Qualities(quality, least(0, lambda q: self._error(Qualities(quality, q)) <= largest))
 
     def for_size(self, room: int, framing: int) -> Qualities:
         """The best qualities with which lightness and colour have at most ``room`` bytes.
@@ -203,7 +206,7 @@ def encode_plane(
     return PlaneChunk(coder, planes.encode(plane, coder, quality, effort), quality)
 
 
-def _least(first: int, good: Callable[[int], bool]) -> int:
+def least(first: int, good: Callable[[int], bool]) -> int:
     """The least of first to 100 that is good, if all above a good one are; 101 if none is."""
     low, high = first, _WHOLE
     while low < high:
@@ -217,4 +220,4 @@ def _least(first: int, good: Callable[[int], bool]) -> int:
 
 def _last(first: int, good: Callable[[int], bool]) -> int:
     """The largest of first to 100 that is good, if all below a good one are; ``first`` is taken to be."""
-    return _least(first + 1, lambda quality: not good(quality)) - 1
+    return least(first + 1, lambda quality: not good(quality)) - 1

@@ -86,7 +86,7 @@ def test_files_of_equal_quality_are_as_good_as_the_rival():
 
 @pytest.mark.parametrize("threshold", [0, 1, 37, 100])
 def test_the_least_that_is_good(threshold):
-    assert equal.least(lambda quality: quality >= threshold) == threshold
+    assert equal._least(lambda quality: quality >= threshold) == threshold
 
 
 def test_table_of_equal_quality():

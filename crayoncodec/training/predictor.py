@@ -1,8 +1,8 @@
 """Training of the network in the loop of nested grids, and of its frequency tables.
 
 ``python -m crayoncodec.training.predictor RUN --data PATH`` trains, goes on where it was, and writes
-RUN/predictor.safetensors, which is what models/predictor-1.safetensors and predictor-2 were. A new one is a new
-version of the format's network: crayoncodec.predictor names it by its SHA-256.
+RUN/predictor.safetensors, which is what models/predictor-1.safetensors and predictor-2 were. A new one is a
+new version of the format's network: crayoncodec.predictor names it by its SHA-256.
 """
 
 from __future__ import annotations
