@@ -19,6 +19,7 @@ sys.path.insert(0, str(FOLDER))
 
 from independent_decoder import decode  # noqa: E402
 from make import CASES, NESTED, integers  # noqa: E402
+from opencv_network import OpenCv  # noqa: E402
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.cray"))
 
@@ -55,13 +56,15 @@ def test_guided_colours_are_those_of_the_specification_to_a_last_bit(name):
     assert np.abs(rgb.astype(int) - decode(data).guided_rgb()).max() <= 1
 
 
+@pytest.mark.parametrize("library", ["torch", "opencv"])
 @pytest.mark.parametrize("name", [*NESTED, "nested-chunks"])
-def test_torch_decodes_the_same_symbols(name, monkeypatch):
+def test_other_libraries_decode_the_same_symbols(name, library, monkeypatch):
     """The networks in the loop on another library: nothing that is decoded changes."""
     data = (FOLDER / f"{name}.cray").read_bytes()
     expected = integers(data)
     shipped = predictor.load(container.unpack(data).grids[0].network)
-    parts = [Torch(part.layers) for part in (shipped.coarse, shipped.fine)]
+    networks = Torch if library == "torch" else OpenCv
+    parts = [networks(part.layers) for part in (shipped.coarse, shipped.fine)]
     other = predictor.Shipped(*parts, shipped.frequencies)
     monkeypatch.setattr(predictor, "load", lambda version: other)
     assert integers(data) == expected

@@ -1,0 +1,92 @@
+"""The networks in the loop on OpenCV's dnn, for arrays: one ONNX model of one convolution for each layer."""
+
+import cv2
+import numpy as np
+
+from crayoncodec.predictor import MAX_SHIFT, SPREADS, TOP
+
+
+def field(number: int, value: int | str | bytes) -> bytes:
+    """A field of a protocol buffer: a varint, or bytes with their length."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value: int) -> bytes:
+    """An unsigned whole number, seven bits a byte."""
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
+
+def tensor(name: str, values: np.ndarray) -> bytes:
+    """TensorProto: dims, data_type 1 (float), name, raw_data."""
+    dims = b"".join(field(1, size) for size in values.shape)
+    return dims + field(2, 1) + field(8, name) + field(9, values.astype("<f4").tobytes())
+
+
+def value(name: str, shape: tuple[int, ...]) -> bytes:
+    """ValueInfoProto of a float tensor."""
+    dims = b"".join(field(1, field(1, size)) for size in shape)
+    return field(1, name) + field(2, field(1, field(1, 1) + field(2, dims)))
+
+
+def attribute(name: str, values: list[int]) -> bytes:
+    """AttributeProto of type 7 (whole numbers)."""
+    return field(1, name) + b"".join(field(8, one) for one in values) + field(20, 7)
+
+
+def convolution(weights: np.ndarray, bias: np.ndarray, shape: tuple[int, int]) -> bytes:
+    """ModelProto: y = Conv(x, w, b) for planes of that shape."""
+    outputs, inputs, side, _ = weights.shape
+    node = (
+        field(1, "x") + field(1, "w") + field(1, "b") + field(2, "y") + field(3, "c") + field(4, "Conv")
+        + field(5, attribute("kernel_shape", [side, side])) + field(5, attribute("pads", 4 * [side // 2]))
+    )  # fmt: skip
+    graph = (
+        field(1, node) + field(2, "g") + field(5, tensor("w", weights)) + field(5, tensor("b", bias))
+        + field(11, value("x", (1, inputs, *shape))) + field(12, value("y", (1, outputs, *shape)))
+    )  # fmt: skip
+    return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
+
+
+class OpenCv:
+    """What crayoncodec.predictor.Predictor does."""
+
+    def __init__(self, layers):
+        self.layers = layers
+        self.calls = 0
+
+    def trunk(self, features):
+        return self._hidden("first", features)
+
+    def second(self, hidden, known):
+        return self._hidden("later", np.concatenate([hidden, known]))
+
+    def head(self, half, plane, hidden, symbols, corrections):
+        if plane == 0:
+            out = self._convolve(f"one.{half}", hidden)
+        else:
+            own = np.concatenate([hidden, symbols, corrections])
+            out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", own).clip(0, TOP))
+        whole = out.astype(np.int64)
+        return whole[:3].clip(-MAX_SHIFT, MAX_SHIFT), whole[3:].clip(0, SPREADS - 1)
+
+    def integers(self, shifts):
+        return shifts
+
+    def _hidden(self, name, planes):
+        for k in range(sum(key.startswith(f"{name}.") for key in self.layers)):
+            planes = self._convolve(f"{name}.{k}", planes).clip(0, TOP)
+        return planes
+
+    def _convolve(self, name, planes):
+        self.calls += 1
+        layer = self.layers[name]
+        scale = np.exp2(-layer.shift.astype(np.float64))
+        model = convolution(layer.weights * scale[:, None, None, None], layer.bias * scale, planes.shape[1:])
+        network = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+        # Winograd's transform divides by 6.
+        network.enableWinograd(False)
+        network.setInput(np.asarray(planes, np.float32)[None])
+        return np.floor(network.forward()[0])
