@@ -95,13 +95,14 @@ def run(
             continue
         training = None
         if name in SUITES[suite]:
-            kind = ("nested", *_NESTED_COMMON) if nested else ("compact", *_COMMON)
-            overrides = SUITES[suite][name]
-            recipe = recipes.load(kind[0], [*kind[1:], *overrides])
+            base, common = ("nested", _NESTED_COMMON) if nested else ("compact", _COMMON)
+            changed = SUITES[suite][name]
+            recipe = recipes.load(base, [*common, *changed])
             count = round(steps / _cost(recipe)) if suite == "study" and name != BASELINE else steps
             say(f"{suite}, {name}: {count} steps")
             folder = material.runs / f"{suite}-{len(found.codecs(suite))}"
-            training, found.versions[name] = _trained(kind, overrides, count, material, folder, say)
+            training, facts = _trained(base, [*common, *changed], count, material, folder, say)
+            found.versions[name] = {"changed": " ".join(changed), **facts}
         measured = _measured_nested if nested else _measured
         found.add(measured(suite, name, pictures, training))
         results.save(found, out)
@@ -109,15 +110,15 @@ def run(
 
 
 def _trained(
-    kind: tuple[str, ...], overrides: Collection[str], steps: int, material: Material, folder: Path,
+    recipe: str, overrides: Collection[str], steps: int, material: Material, folder: Path,
     say: Callable[[str], None],
 ) -> tuple[Run, dict[str, str]]:  # fmt: skip
-    """A finished training, and what is to be known of it. kind: a recipe and what all of a suite override."""
-    said = [*kind[1:], "evaluate_every=1e6", *overrides, f"steps={steps}"]
+    """A finished training by a recipe with overrides, and what is to be known of it."""
+    said = [*overrides, "evaluate_every=1e6", f"steps={steps}"]
     begun = (folder / "run.json").exists()
     training = (
         Run.open(folder) if begun
-        else commands.new_run(folder, kind[0], said, material.data, material.validation, ())
+        else commands.new_run(folder, recipe, said, material.data, material.validation, ())
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     for other in material.runs.iterdir():  # pictures are decoded once for all
@@ -128,7 +129,7 @@ def _trained(
         raise KeyboardInterrupt
     network, step = training.network()
     return training, {
-        "changed": " ".join(overrides), "steps": str(step),
+        "steps": str(step),
         "parameters": str(sum(parameter.numel() for parameter in network.parameters())),
         "MAC per pixel": str(round(macs_per_pixel(network))),
     }  # fmt: skip

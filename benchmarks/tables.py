@@ -279,7 +279,7 @@ def loop_macs() -> int:
     from crayoncodec import predictor
 
     # A level of spacing n has blocks of 2n x 2n pixels.
-    weights = sum(layer.weights.size for layer in predictor.load().coarse.layers.values())
+    weights = sum(layer.weights.size for layer in predictor.load(predictor.VERSION).coarse.layers.values())
     return round(sum(weights / (2 * n) ** 2 for n in (4, 8, 16, 32, 64)))
 
 

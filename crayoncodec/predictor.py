@@ -74,11 +74,10 @@ class Predictor:
     def head(self, half: int, plane: int, hidden: Planes, symbols: I64, corrections: I64) -> tuple[I64, I64]:
         """Shifts, -MAX_SHIFT to MAX_SHIFT in 1/16 of a step, and spreads, of a plane's details [3,h,w]."""
         if plane == 0:
-            out = convolve(*self._folded[f"one.{half}"], hidden)
+            out = self._convolve(f"one.{half}", hidden)
         else:
             own = np.concatenate([hidden, symbols, corrections])
-            between = convolve(*self._folded[f"both.{half}"], own).clip(0, TOP)
-            out = convolve(*self._folded[f"other.{half}"], between)
+            out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", own).clip(0, TOP))
         whole = out.astype(np.int64)
         return whole[:3].clip(-MAX_SHIFT, MAX_SHIFT), whole[3:].clip(0, SPREADS - 1)
 
@@ -90,9 +89,12 @@ class Predictor:
     def _hidden(self, name: str, planes: Any) -> Planes:
         hidden: Planes = planes
         for k in range(sum(key.startswith(f"{name}.") for key in self._folded)):
-            hidden = convolve(*self._folded[f"{name}.{k}"], hidden)
+            hidden = self._convolve(f"{name}.{k}", hidden)
             np.clip(hidden, 0, TOP, out=hidden)
         return hidden
+
+    def _convolve(self, name: str, planes: Any) -> Planes:
+        return convolve(*self._folded[name], planes)
 
 
 @cache
@@ -165,7 +167,7 @@ class Shipped(NamedTuple):
 
 
 @cache
-def load(version: int = VERSION) -> Shipped:
+def load(version: int) -> Shipped:
     """The networks of a version and their tables. Raises CheckpointError if the file is not the format's."""
     from safetensors.numpy import load as load_tensors
 

@@ -1,9 +1,12 @@
 """The networks in the loop on OpenCV's dnn, for arrays: one ONNX model of one convolution for each layer."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import cv2
 import numpy as np
 
-from crayoncodec.predictor import MAX_SHIFT, SPREADS, TOP
+from crayoncodec.predictor import Layer, Planes, Predictor
 
 
 def field(number: int, value: int | str | bytes) -> bytes:
@@ -50,37 +53,14 @@ def convolution(weights: np.ndarray, bias: np.ndarray, shape: tuple[int, int]) -
     return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
 
 
-class OpenCv:
-    """What crayoncodec.predictor.Predictor does."""
+class OpenCv(Predictor):
+    """The same network, its convolutions by OpenCV."""
 
-    def __init__(self, layers):
-        self.layers = layers
+    def __init__(self, layers: Mapping[str, Layer]) -> None:
+        super().__init__(layers)
         self.calls = 0
 
-    def trunk(self, features):
-        return self._hidden("first", features)
-
-    def second(self, hidden, known):
-        return self._hidden("later", np.concatenate([hidden, known]))
-
-    def head(self, half, plane, hidden, symbols, corrections):
-        if plane == 0:
-            out = self._convolve(f"one.{half}", hidden)
-        else:
-            own = np.concatenate([hidden, symbols, corrections])
-            out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", own).clip(0, TOP))
-        whole = out.astype(np.int64)
-        return whole[:3].clip(-MAX_SHIFT, MAX_SHIFT), whole[3:].clip(0, SPREADS - 1)
-
-    def integers(self, shifts):
-        return shifts
-
-    def _hidden(self, name, planes):
-        for k in range(sum(key.startswith(f"{name}.") for key in self.layers)):
-            planes = self._convolve(f"{name}.{k}", planes).clip(0, TOP)
-        return planes
-
-    def _convolve(self, name, planes):
+    def _convolve(self, name: str, planes: Any) -> Planes:
         self.calls += 1
         layer = self.layers[name]
         scale = np.exp2(-layer.shift.astype(np.float64))

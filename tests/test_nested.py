@@ -87,7 +87,7 @@ class TestNetwork:
         predictor.load.cache_clear()
         monkeypatch.setitem(predictor.SHA256, predictor.VERSION, "0" * 64)
         with pytest.raises(CheckpointError, match="the format says 0000"):
-            predictor.load()
+            predictor.load(predictor.VERSION)
         predictor.load.cache_clear()
 
     @pytest.mark.parametrize("version", predictor.SHA256)
@@ -123,10 +123,11 @@ class TestNetwork:
         expected = codestream.encode(cells, plane, 4, 2000)
         monkeypatch.setattr(predictor, "float32_is_exact", lambda: False)
         parts = [
-            predictor.Predictor(part.layers) for part in (predictor.load().coarse, predictor.load().fine)
+            predictor.Predictor(part.layers)
+            for part in (predictor.load(predictor.VERSION).coarse, predictor.load(predictor.VERSION).fine)
         ]
         assert parts[0].trunk(np.zeros((nested.FEATURES, 2, 2))).dtype == np.float64
-        shipped = predictor.Shipped(*parts, predictor.load().frequencies)
+        shipped = predictor.Shipped(*parts, predictor.load(predictor.VERSION).frequencies)
         monkeypatch.setattr(predictor, "load", lambda version: shipped)
         found = codestream.encode(cells, plane, 4, 2000)
         assert found.chunks == expected.chunks
@@ -135,7 +136,7 @@ class TestNetwork:
     @pytest.mark.parametrize("spacing", [1, 2, 4, 32])
     def test_torch_gives_the_same_integers(self, spacing):
         rng = np.random.default_rng(spacing)
-        arrays = predictor.load().network(spacing)
+        arrays = predictor.load(predictor.VERSION).network(spacing)
         tensors = IntegerPredictor(arrays.layers)
         features = rng.integers(-127, 128, (nested.FEATURES, 19, 23))
         known, own = rng.integers(-127, 128, (nested.KNOWN, 19, 23)), rng.integers(-127, 128, (2, 3, 19, 23))
@@ -171,7 +172,7 @@ class TestNetwork:
 
 
 class TestEntropy:
-    tables = entropy.Tables(predictor.load().frequencies)
+    tables = entropy.Tables(predictor.load(predictor.VERSION).frequencies)
 
     @given(st.lists(st.tuples(st.integers(-32767, 32767), st.integers(0, 63)), max_size=60))
     @settings(deadline=None)
@@ -196,7 +197,7 @@ class TestEntropy:
 
     def test_tables_must_add_up(self):
         with pytest.raises(ValueError, match="do not add up to 16777216"):
-            entropy.Tables(predictor.load().frequencies + 1)
+            entropy.Tables(predictor.load(predictor.VERSION).frequencies + 1)
 
 
 class TestCodestream:

@@ -29,7 +29,8 @@ CPU = torch.device("cpu")
 
 def shipped():
     coarse, fine = (
-        IntegerPredictor(part.layers) for part in (predictor.load().coarse, predictor.load().fine)
+        IntegerPredictor(part.layers)
+        for part in (predictor.load(predictor.VERSION).coarse, predictor.load(predictor.VERSION).fine)
     )
     return lambda spacing: coarse if spacing >= predictor.COARSE else fine
 

@@ -16,7 +16,7 @@ from crayoncodec.container import SAMPLINGS, Sampling
 from crayoncodec.nested import COLOR
 from crayoncodec.networks.nested import IntegerPredictor
 from crayoncodec.networks.planes import Inputs, planes, to_cells
-from crayoncodec.predictor import COARSE, load
+from crayoncodec.predictor import COARSE, VERSION, load
 from crayoncodec.training import graphics, nested
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
@@ -98,7 +98,7 @@ def nested_planes_of(lightness: Tensor, ab: Tensor, spacing: int, steps: Tensor)
 
 @cache
 def _shipped(device: torch.device) -> nested.Networks:
-    shipped = load()
+    shipped = load(VERSION)
     coarse, fine = (IntegerPredictor(part.layers).to(device) for part in (shipped.coarse, shipped.fine))
     return lambda spacing: coarse if spacing >= COARSE else fine
 
