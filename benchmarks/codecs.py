@@ -176,11 +176,13 @@ class NestedCray(Cray):
     decoder: str = "nested"
 
     def versions(self) -> dict[str, str]:
-        """As Cray says, with the entropy coder and the networks in the loop."""
+        """As Cray says, with the entropy coder, the networks in the loop, the one that cells are fitted to."""
         from crayoncodec import predictor
 
         loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256[predictor.VERSION]}"
-        return super().versions() | {"constriction": metadata.version("constriction"), "predictor": loop}
+        fitted = decoder_versions("nested") if self.fixed.get("effort", 0) >= _SLOW else {}
+        own = {"constriction": metadata.version("constriction"), "predictor": loop}
+        return super().versions() | fitted | own
 
 
 def decoder_versions(decoder: str) -> dict[str, str]:
@@ -324,7 +326,8 @@ OURS: tuple[Codec, ...] = (
     NestedCray("cray", files=_TIED, typical={"quality": 80}),
     NestedCray(f"cray, effort {_SLOW}", files=_TIED, fixed={"effort": _SLOW}),
     NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
-    *(_nested_colors(*of) for of in (("nested",), ("guided",), ("guided", 1), ("guided", 7), ("nested", 7))),
+    *(_nested_colors("nested", effort) for effort in (5, _SLOW)),
+    *(_nested_colors("guided", effort) for effort in (5, 1, 6, _SLOW)),
     *(_nested_colors(decoder, quality=60) for decoder in ("nested", "guided")),
     Cray(
         ONE_GRID,

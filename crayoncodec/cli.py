@@ -124,8 +124,8 @@ def main() -> None:
     type=click.IntRange(1, 9),
     default=codec.DEFAULT_EFFORT,
     show_default=True,
-    help="From 5 on bits are spent where they count; from 7 on colours are fitted to the decoder "
-    "(with -n from 6 on, at 9 to the default network), and AVIF takes longer for fewer bytes.",
+    help="From 5 on bits are spent where they count; from 6 on colours are fitted to guided upsampling, from "
+    "7 on (with -n at 9) to the default network; from 7 on AVIF takes longer for fewer bytes.",
 )
 @_recursive
 @click.option(

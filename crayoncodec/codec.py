@@ -82,10 +82,10 @@ def encode(
     n: spacing of one uniform colour grid (the paper's) in pixels, 1 to 65535.
     sampling: of that grid, "mean" of each cell, or "point": the paper's every n-th pixel.
     step: quantiser step of that grid's samples in CIELAB units, 1/256 to 255; by default 1.
-    effort: 1 to 9. Nested grids are chosen by what their bits cost from 5 on, and fitted so that guided
-    upsampling comes closer to the picture from 7 on; AVIF takes three times as long for 3 to 10 % fewer
-    bytes from 7 on, and again as many at 9. Means of one grid are fitted from 6 on, at 9 to the
-    default network, which takes longest. Points stay as they are.
+    effort: 1 to 9. From 5 on the symbols of nested grids are chosen by what their bits cost. From 6 on cell
+    means are fitted, so that guided upsampling comes closer to the picture; those of nested grids from 7 on
+    to the default network instead, those of one grid at 9, which takes longest. Points stay as they are. AVIF
+    takes three times as long for 3 to 10 % fewer bytes from 7 on, and again as many at 9.
     exif, icc_profile, xmp: stored verbatim in place of the image's own; empty to leave them out.
 
     Returns the bytes of a .cray file. Raises ImageError (also for a ``target_size`` that is too small),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,16 +17,16 @@ from crayoncodec.errors import CrayWarning, ImageError
 from crayoncodec.grid import ColorGrid, sample_grid
 from crayoncodec.images import Picture
 from crayoncodec.metrics import ciede2000
-from crayoncodec.recolorize import recolorize
+from crayoncodec.recolorize import Backend, predict, recolorize
 
 _PRICED: Final = 5
 """Effort from which on symbols of nested grids are chosen by what they cost."""
-_FITTED: Final = 7
-"""Effort from which on cell means of nested grids are fitted to guided upsampling."""
-_GRID_FITTED: Final = 6
-"""The same for a grid of its own."""
+_FITTED: Final = 6
+"""Effort from which on cell means are fitted to guided upsampling."""
+_FITTED_TO_NETWORK: Final = 7
+"""Effort from which on those of nested grids are fitted to the default network."""
 _GRID_FITTED_TO_NETWORK: Final = 9
-"""Effort from which on a grid of its own is fitted to the default network."""
+"""The same for a grid of its own, which takes longer."""
 LOSSLESS_COLOR: Final = 90
 """Colour quality that goes with a lightness plane kept exactly."""
 _FINEST: Final = ((12.0, 4), (3.0, 2), (0.0, 1))
@@ -38,6 +38,7 @@ _MIDDLE: Final = 50
 """Lightness quality beside which colour qualities are compared."""
 _WHOLE: Final = 101
 
+F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 
@@ -77,7 +78,7 @@ class Encoder:
         samples = sample_grid(self._ab, n, sampling, step, visible=self._visible)
         if self._picture.is_gray:
             return ()
-        if self._effort >= _GRID_FITTED and sampling == "mean" and n > 1:
+        if self._effort >= _FITTED and sampling == "mean" and n > 1:
             samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK)
         payload, coder = grids.encode(samples.samples)
         return (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
@@ -85,11 +86,22 @@ class Encoder:
     def _nested(self, qualities: Qualities) -> nested.Coded:
         shown, step = self.lightness(qualities.lightness).shown, pixel_step(qualities.color)
         spacing = next(spacing for least, spacing in _FINEST if step >= least)
-        cells = sample_grid(self._ab, spacing, step=1 / STEP_UNIT, visible=self._visible)
-        if self._effort >= _FITTED and spacing > 1:
-            cells = self._fitted(shown, cells, False)
         price = nested.PRICE if self._effort >= _PRICED else 0.0
-        return nested.encode(cells.ab(), shown, spacing, round(step * STEP_UNIT), price)
+
+        def code(cells: F32) -> nested.Coded:
+            return nested.encode(cells, shown, spacing, round(step * STEP_UNIT), price)
+
+        means = sample_grid(self._ab, spacing, step=1 / STEP_UNIT, visible=self._visible)
+        if self._effort < _FITTED or spacing == 1:
+            return code(means.ab())
+        if self._effort < _FITTED_TO_NETWORK:
+            return code(self._fitted(shown, means, False).ab())
+        return code(
+            fitting.fit_nested(
+                self._ab, color.lightness_from_u8(shown), means, lambda cells: _grid(code(cells)),
+                lambda grid: predict(shown, grid, _network()), self._visible,
+            )
+        )  # fmt: skip
 
     def nested_chunks(self, qualities: Qualities) -> tuple[GridChunk, ...]:
         """The chunks of ``nested``; none for a grey picture."""
@@ -160,8 +172,7 @@ class Encoder:
         """What a decoder without a network shows."""
         grid = None
         if not self._picture.is_gray:
-            coded = self.nested(qualities)
-            grid = ColorGrid(coded.samples, coded.chunks[-1].finest, "mean", 1 / STEP_UNIT)
+            grid = _grid(self.nested(qualities))
         return recolorize(self.lightness(qualities.lightness).shown, grid)
 
     def _error(self, qualities: Qualities) -> float:
@@ -178,6 +189,21 @@ class Encoder:
 
         network, _ = checkpoints.load()
         return fitting.fit_samples_to_network(network, self._ab, lightness, samples, self._visible)
+
+
+def _grid(coded: nested.Coded) -> ColorGrid:
+    """Nested grids as a decoder has them."""
+    last = coded.chunks[-1]
+    return ColorGrid(coded.samples, last.finest, "mean", 1 / STEP_UNIT, last.step / STEP_UNIT)
+
+
+@cache
+def _network() -> Backend:
+    """The one that nested grids are decoded with by default; loads torch."""
+    from crayoncodec import checkpoints
+    from crayoncodec.backends import TorchBackend
+
+    return TorchBackend(checkpoints.load(checkpoints.DEFAULT_NESTED)[0])
 
 
 def pixel_step(quality: int) -> float:

@@ -5,8 +5,12 @@ of each sample to the mean of its left and its upper neighbour, in steps.
 
 The guided base is linear in the samples, and with a quadratic in place of the logarithm the best ones are a
 least-squares solution. It is found by conjugate gradients on the normal equations (Hestenes and Stiefel 1952)
-from the means of the cells; nearly all of the gain comes with the first two steps. For a network, Adam's
-steps go through all of the decoder.
+from the means of the cells; nearly all of the gain comes with the first two steps. For a network behind one
+grid, Adam's steps go through all of the decoder.
+
+Nested grids are fitted to what a decoder has of them, after quantisation, and bits are the coder's own: what
+the network's colours lack is taken back to the cells by the transpose of guided upsampling. Where the network
+is right although a cell is not, nothing is spent on that cell.
 """
 
 from __future__ import annotations
@@ -33,6 +37,8 @@ _PRICE: Final = 0.25
 _DESCENT: Final = 24
 _RATE: Final = 0.6
 """Of Adam at its first step, in CIELAB units; it falls linearly."""
+_SHARES: Final = (0.7, 0.3)
+"""How far nested cells go each time towards what would make the decoder's colours right (docs/design.md)."""
 _TILE: Final = 512
 _SURROUNDINGS: Final = 4
 """Cells around a tile that its colours depend on, besides what the network sees."""
@@ -155,6 +161,26 @@ def fit_samples_to_network(
         )
         fitted[:, *tile.core] = tile.cut(found)
     return _rounded(fitted, grid)
+
+
+def fit_nested(
+    ab: F32, lightness: F32, means: ColorGrid, decoded: Callable[[F32], ColorGrid],
+    paint: Callable[[ColorGrid], NDArray[np.float16]], visible: NDArray[np.bool_] | None = None,
+) -> F32:  # fmt: skip
+    """Cells of nested grids f32[2,h,w]: what the decoder makes of them is closer to AB f32[2,H,W].
+
+    lightness: L* f32[H,W] 0..100, as the decoder will have it. means: of the finest level. decoded: cells ->
+    what a decoder has of them. paint: that -> its AB [2,H,W]. visible: bool[H,W], pixels that count.
+    """
+    base, cells = GuidedBase(lightness, means.spacing), means.ab()
+    for share in _SHARES:
+        grid = decoded(cells)
+        missing = ab - paint(grid)
+        if visible is not None:
+            missing *= visible
+        right = grid.ab() + base.adjoint(missing) / np.float32(means.spacing**2)
+        cells = cells + np.float32(share) * (right - cells)
+    return cells
 
 
 def _curvature(means: F32, grid: ColorGrid) -> F32:

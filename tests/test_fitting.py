@@ -9,8 +9,8 @@ from pictures import photo
 import crayoncodec
 from crayoncodec import checkpoints, color, container, fitting, metrics
 from crayoncodec.backends import TorchBackend
-from crayoncodec.fitting import GuidedBase, fit_samples, fit_samples_to_network
-from crayoncodec.grid import sample_grid
+from crayoncodec.fitting import GuidedBase, fit_nested, fit_samples, fit_samples_to_network
+from crayoncodec.grid import ColorGrid, sample_grid
 from crayoncodec.guided import guided_upsample
 from crayoncodec.recolorize import painter
 
@@ -128,6 +128,43 @@ def test_effort_lowers_the_error_of_the_file(effort, color_kind):
         for e in (5, effort)
     ]
     assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_nested_cells_move_towards_what_makes_the_decoder_right(n):
+    """With a decoder that rounds cells coarsely and paints them too red they turn greener."""
+    lightness, ab = color.rgb_to_lab(noisy(48, 60))
+    means, base = sample_grid(ab, n, step=1 / 256), GuidedBase(lightness, n)
+
+    def decoded(cells):
+        return ColorGrid(np.rint(cells).astype(np.int16), n, "mean", 1.0)
+
+    def paint(grid):
+        return base(grid.ab()) + np.float32([[[3]], [[0]]])
+
+    moved = fit_nested(ab, lightness, means, decoded, paint)
+    before, after = (np.square(paint(decoded(cells)) - ab).mean() for cells in (means.ab(), moved))
+    assert after < before - 3
+    assert (moved - means.ab())[0].mean() == pytest.approx(-3 * 0.79, abs=0.4)  # 1 - (1 - 0.7) (1 - 0.3)
+    assert (moved - means.ab())[1].mean() == pytest.approx(0, abs=0.1)
+
+
+def test_hidden_pixels_move_no_nested_cells():
+    lightness, ab = color.rgb_to_lab(noisy(64, 64))
+    visible = np.ones((64, 64), bool)
+    visible[:32] = False
+    other = ab.copy()
+    other[:, ~visible] = 90
+    means, base = sample_grid(ab, 4, step=1 / 256), GuidedBase(lightness, 4)
+    one, two = (
+        fit_nested(
+            truth, lightness, means, lambda cells: ColorGrid(np.rint(cells).astype(np.int16), 4, "mean", 1.0),
+            lambda grid: base(grid.ab()), visible,
+        )
+        for truth in (ab, other)
+    )  # fmt: skip
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one[:, 8:], means.ab()[:, 8:])
 
 
 def test_effort_leaves_points_and_every_pixel_as_they_are():

@@ -52,6 +52,7 @@ def test_info_loads_no_numbers():
     "arguments",
     [
         ("encode", "photo.png", "-o", "out.cray"),
+        ("encode", "--effort", "6", "photo.png", "-o", "out.cray"),
         ("decode", "--color", "guided", "photo.cray", "-o", "out.png"),
         ("decode", "--color", "gray", "photo.cray", "-o", "out.png"),
         ("verify", "photo.cray"),
