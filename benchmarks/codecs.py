@@ -176,7 +176,7 @@ class NestedCray(Cray):
     decoder: str = "nested"
 
     def versions(self) -> dict[str, str]:
-        """As Cray says, with the entropy coder, the networks in the loop, the one that cells are fitted to."""
+        """As Cray says, with the entropy coder, networks in the loop, the one that cells are fitted to."""
         from crayoncodec import predictor
 
         loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256[predictor.VERSION]}"
