@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from crayoncodec.codec import atomic_write
 
@@ -57,7 +57,7 @@ class Results:
     dataset: dict[str, Any]
     """folder (its name), crop, pictures, skipped (file -> reason)."""
     environment: dict[str, Any]
-    """The machine and the libraries that all measurements share."""
+    """The libraries that all measurements share, and the machine (MACHINE) that timings are of."""
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     """Codec -> library -> version."""
     rows: dict[Key, Row] = field(default_factory=dict)
@@ -111,8 +111,12 @@ class Results:
         return (row for row in self.rows.values() if row.suite == suite)
 
 
+MACHINE: Final = ("cpu", "cores")
+"""What timings depend on; nothing else does, down to the last digits that are kept."""
+
+
 def environment() -> dict[str, Any]:
-    """The machine, and the libraries that all measurements share."""
+    """What machine this is, and the libraries that all measurements share."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -91,9 +91,10 @@ def run(
     tasks = list(_tasks(pictures, suites, codecs, timed))
     found = Results(pictures.describe(), results.environment(), _versions(tasks, say))
     journal = out.with_suffix(".partial.jsonl")
+    times = any(SUITES[task.suite].timed for task in tasks)
     for path, read in ((out, results.load), (journal, results.load_journal)):
         if path.exists():
-            _take_over(path, read, found, say)
+            _take_over(path, read, found, times, say)
     tasks = [task for task in tasks if not task.is_done(found)]
     quality, timings = (
         [task for task in tasks if SUITES[task.suite].timed is timed] for timed in (False, True)
@@ -135,8 +136,12 @@ def _versions(tasks: list[Task], say: Say) -> dict[str, dict[str, str]]:
     return found
 
 
-def _take_over(path: Path, read: Callable[[Path], Results], found: Results, say: Say) -> None:
-    """Add the rows of an earlier run; what is of other pictures or machines is put aside, not lost."""
+def _take_over(path: Path, read: Callable[[Path], Results], found: Results, times: bool, say: Say) -> None:
+    """Add the rows of an earlier run; what is of other pictures or libraries is put aside, not lost.
+
+    times: whether there are timings to be made here: those of another machine are then measured anew, too.
+    """
+    here = found.environment
     try:
         earlier = read(path)
         other = [
@@ -144,13 +149,14 @@ def _take_over(path: Path, read: Callable[[Path], Results], found: Results, say:
             for name in ("crop", "sha256")
             if earlier.dataset[name] != found.dataset[name]
         ]
-        other += [
-            f"{name} {value}, here {found.environment.get(name)}"
+        differing = {
+            name: f"{name} {value}, here {here.get(name)}"
             for name, value in earlier.environment.items()
-            if value != found.environment.get(name)
-        ]
+            if value != here.get(name)
+        }
+        other += [said for name, said in differing.items() if name not in results.MACHINE]
         if other:
-            raise OtherResults(f"{path} is of another dataset or machine: {'; '.join(other)}")
+            raise OtherResults(f"{path} is of another dataset or other libraries: {'; '.join(other)}")
     except OtherResults as error:
         names = (path.with_name(f"{path.name}.old{count}") for count in count_from(1))
         aside = next(name for name in names if not name.exists())
@@ -162,8 +168,14 @@ def _take_over(path: Path, read: Callable[[Path], Results], found: Results, say:
     }
     for name in sorted(outdated):
         say(f"{path}: {name} was of other versions and is measured anew")
+    rows = [row for row in earlier.rows.values() if row.codec not in outdated]
+    if differing and times:
+        say(f"{path}: timings are of another machine and are left out: {'; '.join(differing.values())}")
+        rows = [row for row in rows if row.suite not in SUITES or not SUITES[row.suite].timed]
+    elif differing:
+        here.update({name: earlier.environment[name] for name in differing})
     found.versions = earlier.versions | found.versions
-    found.add(row for row in earlier.rows.values() if row.codec not in outdated)
+    found.add(rows)
     say(f"{path}: {len(found.rows)} rows are there already")
 
 

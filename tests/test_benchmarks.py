@@ -206,6 +206,29 @@ class TestRun:
         assert (tmp_path / "r.json.old1").read_text() == old
         assert len(results.load(out).values("grids", "bicubic, means", "n=10", "ab_mse")) == 2
 
+    def test_another_machine_changes_timings_only(self, folder, tmp_path):
+        out = tmp_path / "r.json"
+        bench(folder, out)
+        found = results.load(out)
+        found.environment["cpu"] = "another"
+        found.add([Row("grids", "bicubic, means", "n=10", "a.png", {"ab_mse": -1.0})])
+        found.add([Row("times", "PNG", "lossless", "a.png", {"encode_s": -1.0})])
+        results.save(found, out)
+
+        def kept():
+            found = results.load(out)
+            error = found.values("grids", "bicubic, means", "n=10", "ab_mse")["a.png"]
+            return found.environment["cpu"], error, found.values("times", "PNG", "lossless", "encode_s")
+
+        bench(folder, out)
+        assert kept() == ("another", -1, {"a.png": -1})
+        said = bench(folder, out, "--suite", "times", "--codec", "PNG", "--timed", "1").stderr
+        assert "timings are of another machine and are left out: cpu another, here " in said
+        cpu, error, seconds = kept()
+        assert cpu == results.environment()["cpu"]
+        assert error == -1
+        assert seconds["a.png"] > 0
+
     def test_a_codec_of_another_version_is_measured_anew(self, folder, tmp_path):
         out = tmp_path / "r.json"
         bench(folder, out)
