@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
+from safetensors.numpy import load_file
 
 from crayoncodec import color, nested, predictor
 from crayoncodec.codestreams import entropy
@@ -148,6 +149,42 @@ def test_a_training_goes_on_where_it_was_left(pack, tmp_path, monkeypatch):
     once, twice = ((tmp_path / name / "predictor.safetensors").read_bytes() for name in ("once", "twice"))
     assert once == twice
     assert hashlib.sha256(once).hexdigest() in said
+
+
+@pytest.mark.parametrize("version", predictor.SHA256)
+@pytest.mark.parametrize("part", training.PARTS, ids=lambda part: part.name)
+def test_weights_of_a_version_are_taken_to_the_bit(part, version):
+    layers = getattr(predictor.load(version), part.name).layers
+    network = Predictor(**part.network)
+    network.take(layers)
+    for name, layer in network.layers().items():
+        for given, found in zip(layers[name], layer, strict=True):
+            np.testing.assert_array_equal(found, given)
+
+
+def test_a_training_begins_with_a_version(pack, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_COUNTED", 2)
+    arguments = [
+        "--data",
+        str(pack),
+        "--steps",
+        "1",
+        "--learning-rate",
+        "0",
+        "--device",
+        "cpu",
+        "--start",
+        "2",
+    ]
+    result = CliRunner().invoke(training.main, [str(tmp_path), *arguments])
+    assert result.exit_code == 0, result.output
+    begun, given = (
+        load_file(path) for path in (tmp_path / "predictor.safetensors", "models/predictor-2.safetensors")
+    )
+    del begun["frequencies"], given["frequencies"]
+    assert begun.keys() == given.keys()
+    for name, values in given.items():
+        np.testing.assert_array_equal(begun[name], values)
 
 
 class TestRecipe:

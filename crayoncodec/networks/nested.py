@@ -89,9 +89,7 @@ class Predictor(nn.Module):
                 continue
             weight, bias = (cast(Tensor, values).detach().double() for values in (module.weight, module.bias))
             power = _power(weight).flatten()
-            gain, offset = torch.full_like(bias, UNIT), torch.zeros_like(bias)
-            if name.startswith(("one", "other")):
-                gain[:3], gain[3:], offset[3:] = SHIFTS, _SPREAD_GAIN, _SPREAD_OFFSET
+            gain, offset = _output(name, len(bias))
             # An input is UNIT times what the weights are for, an output gain times what they give.
             shift = power + torch.log2(UNIT / gain)
             layer = Layer(
@@ -106,6 +104,19 @@ class Predictor(nn.Module):
                 )
             found[name] = layer
         return found
+
+    @torch.no_grad()
+    def take(self, layers: Mapping[str, Layer]) -> None:
+        """Have the weights of an integer network of the same shape: the reverse of ``layers``."""
+        for name, layer in layers.items():
+            module = self.get_submodule(name)
+            gain, offset = _output(name, len(layer.bias))
+            shift = torch.from_numpy(layer.shift).double()
+            power = (shift - torch.log2(UNIT / gain)).view(-1, 1, 1, 1)
+            weight = torch.from_numpy(layer.weights).double() * torch.exp2(-power)
+            bias = (torch.from_numpy(layer.bias).double() * torch.exp2(-shift) - 0.5 - offset) / gain
+            cast(Tensor, module.weight).copy_(weight)
+            cast(Tensor, module.bias).copy_(bias)
 
     def _hidden(self, layer: nn.Module, x: Tensor) -> Tensor:
         x = self._layer(layer, x).clamp(0, TOP / UNIT)
@@ -170,6 +181,14 @@ class IntegerPredictor(nn.Module):
         # TensorFloat-32 has 10 bits where float32 has 23.
         with torch.backends.cudnn.flags(allow_tf32=False), torch.autocast(planes.device.type, enabled=False):
             return F.conv2d(planes, weight, bias, padding=weight.shape[-1] // 2).floor()
+
+
+def _output(name: str, outputs: int) -> tuple[Tensor, Tensor]:
+    """What a layer's integers are of its outputs in floating point: gain and offset, f64[outputs]."""
+    gain, offset = torch.full((outputs,), float(UNIT)).double(), torch.zeros(outputs).double()
+    if name.startswith(("one", "other")):
+        gain[:3], gain[3:], offset[3:] = SHIFTS, _SPREAD_GAIN, _SPREAD_OFFSET
+    return gain, offset
 
 
 def log_scale(spreads: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Training of the network in the loop of nested grids, and of its frequency tables.
 
 ``python -m crayoncodec.training.predictor RUN --data PATH`` trains, goes on where it was, and writes
-RUN/predictor.safetensors, which is what models/predictor-1.safetensors and predictor-2 were. A new one is a
+RUN/predictor.safetensors, which is what models/predictor-V.safetensors of every version V was. A new one is a
 new version of the format's network: crayoncodec.predictor names it by its SHA-256.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +25,7 @@ from crayoncodec import codec
 from crayoncodec.backends import torch_device
 from crayoncodec.codestreams import entropy
 from crayoncodec.networks.nested import IntegerPredictor, Predictor, log_scale
-from crayoncodec.predictor import COARSE, SPREADS
+from crayoncodec.predictor import COARSE, SHA256, SPREADS, Layer, load
 from crayoncodec.training.batches import crops, flipped
 from crayoncodec.training.data import Squares, open_dataset
 from crayoncodec.training.loop import follow
@@ -139,10 +140,15 @@ def export(coarse: Predictor, fine: Predictor, counts: NDArray[np.int64], path: 
 class Learner:
     """A network, its average, and what it learns by."""
 
-    def __init__(self, part: Part, learning_rate: float, device: torch.device) -> None:
+    def __init__(
+        self, part: Part, learning_rate: float, device: torch.device, start: Mapping[str, Layer] | None = None
+    ) -> None:
         torch.manual_seed(0)
         self.device = device
-        self.network = Predictor(**part.network).to(device)
+        self.network = Predictor(**part.network)
+        if start:
+            self.network.take(start)
+        self.network.to(device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), learning_rate, weight_decay=1e-4)
         self._parts: dict[str, Any] = {
@@ -182,10 +188,13 @@ class Learner:
 
 def train(
     part: Part, coarse: IntegerPredictor | None, run: Path, squares: Squares, steps: int, batch: int,
-    learning_rate: float, device: torch.device,
+    learning_rate: float, device: torch.device, start: Mapping[str, Layer] | None = None,
 ) -> Predictor:  # fmt: skip
-    """Train a part, from where RUN/NAME.pt left it; its average. coarse: what the fine part follows."""
-    learner = Learner(part, learning_rate, device)
+    """Train a part, from where RUN/NAME.pt left it; its average.
+
+    coarse: what the fine part follows. start: what a new run begins with, instead of random weights.
+    """
+    learner = Learner(part, learning_rate, device, start)
     state = run / f"{part.name}.pt"
     first = learner.resume(state)
 
@@ -216,10 +225,16 @@ def train(
 @click.option("--steps", default=20_000, show_default=True, help="Of each part.")
 @click.option("--batch", default=6, show_default=True)
 @click.option("--learning-rate", default=2e-3, show_default=True)
+@click.option(
+    "--start",
+    type=click.Choice(sorted(SHA256)),
+    help="Version whose weights a new run begins with; by default random ones.",
+)
 @click.option("--device", type=click.Choice(codec.DEVICES), default="auto", show_default=True)
 def main(
-    run: Path, data: tuple[Path, ...], steps: int, batch: int, learning_rate: float, device: str
-) -> None:
+    run: Path, data: tuple[Path, ...], steps: int, batch: int, learning_rate: float, start: int | None,
+    device: str,
+) -> None:  # fmt: skip
     """Train the networks in the loop in the folder RUN, from where they were left, and export them.
 
     Near the end each learns with weights and activations rounded as they will be.
@@ -231,7 +246,8 @@ def main(
     integers: list[IntegerPredictor] = []
     for part in PARTS:
         before = integers[0] if integers else None
-        trained.append(train(part, before, run, squares, steps, batch, learning_rate, where))
+        given = getattr(load(start), part.name).layers if start else None
+        trained.append(train(part, before, run, squares, steps, batch, learning_rate, where, given))
         integers.append(IntegerPredictor(trained[-1].layers()).to(where))
     coarse, fine = integers
     counts = counted(lambda n: coarse if n >= COARSE else fine, squares, _COUNTED, where)
