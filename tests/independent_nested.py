@@ -60,7 +60,7 @@ class Network:
         return values
 
 
-NETWORKS = {version: Network(version) for version in (1, 2)}
+NETWORKS = {version: Network(version) for version in (1, 2, 3)}
 ESCAPED = range(0, 2**24 + 1, 256)
 
 

@@ -267,7 +267,7 @@ class TestCodestream:
     def test_another_network(self):
         plane, _, grid = coded(20, 20)
         chunks = [replace(grid.chunks[0], network=255)]
-        with pytest.raises(FormatError, match="network 255, this crayoncodec has 1, 2"):
+        with pytest.raises(FormatError, match="network 255, this crayoncodec has 1, 2, 3"):
             codestream.decode(chunks, plane)
 
     @pytest.mark.parametrize("payload", [b"", b"\0\0", b"\x40\0\0", b"\0\x40\0", b"\0\0\xff123"])
