@@ -128,19 +128,21 @@ def convolve(matrix: Planes, bias: Planes, planes: Any) -> Planes:
         np.floor(out, out=out)
         return out
     side = 3
-    # In rows two wider, which follow each other in memory, a neighbour is at the same distance everywhere.
-    row = width + side - 1
-    wide = np.pad(planes, ((0, 0), (1, 2), (1, 1)))
-    rows = min(height, max(1, _STRIP // row))
+    # In rows one longer, which follow each other in memory, a neighbour is at the same distance everywhere.
+    row = width + 1
+    sums = np.empty((outputs, (height + 2) * row + 2), matrix.dtype)
+    sums[:] = bias[:, None]
+    rows = max(1, _STRIP // row)
     for top in range(0, height, rows):
         count = min(rows, height - top)
-        strip = wide[:, top : top + count + side].astype(matrix.dtype).reshape(inputs, -1)
-        products = (matrix @ strip).reshape(side * side, outputs, -1)
-        sums = products[0, :, : count * row] + bias[:, None]
-        for k in range(1, side * side):
-            start = k // side * row + k % side
-            sums += products[k, :, start : start + count * row]
-        np.floor(sums.reshape(outputs, count, row)[..., :width], out=out[:, top : top + count])
+        strip = np.zeros((inputs, count, row), matrix.dtype)
+        strip[..., :width] = planes[:, top : top + count]
+        products = (matrix @ strip.reshape(inputs, -1)).reshape(side * side, outputs, -1)
+        for k, product in enumerate(products):
+            start = (top + side - 1 - k // side) * row + side - 1 - k % side
+            sums[:, start : start + count * row] += product
+    inner = sums[:, row + 1 : (height + 1) * row + 1].reshape(outputs, height, row)[..., :width]
+    np.floor(inner, out=out)
     return out
 
 
