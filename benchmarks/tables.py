@@ -154,18 +154,24 @@ def nested(found: Results) -> str:
 
 def equal(found: Results) -> str:
     """Our whole file beside a rival's of the same PSNR of L* and the same mean CIEDE2000 (or better)."""
+    kinds = {"bytes": "as good or better", "bytes_interpolated": "as good, interpolated"}
     rows = []
     for codec in found.codecs("equal"):
         for setting in found.settings("equal", codec):
-            theirs, ours = (found.values("equal", codec, setting, name) for name in ("rival_bytes", "bytes"))
-            if not theirs or theirs.keys() != ours.keys():
-                continue
-            shares = sorted(ours[name] / theirs[name] - 1 for name in ours)
-            rows.append(
-                [codec, setting, percentage(mean(shares)), percentage(shares[0]), percentage(shares[-1]),
-                 f"{sum(share < 0 for share in shares)} of {len(found.pictures('equal'))}"]
-            )  # fmt: skip
-    return markdown(["decoder", "rival", "bytes", "best", "worst", "smaller"], rows)
+            theirs = found.values("equal", codec, setting, "rival_bytes")
+            cells = []
+            for kind in kinds:
+                ours = found.values("equal", codec, setting, kind)
+                if not theirs or theirs.keys() != ours.keys():
+                    cells += [HOLE] * 3
+                    continue
+                shares = [ours[name] / theirs[name] - 1 for name in ours]
+                smaller = sum(share < 0 for share in shares)
+                span = f"{percentage(min(shares))} to {percentage(max(shares))}"
+                cells += [percentage(mean(shares)), span, f"{smaller} of {len(found.pictures('equal'))}"]
+            rows.append([codec, setting, *cells])
+    columns = [f"{name}{what}" for name in kinds.values() for what in ("", ": best to worst", ": smaller")]
+    return markdown(["decoder", "rival", *columns], rows)
 
 
 def relative_sizes(found: Results, setting: str) -> dict[str, float | None]:

@@ -81,7 +81,17 @@ def test_files_of_equal_quality_are_as_good_as_the_rival():
     found = equal.measure("cray without a network", "AVIF 4:2:0 quality=50", photo(96, 128))
     assert found["psnr_lightness"] >= found["rival_psnr_lightness"]
     assert found["ciede2000_mean"] <= found["rival_ciede2000_mean"]
-    assert found["bytes"] > 0
+    assert 0 < found["bytes_interpolated"] <= found["bytes"]
+
+
+def test_bytes_of_exactly_equal_quality_are_interpolated():
+    def size(psnr, ciede):
+        return round(np.exp(9 + 0.1 * psnr - 0.5 * ciede)), psnr, ciede
+
+    found = equal.interpolated(size(0.3, -0.02), size(-0.4, -0.01), size(0.29, 0.03))
+    assert found == pytest.approx(np.exp(9), rel=1e-4)
+    with pytest.raises(ValueError, match="no different"):
+        equal.interpolated(size(0.3, -0.02), size(0.3, -0.02), size(0.29, 0.03))
 
 
 @pytest.mark.parametrize("threshold", [0, 1, 37, 100])
@@ -92,10 +102,13 @@ def test_the_least_that_is_good(threshold):
 def test_table_of_equal_quality():
     found = Results({"pictures": ["a", "b"]}, {}, {})
     for picture, ours in (("a", 80), ("b", 110)):
-        values = {"rival_bytes": 100, "bytes": ours}
+        values = {"rival_bytes": 100, "bytes": ours, "bytes_interpolated": ours - 15.0}
         found.add([Row("equal", "cray", "AVIF 4:2:0 quality=50", picture, values)])
     row = tables.equal(found).splitlines()[-1]
-    assert row == "| cray | AVIF 4:2:0 quality=50 | −5.0 % | −20.0 % | +10.0 % | 1 of 2 |"
+    assert row == (
+        "| cray | AVIF 4:2:0 quality=50 | −5.0 % | −20.0 % to +10.0 % | 1 of 2 "
+        "| −20.0 % | −35.0 % to −5.0 % | 2 of 2 |"
+    )
 
 
 def test_table_of_nested_grids_has_each_rivals_worst_picture():
