@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from crayoncodec.training import nested as coding
 from crayoncodec.training import predictor as training
 
 CPU = torch.device("cpu")
+MODELS = Path(__file__).parents[1] / "models"
 
 
 def shipped():
@@ -179,7 +181,8 @@ def test_a_training_begins_with_a_version(pack, tmp_path, monkeypatch):
     result = CliRunner().invoke(training.main, [str(tmp_path), *arguments])
     assert result.exit_code == 0, result.output
     begun, given = (
-        load_file(path) for path in (tmp_path / "predictor.safetensors", "models/predictor-2.safetensors")
+        load_file(folder / name)
+        for folder, name in ((tmp_path, "predictor.safetensors"), (MODELS, "predictor-2.safetensors"))
     )
     del begun["frequencies"], given["frequencies"]
     assert begun.keys() == given.keys()
