@@ -8,6 +8,7 @@ be exactly as good is interpolated, as BD-rates do it, between that file and tho
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     theirs = metrics.compare(rgb, CODECS[rival].decode(data))
     ours = CODECS[codec]
 
+    @cache
     def coded(lightness: int, color: int) -> tuple[bytes, metrics.Comparison]:
         data = ours.encode(rgb, {"quality": lightness, "color_quality": color})
         return data, metrics.compare(rgb, ours.decode(data))
