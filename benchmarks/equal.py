@@ -29,7 +29,7 @@ SETTINGS = {
 
 
 def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
-    """Bytes of both files, our qualities, and both files' PSNR of L* and mean CIEDE2000."""
+    """Bytes of both files, ours interpolated too, our qualities, PSNR of L* and mean CIEDE2000 of both."""
     rival, quality = setting.rsplit(" quality=", 1)
     data = CODECS[rival].encode(rgb, {"quality": int(quality)})
     theirs = metrics.compare(rgb, CODECS[rival].decode(data))
@@ -46,9 +46,8 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     lightness = sufficient(20)
     color = _least(lambda q: coded(lightness, q)[1].ciede2000_mean <= theirs.ciede2000_mean)
     own, found = coded(lightness, color)
-    if (
-        found.psnr_lightness < theirs.psnr_lightness
-    ):  # other colours are clipped at another expense of lightness
+    if found.psnr_lightness < theirs.psnr_lightness:
+        # Other colours are clipped at another expense of lightness.
         lightness = sufficient(color)
         own, found = coded(lightness, color)
     if found.psnr_lightness < theirs.psnr_lightness or found.ciede2000_mean > theirs.ciede2000_mean:

@@ -169,7 +169,8 @@ def equal(found: Results) -> str:
                 smaller = sum(share < 0 for share in shares)
                 span = f"{percentage(min(shares))} to {percentage(max(shares))}"
                 cells += [percentage(mean(shares)), span, f"{smaller} of {len(found.pictures('equal'))}"]
-            rows.append([codec, setting, *cells])
+            if any(cell != HOLE for cell in cells):
+                rows.append([codec, setting, *cells])
     columns = [f"{name}{what}" for name in kinds.values() for what in ("", ": best to worst", ": smaller")]
     return markdown(["decoder", "rival", *columns], rows)
 

@@ -166,19 +166,8 @@ def test_weights_of_a_version_are_taken_to_the_bit(part, version):
 
 def test_a_training_begins_with_a_version(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_COUNTED", 2)
-    arguments = [
-        "--data",
-        str(pack),
-        "--steps",
-        "1",
-        "--learning-rate",
-        "0",
-        "--device",
-        "cpu",
-        "--start",
-        "2",
-    ]
-    result = CliRunner().invoke(training.main, [str(tmp_path), *arguments])
+    options = ["--steps", "1", "--learning-rate", "0", "--device", "cpu", "--start", "2"]
+    result = CliRunner().invoke(training.main, [str(tmp_path), "--data", str(pack), *options])
     assert result.exit_code == 0, result.output
     begun, given = (
         load_file(folder / name)

@@ -89,7 +89,7 @@ class Predictor(nn.Module):
                 continue
             weight, bias = (cast(Tensor, values).detach().double() for values in (module.weight, module.bias))
             power = _power(weight).flatten()
-            gain, offset = _output(name, len(bias))
+            gain, offset = _output(name, bias)
             # An input is UNIT times what the weights are for, an output gain times what they give.
             shift = power + torch.log2(UNIT / gain)
             layer = Layer(
@@ -110,13 +110,11 @@ class Predictor(nn.Module):
         """Have the weights of an integer network of the same shape: the reverse of ``layers``."""
         for name, layer in layers.items():
             module = self.get_submodule(name)
-            gain, offset = _output(name, len(layer.bias))
-            shift = torch.from_numpy(layer.shift).double()
+            gain, offset = _output(name, cast(Tensor, module.bias).double())
+            weights, biases, shift = (torch.from_numpy(values).to(gain) for values in layer)
             power = (shift - torch.log2(UNIT / gain)).view(-1, 1, 1, 1)
-            weight = torch.from_numpy(layer.weights).double() * torch.exp2(-power)
-            bias = (torch.from_numpy(layer.bias).double() * torch.exp2(-shift) - 0.5 - offset) / gain
-            cast(Tensor, module.weight).copy_(weight)
-            cast(Tensor, module.bias).copy_(bias)
+            cast(Tensor, module.weight).copy_(weights * torch.exp2(-power))
+            cast(Tensor, module.bias).copy_((biases * torch.exp2(-shift) - 0.5 - offset) / gain)
 
     def _hidden(self, layer: nn.Module, x: Tensor) -> Tensor:
         x = self._layer(layer, x).clamp(0, TOP / UNIT)
@@ -183,9 +181,9 @@ class IntegerPredictor(nn.Module):
             return F.conv2d(planes, weight, bias, padding=weight.shape[-1] // 2).floor()
 
 
-def _output(name: str, outputs: int) -> tuple[Tensor, Tensor]:
+def _output(name: str, like: Tensor) -> tuple[Tensor, Tensor]:
     """What a layer's integers are of its outputs in floating point: gain and offset, f64[outputs]."""
-    gain, offset = torch.full((outputs,), float(UNIT)).double(), torch.zeros(outputs).double()
+    gain, offset = torch.full_like(like, UNIT), torch.zeros_like(like)
     if name.startswith(("one", "other")):
         gain[:3], gain[3:], offset[3:] = SHIFTS, _SPREAD_GAIN, _SPREAD_OFFSET
     return gain, offset
