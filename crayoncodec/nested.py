@@ -6,9 +6,10 @@ and stored as multiples of a step. Everything here is integer arithmetic on nump
 gives the same on both: what the entropy coder reads depends on it.
 
 Colours are in 1/256 of a CIELAB unit, in axes turned by the picture's angle; lightness means in 1/64 of a
-level of the 8-bit plane. Arrays are int64[..., C, h, w]; a level of spacing n has ceil(H/n) x ceil(W/n)
-cells. Where a level's side is odd, its last row or column stands for the missing children of the last blocks
-too (docs/format.md, "Nested grids").
+level of the 8-bit plane. Arrays are [..., C, h, w]: tensors int64, numpy arrays of as few bits as hold their
+values, computed in bands of rows by several threads. A level of spacing n has ceil(H/n) x ceil(W/n) cells.
+Where a level's side is odd, its last row or column stands for the missing children of the last blocks too
+(docs/format.md, "Nested grids").
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec import threads
 from crayoncodec.container import level_step
 
 COLOR: Final = 256
@@ -40,6 +42,8 @@ _EPSILON: Final = 160 * 51 * 51 * LIGHT**2 // 20**2
 """The slope's regulariser of guided upsampling (160 squared L* units) in squared units of lightness means."""
 _SLOPE_BITS: Final = 12
 _BINOMIAL: Final = (1, 4, 6, 4, 1)
+_AROUND: Final = 2
+"""Rows of neighbours that filters reach."""
 _BICUBIC: Final = (-9, 94, 0, -94, 9)
 """256 times the difference of two children by bicubic interpolation (Keys 1981, -0.75) between parents."""
 
@@ -57,23 +61,21 @@ class Lightness(NamedTuple):
 
 
 def pyramid(plane: Array, coarsest: int) -> dict[int, Lightness]:
-    """Lightness plane [...,1,H,W] -> spacing, the powers of two to ``coarsest`` -> what is known.
-
-    The plane's integers are of 32 bits or 64: with 32 the large levels take half the memory.
-    """
+    """Lightness plane [...,1,H,W] -> spacing, the powers of two to ``coarsest`` -> what is known."""
     xp = _namespace(plane)
-    sums = low = high = plane
-    levels, spacing = {}, 1
-    while True:
-        if spacing == 8:  # from here on sums could overflow 32 bits
-            sums = xp.asarray(sums, dtype=xp.int64)
-        means = (sums * LIGHT + spacing**2 // 2) // spacing**2
-        levels[spacing] = Lightness(means, high - low)
-        if spacing >= coarsest:
-            return levels
-        spacing *= 2
+    low, high, sums = plane, plane, plane
+    means = _narrow(plane) * LIGHT
+    levels = {1: Lightness(means, xp.broadcast_to(means[..., :1, :1] * 0, means.shape))}
+    spacing, shift = 1, -6
+    while spacing < coarsest:
+        spacing, shift = 2 * spacing, shift + 2
+        if xp is np and spacing in (2, 32):  # sums have 8 bits, up to 16 x 16 pixels 16, then more
+            sums = sums.astype(np.uint16 if spacing == 2 else np.int64)
         sums = sum(blocks(sums))
         low, high = reduce(xp.minimum, blocks(low)), reduce(xp.maximum, blocks(high))
+        means = sums << -shift if shift <= 0 else (sums + (1 << (shift - 1))) >> shift
+        levels[spacing] = Lightness(_narrow(means), _narrow(high) - _narrow(low))
+    return levels
 
 
 def details(children: Array) -> Array:
@@ -99,7 +101,7 @@ def children(parents: Array, found: Array) -> Array:
 def guided_details(parents: Array, coarse: Lightness, fine: Lightness) -> tuple[Array, Array]:
     """Details [...,6,h,w] by guided upsampling of the parents [...,2,h,w], and by bicubic interpolation."""
     xp = _namespace(parents)
-    light = xp.asarray(coarse.means, dtype=xp.int64)
+    parents, light = _wide(parents), _wide(coarse.means)
     mean = _binomial(light)
     variance = _binomial(light * light) * 256 - mean * mean
     covariance = _binomial(parents * light) * 256 - _binomial(parents) * mean
@@ -160,6 +162,26 @@ def _small(values: Array) -> Array:
     return xp.asarray(values.clip(-LIMIT, LIMIT), dtype=xp.int8)
 
 
+def _narrow(values: Array) -> Array:
+    """Numpy arrays as int16, tensors as they are."""
+    return values.astype(np.int16) if isinstance(values, np.ndarray) else values
+
+
+def _wide(values: Array) -> Array:
+    xp = _namespace(values)
+    return xp.asarray(values, dtype=xp.int64)
+
+
+def _empty(like: Array, channels: int, dtype: str, shape: tuple[int, int] | None = None) -> Array:
+    """[...,channels,h,w], by default of the shape of ``like``; tensors are int64 where numpy has less."""
+    *batch, _, height, width = like.shape
+    whole = (*batch, channels, *(shape or (height, width)))
+    if isinstance(like, np.ndarray):
+        return np.empty(whole, dtype)
+    xp = _namespace(like)
+    return like.new_empty(whole, dtype=xp.int8 if dtype == "int8" else xp.int64)
+
+
 def step_of(step: int, spacing: int) -> tuple[int, int]:
     """Quantiser step of a level's cells in 1/COLOR of a CIELAB unit, and its loudness.
 
@@ -180,11 +202,35 @@ class Stage(NamedTuple):
     mask: Array
     """The details that are meant, bool[3,h,w]."""
     guided: Array
-    """int64[...,3,h,w]."""
+    """[...,3,h,w]."""
     shifts: Array
     """Of the prediction from ``guided``, in 1/SHIFTS of a step, [...,3,h,w]."""
     spreads: Array
     """Which distribution each symbol has, [...,3,h,w]."""
+
+
+class _Blocks(NamedTuple):
+    """The blocks of a level, in part decoded."""
+
+    parents: Array
+    """[...,2,h,w]."""
+    guided: Array
+    """Details, [...,6,h,w]."""
+    symbols: Array
+    """[...,6,h,w], 0 where not decoded."""
+    shifts: Array
+    """Whole numbers, likewise."""
+    step: Array
+
+    def rows(self, rows: slice) -> _Blocks:
+        """Some rows of blocks."""
+        parents, guided, symbols, shifts = (planes[..., rows, :] for planes in self[:4])
+        return _Blocks(parents, guided, symbols, shifts, self.step)
+
+    def corrections(self) -> Array:
+        """Of ``guided``."""
+        shifts, symbols = _wide(self.shifts), _wide(self.symbols)
+        return shifts * self.step // SHIFTS + symbols * self.step
 
 
 def stages(
@@ -194,38 +240,37 @@ def stages(
     """Go through the levels below ``coarsest``, cells [...,2,h,w] of ``spacing``, down to spacing ``finest``.
 
     networks: spacing -> a Predictor of crayoncodec.predictor or of crayoncodec.networks.nested. steps:
-    spacing -> step and loudness. For every Stage that is yielded its symbols are sent, int64[...,3,h,w], 0
-    outside the mask. Returns the cells of the finest level.
+    spacing -> step and loudness. For every Stage that is yielded its symbols are sent, [...,3,h,w], 0 outside
+    the mask. Returns the cells of the finest level.
     """
     xp = _namespace(coarsest)
     cells = coarsest.clip(-MAX_CELL, MAX_CELL)
-    symbols = xp.concat([cells * 0] * 3, -3)
+    symbols = _narrow(xp.concat([cells * 0] * 3, -3))
     while spacing > finest:
         spacing //= 2
         network = networks(spacing)
         step, loudness = steps(spacing)
         rows, columns = levels[spacing].means.shape[-2:]
-        guided, bicubic = guided_details(cells, levels[2 * spacing], levels[spacing])
-        hidden = network.trunk(features(cells, symbols, guided, bicubic, levels, spacing, step, loudness))
-        symbols, corrections = guided * 0, guided * 0
+        guided, given = _prepared(cells, symbols, levels, spacing, step, loudness)
+        hidden = network.trunk(given)
+        del given
+        found = _Blocks(cells, guided, symbols * 0, symbols * 0, step)
         there = _like(_there(rows, columns), guided)
         first = _like(_board(*cells.shape[-2:]), guided)
         for half, board in enumerate((first, ~first)):
             if half:
-                hidden = network.second(hidden, known(symbols, corrections, step, first))
+                hidden = network.second(hidden, _known(found, first))
             for plane in range(2):
-                own = seen(symbols[..., 0::2, :, :], corrections[..., 0::2, :, :], step)
+                own = _first_plane(found) if plane else ()
                 shifts, spreads = network.head(half, plane, hidden, *own)
                 mask = there & board
                 decided = yield Stage(
                     spacing, step, plane, mask, guided[..., plane::2, :, :], shifts, spreads
                 )
-                shift = network.integers(shifts) * step // SHIFTS
-                symbols[..., plane::2, :, :] += decided
-                corrections[..., plane::2, :, :] += (shift + decided * step) * mask
-        found = (guided + corrections) * xp.stack([there, there], 1).reshape(6, *there.shape[1:])
-        cells = children(cells, found)[..., :rows, :columns].clip(-MAX_CELL, MAX_CELL)
-        symbols = _doubled(symbols)[..., :rows, :columns]
+                found.symbols[..., plane::2, :, :] += decided
+                found.shifts[..., plane::2, :, :] += network.integers(shifts) * mask
+        cells = _cells(found, there)[..., :rows, :columns]
+        symbols = _doubled(found.symbols)[..., :rows, :columns]
     return cells
 
 
@@ -237,6 +282,80 @@ def answered(walk: Generator[Stage, Array, Array], answer: Callable[[Stage], Arr
             stage = walk.send(answer(stage))
     except StopIteration as stop:
         return stop.value
+
+
+def _prepared(
+    parents: Array, symbols: Array, levels: dict[int, Lightness], spacing: int, step: Array, loudness: Array
+) -> tuple[Array, Array]:
+    """Guided details of a level, and its features; arguments as for ``features``."""
+    height = parents.shape[-2]
+    guided, given = _empty(parents, 6, "int32"), _empty(parents, FEATURES, "int8")
+
+    def band(rows: slice) -> None:
+        near = slice(max(0, rows.start - _AROUND), min(height, rows.stop + _AROUND))
+        light = {}
+        for n in (2 * spacing, spacing, max(1, spacing // 2)):
+            inside = slice(near.start * 2 * spacing // n, near.stop * 2 * spacing // n)
+            light[n] = Lightness(*(planes[..., inside, :] for planes in levels[n]))
+        own = parents[..., near, :]
+        details, bicubic = guided_details(own, light[2 * spacing], light[spacing])
+        planes = features(own, symbols[..., near, :], details, bicubic, light, spacing, step, loudness)
+        inner = slice(rows.start - near.start, rows.stop - near.start)
+        guided[..., rows, :], given[..., rows, :] = details[..., inner, :], planes[..., inner, :]
+
+    _in_bands(band, parents)
+    return guided, given
+
+
+def _known(found: _Blocks, first: Array) -> Array:
+    """As ``known``, of blocks whose first half is decoded."""
+    out = _empty(found.parents, KNOWN, "int8")
+
+    def band(rows: slice) -> None:
+        part = found.rows(rows)
+        out[..., rows, :] = known(part.symbols, part.corrections(), found.step, first[..., rows, :])
+
+    _in_bands(band, out)
+    return out
+
+
+def _first_plane(found: _Blocks) -> tuple[Array, Array]:
+    """As ``seen``, of the first colour plane."""
+    out = _empty(found.parents, 3, "int8"), _empty(found.parents, 3, "int8")
+
+    def band(rows: slice) -> None:
+        part = found.rows(rows)
+        both = seen(part.symbols[..., 0::2, :, :], part.corrections()[..., 0::2, :, :], found.step)
+        for planes, own in zip(out, both, strict=True):
+            planes[..., rows, :] = own
+
+    _in_bands(band, found.parents)
+    return out
+
+
+def _cells(found: _Blocks, there: Array) -> Array:
+    """Children of all blocks, [...,2,2h,2w]; there: the details that tell children apart that are there."""
+    height, width = found.parents.shape[-2:]
+    out = _empty(found.parents, 2, "int32", (2 * height, 2 * width))
+    meant = _namespace(there).stack([there, there], 1).reshape(6, height, width)
+
+    def band(rows: slice) -> None:
+        part = found.rows(rows)
+        details = (part.guided + part.corrections()) * meant[:, rows]
+        cells = children(part.parents, details).clip(-MAX_CELL, MAX_CELL)
+        out[..., 2 * rows.start : 2 * rows.stop, :] = cells
+
+    _in_bands(band, found.parents)
+    return out
+
+
+def _in_bands(work: Callable[[slice], None], planes: Array) -> None:
+    """``work`` of all rows, arrays' in bands, tensors' at once."""
+    height = planes.shape[-2]
+    if isinstance(planes, np.ndarray):
+        threads.each(work, threads.bands(height))
+    else:
+        work(slice(0, height))
 
 
 def _there(rows: int, columns: int) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec import threads
 from crayoncodec.errors import CheckpointError
 
 SHA256: Final = {
@@ -39,7 +40,9 @@ _STRIP: Final = 2**12
 """Pixels that are convolved at once, so that what is between stays in the cache."""
 
 Planes = NDArray[np.floating[Any]]
-I64 = NDArray[np.int64]
+Integers = NDArray[np.integer[Any]]
+I16 = NDArray[np.int16]
+U8 = NDArray[np.uint8]
 
 
 class Layer(NamedTuple):
@@ -57,45 +60,69 @@ class Layer(NamedTuple):
 
 
 class Predictor:
-    """crayoncodec.networks.nested.Predictor as integers. Hidden planes are whole numbers, [C,h,w]."""
+    """crayoncodec.networks.nested.Predictor as integers. Hidden planes are u8[C,h,w]."""
 
     def __init__(self, layers: Mapping[str, Layer]) -> None:
         self.layers = layers
         dtype = np.float32 if float32_is_exact() else np.float64
         self._folded = {name: folded(layer, dtype) for name, layer in layers.items()}
 
-    def trunk(self, features: Any) -> Planes:
+    def trunk(self, features: Integers) -> U8:
         """Features of a level [FEATURES,h,w] -> what its first half is predicted from."""
         return self._hidden("first", features)
 
-    def second(self, hidden: Planes, known: I64) -> Planes:
+    def second(self, hidden: U8, known: Integers) -> U8:
         """... and, with what is known of the first half [KNOWN,h,w], its second half."""
-        return self._hidden("later", np.concatenate([hidden, known]))
+        return self._hidden("later", hidden, known)
 
-    def head(self, half: int, plane: int, hidden: Planes, symbols: I64, corrections: I64) -> tuple[I64, I64]:
-        """Shifts, -MAX_SHIFT to MAX_SHIFT in 1/16 of a step, and spreads, of a plane's details [3,h,w]."""
-        if plane == 0:
-            out = self._convolve(f"one.{half}", hidden)
-        else:
-            own = np.concatenate([hidden, symbols, corrections])
-            out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", own).clip(0, TOP))
-        whole = out.astype(np.int64)
-        return whole[:3].clip(-MAX_SHIFT, MAX_SHIFT), whole[3:].clip(0, SPREADS - 1)
+    def head(self, half: int, plane: int, hidden: U8, *first: Integers) -> tuple[I16, U8]:
+        """Shifts, -MAX_SHIFT to MAX_SHIFT in 1/16 of a step, and spreads, of a plane's details [3,h,w].
+
+        first: of the second plane, symbols and corrections of the first one [3,h,w], as nested.seen has them.
+        """
+        height, width = hidden.shape[1:]
+        shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)
+
+        def band(rows: slice) -> None:
+            if plane == 0:
+                out = self._convolve(f"one.{half}", hidden[:, rows])
+            else:
+                given = [part[:, rows] for part in (hidden, *first)]
+                out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", *given).clip(0, TOP))
+            shifts[:, rows], spreads[:, rows] = (
+                out[:3].clip(-MAX_SHIFT, MAX_SHIFT),
+                out[3:].clip(0, SPREADS - 1),
+            )
+
+        threads.each(band, threads.bands(height))
+        return shifts, spreads
 
     @staticmethod
-    def integers(shifts: I64) -> I64:
+    def integers(shifts: I16) -> I16:
         """The shifts as they are: training rounds here."""
         return shifts
 
-    def _hidden(self, name: str, planes: Any) -> Planes:
-        hidden: Planes = planes
-        for k in range(sum(key.startswith(f"{name}.") for key in self._folded)):
-            hidden = self._convolve(f"{name}.{k}", hidden)
-            np.clip(hidden, 0, TOP, out=hidden)
+    def _hidden(self, name: str, *planes: Integers) -> U8:
+        """Through all layers of this name, 3 x 3 each."""
+        hidden = self._layer(f"{name}.0", *planes)
+        for k in range(1, sum(key.startswith(f"{name}.") for key in self._folded)):
+            hidden = self._layer(f"{name}.{k}", hidden)
         return hidden
 
-    def _convolve(self, name: str, planes: Any) -> Planes:
-        return convolve(*self._folded[name], planes)
+    def _layer(self, name: str, *planes: Integers) -> U8:
+        height, width = planes[0].shape[1:]
+        out = np.empty((len(self._folded[name][1]), height, width), np.uint8)
+
+        def band(rows: slice) -> None:
+            near = slice(max(0, rows.start - 1), min(height, rows.stop + 1))
+            found = self._convolve(name, *(part[:, near] for part in planes))
+            out[:, rows] = found[:, rows.start - near.start : rows.stop - near.start].clip(0, TOP)
+
+        threads.each(band, threads.bands(height))
+        return out
+
+    def _convolve(self, name: str, *planes: Any) -> Planes:
+        return convolve(*self._folded[name], *planes)
 
 
 @cache
@@ -111,18 +138,18 @@ def float32_is_exact() -> bool:
     return bool((found == weights @ values).all())
 
 
-def convolve(matrix: Planes, bias: Planes, planes: Any) -> Planes:
-    """Convolution and floor: weights [k*k*outputs, inputs] and bias [outputs] as ``folded``, [inputs,h,w].
+def convolve(matrix: Planes, bias: Planes, *planes: Any) -> Planes:
+    """Convolution and floor: weights [k*k*outputs, inputs] and bias [outputs] as ``folded``; planes [C,h,w].
 
     One product gives what every pixel adds to its neighbours, which are then added up shifted (kn2row:
     Vasudevan, Anderson and Gregg, "Parallel multi channel convolution using general matrix multiplication",
     ASAP 2017): where a layer has fewer outputs than inputs, much less is moved than by gathering patches.
     """
-    inputs, height, width = planes.shape
-    outputs = len(bias)
+    height, width = planes[0].shape[1:]
+    inputs, outputs = matrix.shape[1], len(bias)
     out = np.empty((outputs, height, width), matrix.dtype)
     if len(matrix) == outputs:
-        flat = np.asarray(planes, matrix.dtype).reshape(inputs, -1)
+        flat = np.concatenate(planes, dtype=matrix.dtype, casting="unsafe").reshape(inputs, -1)
         np.matmul(matrix, flat, out=out.reshape(outputs, -1))
         out += bias[:, None, None]
         np.floor(out, out=out)
@@ -132,15 +159,19 @@ def convolve(matrix: Planes, bias: Planes, planes: Any) -> Planes:
     row = width + 1
     sums = np.empty((outputs, (height + 2) * row + 2), matrix.dtype)
     sums[:] = bias[:, None]
-    rows = max(1, _STRIP // row)
+    rows = min(height, max(1, _STRIP // row))
+    strip = np.zeros((inputs, rows, row), matrix.dtype)
+    products = np.empty((len(matrix), rows * row), matrix.dtype)
     for top in range(0, height, rows):
         count = min(rows, height - top)
-        strip = np.zeros((inputs, count, row), matrix.dtype)
-        strip[..., :width] = planes[:, top : top + count]
-        products = (matrix @ strip.reshape(inputs, -1)).reshape(side * side, outputs, -1)
-        for k, product in enumerate(products):
+        part, size = strip[:, :count], count * row
+        np.concatenate(
+            [given[:, top : top + count] for given in planes], out=part[..., :width], casting="unsafe"
+        )
+        np.matmul(matrix, strip.reshape(inputs, -1)[:, :size], out=products[:, :size])
+        for k, product in enumerate(products[:, :size].reshape(side * side, outputs, size)):
             start = (top + side - 1 - k // side) * row + side - 1 - k % side
-            sums[:, start : start + count * row] += product
+            sums[:, start : start + size] += product
     inner = sums[:, row + 1 : (height + 1) * row + 1].reshape(outputs, height, row)[..., :width]
     np.floor(inner, out=out)
     return out

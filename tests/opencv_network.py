@@ -60,13 +60,13 @@ class OpenCv(Predictor):
         super().__init__(layers)
         self.calls = 0
 
-    def _convolve(self, name: str, planes: Any) -> Planes:
+    def _convolve(self, name: str, *planes: Any) -> Planes:
         self.calls += 1
-        layer = self.layers[name]
+        layer, given = self.layers[name], np.concatenate(planes)
         scale = np.exp2(-layer.shift.astype(np.float64))
-        model = convolution(layer.weights * scale[:, None, None, None], layer.bias * scale, planes.shape[1:])
+        model = convolution(layer.weights * scale[:, None, None, None], layer.bias * scale, given.shape[1:])
         network = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
         # Winograd's transform divides by 6.
         network.enableWinograd(False)
-        network.setInput(np.asarray(planes, np.float32)[None])
+        network.setInput(np.asarray(given, np.float32)[None])
         return np.floor(network.forward()[0])

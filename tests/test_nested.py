@@ -126,7 +126,7 @@ class TestNetwork:
             predictor.Predictor(part.layers)
             for part in (predictor.load(predictor.VERSION).coarse, predictor.load(predictor.VERSION).fine)
         ]
-        assert parts[0].trunk(np.zeros((nested.FEATURES, 2, 2))).dtype == np.float64
+        assert parts[0]._convolve("first.0", np.zeros((nested.FEATURES, 2, 2))).dtype == np.float64
         shipped = predictor.Shipped(*parts, predictor.load(predictor.VERSION).frequencies)
         monkeypatch.setattr(predictor, "load", lambda version: shipped)
         found = codestream.encode(cells, plane, 4, 2000)

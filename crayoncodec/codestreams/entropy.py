@@ -21,6 +21,8 @@ TOTAL: Final = 2**24
 MAX_SYMBOL: Final = 32767
 _ESCAPED: Final = 2 * (MAX_SYMBOL + 1)
 
+Integers = NDArray[np.integer[Any]]
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
@@ -40,7 +42,7 @@ class Tables:
         self.bits: NDArray[np.float32] = -np.log2(whole / TOTAL).astype(np.float32)
         self.bits[:, -1] += 16
 
-    def costs(self, spreads: I64, symbols: I64) -> NDArray[np.float32]:
+    def costs(self, spreads: Integers, symbols: Integers) -> NDArray[np.float32]:
         """Bits of symbols under the tables of those spreads."""
         inside = np.abs(symbols) <= self.reach
         return self.bits[spreads, np.where(inside, symbols + self.reach, -1)]
@@ -53,18 +55,19 @@ class Encoder:
         self._tables = tables
         self._coder = stream.queue.RangeEncoder()
 
-    def put(self, symbols: I64, spreads: I64) -> None:
+    def put(self, symbols: Integers, spreads: Integers) -> None:
         """Code symbols, at most MAX_SYMBOL, under the tables of their spreads, both of one dimension."""
         reach = self._tables.reach
+        symbols = symbols.astype(np.int32)
         inside = np.abs(symbols) <= reach
-        places = np.where(inside, symbols + reach, 2 * reach + 1).astype(np.int32)
+        places = np.where(inside, symbols + reach, 2 * reach + 1)
         order, groups = _groups(spreads)
         places = places[order]
         for spread, first, last in groups:
             self._coder.encode(places[first:last], self._tables.models[spread])
         escaped = symbols[order][~inside[order]]
         if escaped.size:
-            self._coder.encode((escaped + MAX_SYMBOL + 1).astype(np.int32), _uniform())
+            self._coder.encode(escaped + (MAX_SYMBOL + 1), _uniform())
 
     def size(self) -> int:
         """Bytes by now."""
@@ -87,18 +90,18 @@ class Decoder:
             np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.uint32)
         )
 
-    def get(self, spreads: I64) -> I64:
+    def get(self, spreads: Integers) -> I32:
         """The next symbols, of which the spreads are known."""
         reach = self._tables.reach
         order, groups = _groups(spreads)
         parts: list[Any] = [
             self._decode(self._tables.models[spread], last - first) for spread, first, last in groups
         ]
-        found: I64 = np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int64) - reach
+        found: I32 = np.concatenate([np.empty(0, np.int32), *parts]) - np.int32(reach)
         escaped = found > reach
         if escaped.any():
-            found[escaped] = self._decode(_uniform(), int(escaped.sum())).astype(np.int64) - MAX_SYMBOL - 1
-        symbols: I64 = np.empty_like(found)
+            found[escaped] = self._decode(_uniform(), int(escaped.sum())) - (MAX_SYMBOL + 1)
+        symbols: I32 = np.empty_like(found)
         symbols[order] = found
         return symbols
 
@@ -110,7 +113,7 @@ class Decoder:
         return found
 
 
-def _groups(spreads: I64) -> tuple[I64, Sequence[tuple[int, int, int]]]:
+def _groups(spreads: Integers) -> tuple[I64, Sequence[tuple[int, int, int]]]:
     """The order in which symbols are coded, and of each spread, rising, where its symbols stand in it."""
     order = np.argsort(spreads.astype(np.uint8), kind="stable")  # a radix sort, where numbers are that small
     counts = np.bincount(spreads, minlength=1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec import nested, predictor
+from crayoncodec import nested, predictor, threads
 from crayoncodec.codestreams import entropy, residuals
 from crayoncodec.container import NESTED, GridChunk, grid_shape
 from crayoncodec.errors import FormatError
@@ -25,10 +25,13 @@ _TURNS: Final = 64
 _UNIT: Final = 2**14
 _CHUNK: Final = 2048
 """Bytes from which on the next level begins a new chunk."""
+_PART: Final = 2**16
 _WHAT: Final = "nested colour grid"
 
 F64 = NDArray[np.float64]
+Integers = NDArray[np.integer[Any]]
 I16 = NDArray[np.int16]
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
@@ -60,16 +63,24 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     first = np.rint(means[coarsest] / own).astype(np.int64)
     writer.first(first, turn)
 
-    def decide(stage: nested.Stage) -> I64:
-        mask, spreads = stage.mask, stage.spreads[stage.mask]
-        target = nested.details(means[stage.spacing])[stage.plane :: 2][mask] / 2
-        predicted = stage.guided[mask] + stage.shifts[mask] * stage.step // nested.SHIFTS
-        symbols = np.zeros(mask.shape, np.int64)
-        symbols[mask] = _choice((target - predicted) / stage.step, spreads, tables, price)
+    def decide(stage: nested.Stage) -> I16:
+        step, mask = stage.step, stage.mask
+        details = nested.details(means[stage.spacing][stage.plane : stage.plane + 1])
+        targets, guided, shifts, spreads = (
+            planes[mask] for planes in (details, stage.guided, stage.shifts, stage.spreads)
+        )
+
+        def choose(part: slice) -> I16:
+            predicted = guided[part] + shifts[part].astype(np.int64) * step // nested.SHIFTS
+            return _choice((targets[part] / 2 - predicted) / step, spreads[part], tables, price)
+
+        chosen = threads.each(choose, _parts(spreads.size))
+        symbols = np.zeros(mask.shape, np.int16)
+        symbols[mask] = np.concatenate(chosen)
         writer.put(stage.spacing, symbols[mask], spreads)
         return symbols
 
-    levels = nested.pyramid(lightness[None].astype(np.int32), coarsest)
+    levels = nested.pyramid(lightness[None], coarsest)
     walk = nested.stages(
         shipped.network, first * own, levels, coarsest, spacing, lambda n: nested.step_of(step, n)
     )
@@ -101,7 +112,7 @@ def decode(
     turn = payload[0]
     decoder = entropy.Decoder(tables, payload[3:], _WHAT)
 
-    def symbols_of(spacing: int, spreads: I64) -> I64:
+    def symbols_of(spacing: int, spreads: Integers) -> I32:
         symbols = decoder.get(spreads)
         if sizes is not None:
             sizes[spacing] = sizes.get(spacing, 0.0) + float(tables.costs(spreads, symbols).sum()) / 8
@@ -117,16 +128,16 @@ def decode(
     first *= nested.step_of(chunks[0].step, coarsest)[0]
     home = chunks[0]
 
-    def read(stage: nested.Stage) -> I64:
+    def read(stage: nested.Stage) -> I16:
         nonlocal decoder, home
         if homes[stage.spacing] is not home:
             home = homes[stage.spacing]
             decoder = entropy.Decoder(tables, home.payload, _WHAT)
-        symbols = np.zeros(stage.mask.shape, np.int64)
+        symbols = np.zeros(stage.mask.shape, np.int16)
         symbols[stage.mask] = symbols_of(stage.spacing, stage.spreads[stage.mask])
         return symbols
 
-    planes = nested.pyramid(lightness[None].astype(np.int32), coarsest)
+    planes = nested.pyramid(lightness[None], coarsest)
     walk = nested.stages(
         shipped.network, first, planes, coarsest, finest, lambda n: nested.step_of(homes[n].step, n)
     )
@@ -171,7 +182,7 @@ class _Writer:
         for plane, spread in zip(left, spreads, strict=True):
             chunk.coder.put(plane, np.full(plane.size, spread, np.int64))
 
-    def put(self, spacing: int, symbols: I64, spreads: I64) -> None:
+    def put(self, spacing: int, symbols: Integers, spreads: Integers) -> None:
         """Symbols of a level, in one dimension."""
         chunk = self._chunks[-1]
         if spacing < chunk.spacing >> (chunk.levels - 1):
@@ -192,17 +203,23 @@ def _tables(version: int) -> entropy.Tables:
     return entropy.Tables(predictor.load(version).frequencies)
 
 
-def _choice(residual: F64, spreads: I64, tables: entropy.Tables, price: float) -> I64:
+def _parts(length: int) -> list[slice]:
+    """Slices that are chosen for at once."""
+    return [slice(start, start + _PART) for start in range(0, max(1, length), _PART)]
+
+
+def _choice(residual: F64, spreads: Integers, tables: entropy.Tables, price: float) -> I16:
     """Symbols of residuals, in steps: the nearest, one nearer to zero, or zero, whichever costs least."""
     size = np.abs(residual)
     nearest = np.minimum(np.floor(size + 0.5), entropy.MAX_SYMBOL)
     if price == 0:
         nearest[size < DEAD_ZONE] = 0
-        return (np.sign(residual) * nearest).astype(np.int64)
-    choices = np.stack([nearest, np.maximum(nearest - 1, 0), 0 * nearest]).astype(np.int64)
+        return (np.sign(residual) * nearest).astype(np.int16)
+    choices = np.stack([nearest, np.maximum(nearest - 1, 0), 0 * nearest]).astype(np.int16)
     costs = np.square(size - choices) + price * tables.costs(spreads, choices)
-    best: I64 = np.take_along_axis(choices, costs.argmin(axis=0)[None], 0)[0]
-    return np.sign(residual).astype(np.int64) * best
+    best: I16 = np.sign(residual).astype(np.int16)
+    best *= np.take_along_axis(choices, costs.argmin(axis=0)[None], 0)[0]
+    return best
 
 
 def _axes(turn: int) -> tuple[int, int]:
@@ -223,8 +240,15 @@ def _turned(ab: F64, turn: int) -> F64:
     return np.stack([cosine * ab[0] + sine * ab[1], cosine * ab[1] - sine * ab[0]]) / _UNIT
 
 
-def _samples(cells: I64, turn: int) -> I16:
-    """Cells int64[2,h,w] in turned axes -> a* and b*, rounded."""
+def _samples(cells: Integers, turn: int) -> I16:
+    """Cells [2,h,w] in turned axes -> a* and b*, rounded."""
     cosine, sine = _axes(turn)
-    ab = np.stack([cosine * cells[0] - sine * cells[1], sine * cells[0] + cosine * cells[1]])
-    return ((ab + _UNIT // 2) // _UNIT).clip(-32768, 32767).astype(np.int16)
+    samples = np.empty(cells.shape, np.int16)
+
+    def band(rows: slice) -> None:
+        first, second = cells[:, rows].astype(np.int64)
+        ab = np.stack([cosine * first - sine * second, sine * first + cosine * second])
+        samples[:, rows] = ((ab + _UNIT // 2) // _UNIT).clip(-32768, 32767)
+
+    threads.each(band, threads.bands(cells.shape[1]))
+    return samples

@@ -64,14 +64,12 @@ class Predictor(nn.Module):
             x = self._hidden(layer, x)
         return x
 
-    def head(
-        self, half: int, plane: int, hidden: Tensor, symbols: Tensor, corrections: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def head(self, half: int, plane: int, hidden: Tensor, *first: Tensor) -> tuple[Tensor, Tensor]:
         """Shifts in 1/SHIFTS of a step, and spreads, 0 to SPREADS - 1, neither rounded."""
         if plane == 0:
             out = self._layer(self.one[half], hidden)
         else:
-            own = torch.cat([hidden, symbols.float() / UNIT, corrections.float() / UNIT], -3)
+            own = torch.cat([hidden, *(part.float() / UNIT for part in first)], -3)
             out = self._layer(self.other[half], self._hidden(self.both[half], own))
         shifts, spreads = out.chunk(2, -3)
         return shifts * SHIFTS, (spreads * _SPREAD_GAIN + _SPREAD_OFFSET).clamp(0, SPREADS - 1)
@@ -150,14 +148,12 @@ class IntegerPredictor(nn.Module):
         """What the second half is predicted from."""
         return self._hidden("later", torch.cat([hidden, known.float()], -3))
 
-    def head(
-        self, half: int, plane: int, hidden: Tensor, symbols: Tensor, corrections: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def head(self, half: int, plane: int, hidden: Tensor, *first: Tensor) -> tuple[Tensor, Tensor]:
         """Shifts in 1/SHIFTS of a step, and spreads, as int64."""
         if plane == 0:
             out = self._convolve(f"one.{half}", hidden)
         else:
-            own = torch.cat([hidden, symbols.float(), corrections.float()], -3)
+            own = torch.cat([hidden, *(part.float() for part in first)], -3)
             out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", own).clamp(0, TOP))
         shifts, spreads = out.long().chunk(2, -3)
         return shifts.clamp(-MAX_SHIFT, MAX_SHIFT), spreads.clamp(0, SPREADS - 1)

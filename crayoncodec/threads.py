@@ -1,0 +1,81 @@
+"""Parts of a picture in several threads: NumPy and OpenCV let go of the interpreter while they compute."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import cv2
+
+_MOST: Final = 16
+"""Threads, however many cores there are: every one of them has a part in memory."""
+_MOST_ROWS: Final = 64
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def count() -> int:
+    """How many threads there are to work in: as many as OpenCV uses (``cv2.setNumThreads``), at most 16."""
+    return max(1, min(cv2.getNumThreads(), _MOST))
+
+
+def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
+    """``work`` of every part, in order; from within ``work`` it is not to be called again."""
+    if count() == 1:
+        return [work(part) for part in parts]
+    with _single_products:
+        return list(_pool(count()).map(work, parts))
+
+
+def bands(height: int) -> list[slice]:
+    """Rows 0 to ``height`` in slices of at most 64: two for each thread or more, but none of less than 8."""
+    rows = max(8, min(_MOST_ROWS, -(-height // (2 * count()))))
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="crayoncodec")
+
+
+# A forked process has the pool but not its threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+class _SingleProducts:
+    """Matrix products in one thread each, while there are others: BLAS lets only one caller have its own.
+
+    The setting is the process's, so the first to come sets it, and the last to leave puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limit = _libraries().limit(limits=1)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.restore_original_limits()
+
+
+_single_products = _SingleProducts()
+
+
+@cache
+def _libraries() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
