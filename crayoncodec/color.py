@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec import threads
+
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
@@ -53,29 +55,47 @@ def lightness_from_u8(plane: U8) -> F32:
     return plane.astype(np.float32) * np.float32(100 / 255)
 
 
+def as_lightness(plane: F32 | U8) -> F32:
+    """L* f32[H,W] as it is, or of the stored plane u8[H,W]."""
+    return lightness_from_u8(cast(U8, plane)) if plane.dtype == np.uint8 else cast(F32, plane)
+
+
 def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
     """An sRGB picture u8[H,W,3] -> L* f32[H,W] 0..100 and AB f32[2,H,W], within -108..99."""
-    linear = cv2.LUT(np.ascontiguousarray(rgb), _linear_of_u8())
-    ratios = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS))
-    lab = cv2.transform(_f(ratios), _F_TO_LAB)
-    lightness, a, b = cast(tuple[F32, F32, F32], cv2.split(lab))
-    return np.clip(lightness, 0, 100, out=lightness), np.stack([a, b])
+    height, width = rgb.shape[:2]
+    lightness, ab = np.empty((height, width), np.float32), np.empty((2, height, width), np.float32)
+
+    def band(rows: slice) -> None:
+        linear = cv2.LUT(np.ascontiguousarray(rgb[rows]), _linear_of_u8())
+        ratios = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS))
+        lab = cv2.transform(_f(ratios), _F_TO_LAB)
+        cv2.split(lab, [lightness[rows], *ab[:, rows]])
+        np.clip(lightness[rows], 0, 100, out=lightness[rows])
+
+    threads.each(band, threads.bands(height))
+    return lightness, ab
 
 
-def lab_to_rgb(lightness: F32, ab: F32) -> U8:
-    """L* f32[H,W] 0..100 and AB f32[2,H,W] -> sRGB u8[H,W,3].
+def lab_to_rgb(lightness: F32 | U8, ab: F32) -> U8:
+    """L* f32[H,W] 0..100, or the stored plane u8[H,W], and AB f32[2,H,W] -> sRGB u8[H,W,3].
 
     Colours outside the sRGB gamut keep L* and hue and lose chroma: AB is scaled towards grey until it
     fits. What clipping can bring inside without changing L* by more than 1 is only clipped.
     """
-    lab = cast(F32, cv2.merge([lightness, ab[0], ab[1]]))
-    linear = _lab_to_linear(lab)
-    outside = cv2.inRange(linear, (-_INSIDE,) * 3, (1 + _INSIDE,) * 3) == 0
-    if outside.any():
-        linear[outside] = _into_gamut(lab[outside])
-    np.clip(linear, 0, 1, out=linear)
-    index = (linear * np.float32(_CURVE_STEPS) + np.float32(0.5)).astype(np.uint16)
-    return _u8_of_linear()[index]
+    rgb = np.empty((*lightness.shape, 3), np.uint8)
+
+    def band(rows: slice) -> None:
+        lab = cast(F32, cv2.merge([as_lightness(lightness[rows]), ab[0, rows], ab[1, rows]]))
+        linear = _lab_to_linear(lab)
+        outside = cv2.inRange(linear, (-_INSIDE,) * 3, (1 + _INSIDE,) * 3) == 0
+        if outside.any():
+            linear[outside] = _into_gamut(lab[outside])
+        np.clip(linear, 0, 1, out=linear)
+        index = (linear * np.float32(_CURVE_STEPS) + np.float32(0.5)).astype(np.uint16)
+        np.take(_u8_of_linear(), index, out=rgb[rows])
+
+    threads.each(band, threads.bands(len(lightness)))
+    return rgb
 
 
 def _into_gamut(lab: F32) -> F32:

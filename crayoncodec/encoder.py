@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec import color, fitting
+from crayoncodec import color, fitting, threads
 from crayoncodec.codestreams import grids, nested, planes
 from crayoncodec.container import STEP_UNIT, GridChunk, PlaneChunk, PlaneCoder, Sampling
 from crayoncodec.errors import CrayWarning, ImageError
@@ -61,17 +61,23 @@ class Encoder:
 
     def __init__(self, picture: Picture, coder: PlaneCoder | None, lossless: bool, effort: int) -> None:
         self._picture, self._coder, self._lossless, self._effort = picture, coder, lossless, effort
-        self._exact, self._ab = color.rgb_to_lab(picture.rgb)
+        self._plane, self._ab = _split(picture.rgb)
         self._visible = None if picture.alpha is None else picture.alpha > 0
         self.lightness: Callable[[int], Lightness] = lru_cache(2)(self._lightness)
         """Quality -> the lightness plane."""
         self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
         """Nested grids of a colour quality, for the plane of a lightness quality as a decoder has it."""
 
+    @cached_property
+    def _exact(self) -> F32:
+        """L*, for which the errors of what is decoded are measured."""
+        return color.rgb_to_lab(self._picture.rgb)[0]
+
     def _lightness(self, quality: int) -> Lightness:
-        plane = color.lightness_to_u8(self._exact)
-        chunk = encode_plane(plane, self._coder, None if self._lossless else quality, self._effort)
-        return Lightness(chunk, planes.decode(chunk.payload, chunk.coder, plane.shape, "lightness plane"))
+        kept = None if self._lossless else quality
+        chunk = encode_plane(self._plane, self._coder, kept, self._effort)
+        shown = planes.decode(chunk.payload, chunk.coder, self._plane.shape, "lightness plane")
+        return Lightness(chunk, shown)
 
     def grid(self, shown: U8, n: int, sampling: Sampling, step: float) -> tuple[GridChunk, ...]:
         """One grid, for the lightness plane that a decoder has; none for a grey picture."""
@@ -189,6 +195,19 @@ class Encoder:
 
         network, _ = checkpoints.load()
         return fitting.fit_samples_to_network(network, self._ab, lightness, samples, self._visible)
+
+
+def _split(rgb: U8) -> tuple[U8, F32]:
+    """The lightness plane u8[H,W] to be coded, and AB f32[2,H,W]."""
+    height, width = rgb.shape[:2]
+    plane, ab = np.empty((height, width), np.uint8), np.empty((2, height, width), np.float32)
+
+    def band(rows: slice) -> None:
+        lightness, ab[:, rows] = color.rgb_to_lab(rgb[rows])
+        plane[rows] = color.lightness_to_u8(lightness)
+
+    threads.each(band, threads.bands(height))
+    return plane, ab
 
 
 def _grid(coded: nested.Coded) -> ColorGrid:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec import threads
 from crayoncodec.container import (
     MAX_SPACING,
     MAX_STEP,
@@ -23,7 +24,9 @@ DEFAULT_STEP: Final = 1.0
 """Quantiser step of the samples in CIELAB units (docs/design.md says why)."""
 MAX_AB: Final = 128.0
 """Samples are taken as no farther from grey than this; sRGB ends at 108."""
-_STRIP_PIXELS: Final = 2**19
+_STRIP_PIXELS: Final = 2**18
+_SHORT: Final = 8
+"""Up to this spacing sums of every n-th value are quicker than sums of n values."""
 
 F32 = NDArray[np.float32]
 I16 = NDArray[np.int16]
@@ -79,9 +82,11 @@ def sample_grid(
         raise ValueError(f"step is {step}, expected 1/{STEP_UNIT} to {MAX_STEP}/{STEP_UNIT}")
     units = round(step * STEP_UNIT)
     step = units / STEP_UNIT
-    if visible is not None:
-        ab = _spread_visible(ab, visible, spacing)
-    cells = reduce_to_cells(ab, spacing, sampling)
+
+    def render(rows: slice) -> F32:
+        return ab[:, rows] if visible is None else _spread_visible(ab[:, rows], visible[rows], spacing)
+
+    cells = sample_rendered(ab.shape[1:], spacing, sampling, render)
     samples = np.rint(cells / np.float32(step)).astype(np.int16)
     return ColorGrid(samples, spacing, sampling, step)
 
@@ -89,13 +94,15 @@ def sample_grid(
 def sample_rendered(
     shape: tuple[int, int], spacing: int, sampling: Sampling, render: Callable[[slice], F32]
 ) -> F32:
-    """The samples, not rounded, f32[2,h,w], of a picture of ``shape`` that is there in parts only.
+    """The samples, not rounded, f32[...,h,w], of a picture of ``shape`` that is there in parts only.
 
-    render: gives the picture's AB, f32[2,rows,W], for a slice of its rows; it is asked for whole rows of
-    cells, few at a time.
+    render: gives planes of the picture, f32[...,rows,W], for a slice of its rows; it is asked for whole rows
+    of cells, few at a time, by several threads.
     """
-    sampled = [reduce_to_cells(render(rows), spacing, sampling) for rows in strips(shape, spacing)]
-    return np.concatenate(sampled, axis=1)
+    sampled = threads.each(
+        lambda rows: reduce_to_cells(render(rows), spacing, sampling), strips(shape, spacing)
+    )
+    return np.concatenate(sampled, axis=-2)
 
 
 def strips(shape: tuple[int, int], spacing: int) -> Iterator[slice]:
@@ -117,12 +124,24 @@ def reduce_to_cells(planes: F32, spacing: int, sampling: Sampling) -> F32:
     if sampling == "point":
         rows, columns = point_positions(height, width, spacing)
         return planes[..., rows[:, None], columns]
-    row_starts, column_starts = np.arange(0, height, spacing), np.arange(0, width, spacing)
-    sums = np.add.reduceat(planes, row_starts, axis=-2, dtype=np.float64)
-    sums = np.add.reduceat(sums, column_starts, axis=-1)
-    areas = np.outer(np.diff(row_starts, append=height), np.diff(column_starts, append=width))
-    cells: F32 = (sums / areas).astype(np.float32)
+    sums = _sums(np.swapaxes(_sums(np.swapaxes(planes, -1, -2), spacing), -1, -2), spacing)
+    sides = [np.diff(np.arange(0, length, spacing), append=length) for length in (height, width)]
+    cells: F32 = (sums / np.outer(*sides)).astype(np.float32)
     return cells
+
+
+def _sums(planes: NDArray[np.floating[Any]], spacing: int) -> NDArray[np.float64]:
+    """Of ``spacing`` neighbours along the last axis, of fewer at its end."""
+    length = planes.shape[-1]
+    if spacing > _SHORT or length < spacing:
+        return np.add.reduceat(planes, np.arange(0, length, spacing), axis=-1, dtype=np.float64)
+    whole = length // spacing * spacing
+    first, *others = (planes[..., k:whole:spacing] for k in range(spacing))
+    sums = first.astype(np.float64)
+    for part in others:
+        sums += part
+    rest = planes[..., whole:].sum(axis=-1, keepdims=True, dtype=np.float64)
+    return np.concatenate([sums, rest], axis=-1) if whole < length else sums
 
 
 def point_positions(height: int, width: int, spacing: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

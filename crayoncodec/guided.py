@@ -8,15 +8,19 @@ projection (Irani and Peleg 1991) corrects AB so that the base, sampled again, c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec import threads
+from crayoncodec.color import as_lightness
 from crayoncodec.container import Sampling
-from crayoncodec.grid import ColorGrid, reduce_to_cells, sample_rendered
+from crayoncodec.grid import ColorGrid, sample_rendered
 
 EPSILON: Final = 160.0
 """Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
@@ -25,6 +29,7 @@ WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _COLUMN_BLOCK: Final = 128
 
 F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
 
 
 class Planes(NamedTuple):
@@ -50,24 +55,37 @@ class GuidedModel:
     sampling: Sampling
 
     @classmethod
-    def fit(cls, samples: F32, lightness: F32, spacing: int, sampling: Sampling) -> GuidedModel:
-        """Fit to a grid's AB, f32[2,h,w], and the picture's whole L* plane, f32[H,W] 0..100."""
-        cell_lightness = reduce_to_cells(lightness, spacing, sampling)
+    def fit(cls, samples: F32, lightness: F32 | U8, spacing: int, sampling: Sampling) -> GuidedModel:
+        """Fit to a grid's AB, f32[2,h,w], and the picture's whole L* plane, f32[H,W] 0..100 or as stored."""
+
+        def sampled(render: Callable[[slice], F32]) -> F32:
+            return sample_rendered(lightness.shape, spacing, sampling, render)
+
+        cell_lightness = sampled(lambda rows: as_lightness(lightness[rows]))
         cells = np.concatenate([samples, slopes(samples, cell_lightness), cell_lightness[None]])
         model = cls(cells, spacing, sampling)
-        model.cells[:2] += samples - sample_rendered(
-            lightness.shape, spacing, sampling, lambda rows: model.planes(lightness[rows], rows.start).base
-        )
+        model.cells[:2] += samples - sampled(lambda rows: model.planes(lightness[rows], rows.start).base)
         return model
 
-    def planes(self, lightness: F32, top: int = 0, left: int = 0) -> Planes:
-        """Upsample for the window whose L* is given, f32[H,W], its corner at (top, left).
+    def planes(self, lightness: F32 | U8, top: int = 0, left: int = 0) -> Planes:
+        """Upsample for the window whose L* is given, f32[H,W] or as stored, its corner at (top, left).
 
         A window gets the same values as that part of the whole picture, to float rounding.
         """
-        up = upsample(self.cells, self.spacing, self.sampling, (top, left, *lightness.shape))
-        base = up[2:4] * (lightness - up[4])
-        base += up[:2]
+        lightness = as_lightness(lightness)
+        base = np.empty((2, *lightness.shape), np.float32)
+        up = np.empty((5, *lightness.shape), np.float32)
+        columns = _columns(left, lightness.shape[1], self.cells.shape[2], self.spacing, self.sampling)
+
+        def band(rows: slice) -> None:
+            part = up[:, rows]
+            _upsample_rows(self.cells, self.spacing, self.sampling, top + rows.start, columns, part)
+            np.subtract(lightness[rows], part[4], out=base[0, rows])
+            np.multiply(part[3], base[0, rows], out=base[1, rows])
+            base[0, rows] *= part[2]
+            base[:, rows] += part[:2]
+
+        threads.each(band, threads.bands(len(lightness)))
         return Planes(lightness, up[4], up[:2], base)
 
 
@@ -83,18 +101,38 @@ def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, in
     (``point``); beyond the outermost cells the nearest one is repeated. Returns f32[C,height,width].
     """
     top, left, height, width = window
-    if spacing == 1:  # every pixel is a cell
-        return cells[:, top : top + height, left : left + width]
-    first_row, by_row = interpolation(top, height, cells.shape[1], spacing, sampling)
-    rows = by_row @ cells[:, first_row : first_row + by_row.shape[1]]
     out = np.empty((len(cells), height, width), np.float32)
-    # Blocks of columns keep the matrices narrow: each touches few cells.
+    columns = _columns(left, width, cells.shape[2], spacing, sampling)
+    threads.each(
+        lambda rows: _upsample_rows(cells, spacing, sampling, top + rows.start, columns, out[:, rows]),
+        threads.bands(height),
+    )
+    return out
+
+
+_Columns = tuple[tuple[slice, slice, F32], ...]
+"""Of blocks of pixel columns: the columns, the cells that they are made from, and weights f32[k,columns]."""
+
+
+@lru_cache(4)
+def _columns(left: int, width: int, cells: int, spacing: int, sampling: Sampling) -> _Columns:
+    """Narrow blocks: each touches few cells."""
+    blocks = []
     for start in range(0, width, _COLUMN_BLOCK):
         size = min(_COLUMN_BLOCK, width - start)
-        first, by_column = interpolation(left + start, size, cells.shape[2], spacing, sampling)
-        part = rows[..., first : first + by_column.shape[1]]
-        np.matmul(part, by_column.T, out=out[..., start : start + size])
-    return out
+        first, weights = interpolation(left + start, size, cells, spacing, sampling)
+        blocks.append((slice(start, start + size), slice(first, first + weights.shape[1]), weights.T))
+    return tuple(blocks)
+
+
+def _upsample_rows(
+    cells: F32, spacing: int, sampling: Sampling, top: int, columns: _Columns, out: F32
+) -> None:
+    """Rows of ``upsample``, the first of which is ``top``, into f32[C,rows,width]."""
+    first, by_row = interpolation(top, out.shape[1], cells.shape[1], spacing, sampling)
+    rows = by_row @ cells[:, first : first + by_row.shape[1]]
+    for pixels, near, weights in columns:
+        np.matmul(rows[..., near], weights, out=out[..., pixels])
 
 
 def upsample_adjoint(

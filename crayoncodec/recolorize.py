@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.color import lab_to_rgb, lightness_from_u8
+from crayoncodec.color import lab_to_rgb
 from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
 from crayoncodec.guided import GuidedModel, Planes, shrunk
 
@@ -76,7 +76,7 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
     paint = painter(lightness, grid, backend, tile)
     out = np.empty((height, width, 3), np.uint8)
     for part in tiles(height, width, tile, 0):
-        out[part.core] = lab_to_rgb(lightness_from_u8(lightness[part.core]), paint(part.core))
+        out[part.core] = lab_to_rgb(lightness[part.core], paint(part.core))
     return out
 
 
@@ -107,7 +107,7 @@ def predict(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) 
     side = -(-tile // backend.multiple) * backend.multiple
     for part in tiles(height, width, side, backend.reach):
         top, left = (span.start for span in part.window)
-        planes = model.planes(lightness_from_u8(lightness[part.window]), top, left)
+        planes = model.planes(lightness[part.window], top, left)
         sparse = scatter_samples(grid, lightness.shape, part.window)
         ab[:, *part.core] = part.cut(backend.predict(planes, sparse, grid.coarseness))
     return ab
@@ -127,10 +127,8 @@ def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[
 
 
 def _fitted(samples: F32, grid: ColorGrid, lightness: U8) -> GuidedModel:
-    return GuidedModel.fit(samples, lightness_from_u8(lightness), grid.spacing, grid.sampling)
+    return GuidedModel.fit(samples, lightness, grid.spacing, grid.sampling)
 
 
 def _guided(model: GuidedModel, lightness: U8) -> Callable[[Window], F32]:
-    return lambda window: (
-        model.planes(lightness_from_u8(lightness[window]), *(span.start for span in window)).base
-    )
+    return lambda window: model.planes(lightness[window], *(span.start for span in window)).base

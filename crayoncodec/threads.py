@@ -14,6 +14,7 @@ import cv2
 _MOST: Final = 16
 """Threads, however many cores there are: every one of them has a part in memory."""
 _MOST_ROWS: Final = 64
+_NAME: Final = "crayoncodec-part"
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -25,8 +26,8 @@ def count() -> int:
 
 
 def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
-    """``work`` of every part, in order; from within ``work`` it is not to be called again."""
-    if count() == 1:
+    """``work`` of every part, in order. Within ``work`` there are no more threads."""
+    if count() == 1 or threading.current_thread().name.startswith(_NAME):
         return [work(part) for part in parts]
     with _single_products:
         return list(_pool(count()).map(work, parts))
@@ -40,7 +41,7 @@ def bands(height: int) -> list[slice]:
 
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="crayoncodec")
+    return ThreadPoolExecutor(workers, thread_name_prefix=_NAME)
 
 
 # A forked process has the pool but not its threads.

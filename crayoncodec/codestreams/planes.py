@@ -69,11 +69,15 @@ def decode(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) ->
     """Codestream -> u8[H,W] of the given shape. Raises FormatError, with ``what`` named, otherwise."""
     if coder == "zstd":
         return residuals.decompress(data, shape, np.uint8, what)
-    return decode_picture(data, coder, shape, what)[..., 0]
+    return np.asarray(_picture(data, coder, shape, what).getchannel(0))
 
 
 def decode_picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) -> U8:
     """A WebP or AVIF codestream -> u8[H,W,3]; its size is checked before it is decoded."""
+    return np.asarray(_picture(data, coder, shape, what).convert("RGB"))
+
+
+def _picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             # The container's limits have passed this size already; Pillow's own limit is not ours.
@@ -84,7 +88,8 @@ def decode_picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what:
                         f"{what}: {coder} codestream is {image.width} x {image.height}, "
                         f"expected {shape[1]} x {shape[0]}"
                     )
-                return np.asarray(image.convert("RGB"))
+                image.load()
+                return image
     except (FormatError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever their library gave them
