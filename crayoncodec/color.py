@@ -60,6 +60,19 @@ def as_lightness(plane: F32 | U8) -> F32:
     return lightness_from_u8(cast(U8, plane)) if plane.dtype == np.uint8 else cast(F32, plane)
 
 
+def rgb_to_lightness(rgb: U8) -> F32:
+    """An sRGB picture u8[H,W,3] -> L* f32[H,W] 0..100, as that of ``rgb_to_lab``."""
+    lightness = np.empty(rgb.shape[:2], np.float32)
+
+    def band(rows: slice) -> None:
+        linear = cv2.LUT(np.ascontiguousarray(rgb[rows]), _linear_of_u8())
+        luminance = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS[1:2]))
+        np.clip(_f(luminance) * np.float32(116) - np.float32(16), 0, 100, out=lightness[rows])
+
+    threads.each(band, threads.bands(len(rgb)))
+    return lightness
+
+
 def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
     """An sRGB picture u8[H,W,3] -> L* f32[H,W] 0..100 and AB f32[2,H,W], within -108..99."""
     height, width = rgb.shape[:2]

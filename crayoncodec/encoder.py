@@ -14,7 +14,7 @@ from crayoncodec import color, fitting, threads
 from crayoncodec.codestreams import grids, nested, planes
 from crayoncodec.container import STEP_UNIT, GridChunk, PlaneChunk, PlaneCoder, Sampling
 from crayoncodec.errors import CrayWarning, ImageError
-from crayoncodec.grid import ColorGrid, sample_grid
+from crayoncodec.grid import ColorGrid, sample_grid_of
 from crayoncodec.images import Picture
 from crayoncodec.metrics import ciede2000
 from crayoncodec.recolorize import Backend, predict, recolorize
@@ -61,17 +61,24 @@ class Encoder:
 
     def __init__(self, picture: Picture, coder: PlaneCoder | None, lossless: bool, effort: int) -> None:
         self._picture, self._coder, self._lossless, self._effort = picture, coder, lossless, effort
-        self._plane, self._ab = _split(picture.rgb)
+        self._plane = _lightness_plane(picture.rgb)
         self._visible = None if picture.alpha is None else picture.alpha > 0
         self.lightness: Callable[[int], Lightness] = lru_cache(2)(self._lightness)
         """Quality -> the lightness plane."""
+        self._means: Callable[[int], ColorGrid] = lru_cache(2)(self._cell_means)
+        """Spacing -> the finest level of nested grids before they are coded."""
         self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
         """Nested grids of a colour quality, for the plane of a lightness quality as a decoder has it."""
 
     @cached_property
     def _exact(self) -> F32:
-        """L*, for which the errors of what is decoded are measured."""
-        return color.rgb_to_lab(self._picture.rgb)[0]
+        """L* f32[H,W], where errors are measured."""
+        return color.rgb_to_lightness(self._picture.rgb)
+
+    @cached_property
+    def _ab(self) -> F32:
+        """AB f32[2,H,W], where errors are measured or samples are fitted: 8 bytes a pixel."""
+        return color.rgb_to_lab(self._picture.rgb)[1]
 
     def _lightness(self, quality: int) -> Lightness:
         kept = None if self._lossless else quality
@@ -81,13 +88,27 @@ class Encoder:
 
     def grid(self, shown: U8, n: int, sampling: Sampling, step: float) -> tuple[GridChunk, ...]:
         """One grid, for the lightness plane that a decoder has; none for a grey picture."""
-        samples = sample_grid(self._ab, n, sampling, step, visible=self._visible)
+        samples = self._sampled(n, sampling, step)
         if self._picture.is_gray:
             return ()
         if self._effort >= _FITTED and sampling == "mean" and n > 1:
             samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK)
         payload, coder = grids.encode(samples.samples)
         return (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
+
+    def _sampled(self, n: int, sampling: Sampling, step: float) -> ColorGrid:
+        rgb = self._picture.rgb
+        return sample_grid_of(
+            rgb.shape[:2],
+            lambda rows: color.rgb_to_lab(rgb[rows])[1],
+            n,
+            sampling,
+            step,
+            visible=self._visible,
+        )
+
+    def _cell_means(self, spacing: int) -> ColorGrid:
+        return self._sampled(spacing, "mean", 1 / STEP_UNIT)
 
     def _nested(self, qualities: Qualities) -> nested.Coded:
         shown, step = self.lightness(qualities.lightness).shown, pixel_step(qualities.color)
@@ -97,7 +118,7 @@ class Encoder:
         def code(cells: F32) -> nested.Coded:
             return nested.encode(cells, shown, spacing, round(step * STEP_UNIT), price)
 
-        means = sample_grid(self._ab, spacing, step=1 / STEP_UNIT, visible=self._visible)
+        means = self._means(spacing)
         if self._effort < _FITTED or spacing == 1:
             return code(means.ab())
         if self._effort < _FITTED_TO_NETWORK:
@@ -197,17 +218,15 @@ class Encoder:
         return fitting.fit_samples_to_network(network, self._ab, lightness, samples, self._visible)
 
 
-def _split(rgb: U8) -> tuple[U8, F32]:
-    """The lightness plane u8[H,W] to be coded, and AB f32[2,H,W]."""
-    height, width = rgb.shape[:2]
-    plane, ab = np.empty((height, width), np.uint8), np.empty((2, height, width), np.float32)
+def _lightness_plane(rgb: U8) -> U8:
+    """What is coded of u8[H,W,3]: u8[H,W]."""
+    plane = np.empty(rgb.shape[:2], np.uint8)
 
     def band(rows: slice) -> None:
-        lightness, ab[:, rows] = color.rgb_to_lab(rgb[rows])
-        plane[rows] = color.lightness_to_u8(lightness)
+        plane[rows] = color.lightness_to_u8(color.rgb_to_lightness(rgb[rows]))
 
-    threads.each(band, threads.bands(height))
-    return plane, ab
+    threads.each(band, threads.bands(len(rgb)))
+    return plane
 
 
 def _grid(coded: nested.Coded) -> ColorGrid:

@@ -73,6 +73,19 @@ def sample_grid(
     Pixels that are not ``visible``, bool[H,W], do not tint the samples of those that are. Raises ValueError
     for a spacing, sampling or step outside the format's range.
     """
+    return sample_grid_of(ab.shape[1:], lambda rows: ab[:, rows], spacing, sampling, step, visible=visible)
+
+
+def sample_grid_of(
+    shape: tuple[int, int],
+    render: Callable[[slice], F32],
+    spacing: int,
+    sampling: Sampling,
+    step: float,
+    *,
+    visible: NDArray[np.bool_] | None = None,
+) -> ColorGrid:
+    """As ``sample_grid``, of a picture (H, W) that is there in parts only, as for ``sample_rendered``."""
     if spacing not in range(MIN_SPACING, MAX_SPACING + 1):
         raise ValueError(f"spacing n is {spacing}, expected a whole number of {MIN_SPACING} to {MAX_SPACING}")
     spacing = int(spacing)
@@ -80,13 +93,13 @@ def sample_grid(
         raise ValueError(f"sampling is {sampling!r}, expected one of {', '.join(SAMPLINGS)}")
     if not 1 / 2 < step * STEP_UNIT < MAX_STEP + 1 / 2:
         raise ValueError(f"step is {step}, expected 1/{STEP_UNIT} to {MAX_STEP}/{STEP_UNIT}")
-    units = round(step * STEP_UNIT)
-    step = units / STEP_UNIT
+    step = round(step * STEP_UNIT) / STEP_UNIT
 
-    def render(rows: slice) -> F32:
-        return ab[:, rows] if visible is None else _spread_visible(ab[:, rows], visible[rows], spacing)
+    def seen(rows: slice) -> F32:
+        ab = render(rows)
+        return ab if visible is None else _spread_visible(ab, visible[rows], spacing)
 
-    cells = sample_rendered(ab.shape[1:], spacing, sampling, render)
+    cells = sample_rendered(shape, spacing, sampling, seen)
     samples = np.rint(cells / np.float32(step)).astype(np.int16)
     return ColorGrid(samples, spacing, sampling, step)
 

@@ -270,7 +270,8 @@ def stages(
                 found.symbols[..., plane::2, :, :] += decided
                 found.shifts[..., plane::2, :, :] += network.integers(shifts) * mask
         cells = _cells(found, there)[..., :rows, :columns]
-        symbols = _doubled(found.symbols)[..., :rows, :columns]
+        if spacing > finest:
+            symbols = _doubled(found.symbols)[..., :rows, :columns]
     return cells
 
 

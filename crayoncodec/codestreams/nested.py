@@ -51,33 +51,26 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     it. price: of a bit in squared steps; 0 rounds every detail.
     """
     shipped, tables = predictor.load(predictor.VERSION), _tables(predictor.VERSION)
-    turn = _principal(cells)
-    means = {spacing: _turned(cells.astype(np.float64) * nested.COLOR, turn)}
+    means = _Means(cells, spacing)
     coarsest = max(COARSEST, spacing)
-    n = spacing
-    while n < coarsest:
-        means[2 * n] = np.mean(nested.blocks(means[n]), axis=0)
-        n *= 2
     writer = _Writer(tables, coarsest)
     own = nested.step_of(step, coarsest)[0]
-    first = np.rint(means[coarsest] / own).astype(np.int64)
-    writer.first(first, turn)
+    first = np.rint(means.level(coarsest) / own).astype(np.int64)
+    writer.first(first, means.turn)
 
     def decide(stage: nested.Stage) -> I16:
         step, mask = stage.step, stage.mask
-        details = nested.details(means[stage.spacing][stage.plane : stage.plane + 1])
-        targets, guided, shifts, spreads = (
-            planes[mask] for planes in (details, stage.guided, stage.shifts, stage.spreads)
-        )
+        targets = means.details(stage.spacing, stage.plane)[mask]
+        guided, shifts, spreads = (planes[mask] for planes in (stage.guided, stage.shifts, stage.spreads))
 
         def choose(part: slice) -> I16:
             predicted = guided[part] + shifts[part].astype(np.int64) * step // nested.SHIFTS
             return _choice((targets[part] / 2 - predicted) / step, spreads[part], tables, price)
 
-        chosen = threads.each(choose, _parts(spreads.size))
+        chosen = np.concatenate(threads.each(choose, _parts(spreads.size)))
+        writer.put(stage.spacing, chosen, spreads)
         symbols = np.zeros(mask.shape, np.int16)
-        symbols[mask] = np.concatenate(chosen)
-        writer.put(stage.spacing, symbols[mask], spreads)
+        symbols[mask] = chosen
         return symbols
 
     levels = nested.pyramid(lightness[None], coarsest)
@@ -85,7 +78,7 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
         shipped.network, first * own, levels, coarsest, spacing, lambda n: nested.step_of(step, n)
     )
     found = nested.answered(walk, decide)
-    return Coded(writer.finish(step), _samples(found, turn))
+    return Coded(writer.finish(step), _samples(found, means.turn))
 
 
 def decode(
@@ -142,6 +135,54 @@ def decode(
         shipped.network, first, planes, coarsest, finest, lambda n: nested.step_of(homes[n].step, n)
     )
     return _samples(nested.answered(walk, read), turn), finest
+
+
+class _Means:
+    """AB cells f32[2,h,w] and the means of their blocks, level by level, in axes turned by their angle."""
+
+    def __init__(self, cells: NDArray[np.float32], spacing: int) -> None:
+        self._cells, self._spacing = cells, spacing
+        self.turn = _principal(cells)
+        """The picture's angle."""
+        self._coarser: dict[int, F64] = {}
+
+    def level(self, spacing: int) -> F64:
+        """Of cells this large, f64[2,h,w] in 1/nested.COLOR of a CIELAB unit; a multiple of the finest."""
+        if spacing == self._spacing:
+            return self._finest(slice(0, self._cells.shape[1]))
+        if spacing not in self._coarser:
+            finer = spacing // 2
+            _, height, width = self._cells.shape
+            rows, columns = (-(-length * self._spacing // spacing) for length in (height, width))
+            means = np.empty((2, rows, columns))
+
+            def band(rows: slice) -> None:
+                cells = self._rows(finer, slice(2 * rows.start, 2 * rows.stop))
+                means[:, rows] = np.mean(nested.blocks(cells), axis=0)
+
+            if finer > self._spacing:
+                self.level(finer)
+            threads.each(band, threads.bands(rows))
+            self._coarser[spacing] = means
+        return self._coarser[spacing]
+
+    def details(self, spacing: int, plane: int) -> F64:
+        """Twice the details of one of the planes, [3,h,w]."""
+        height, width = self.level(2 * spacing).shape[1:]
+        found = np.empty((3, height, width))
+
+        def band(rows: slice) -> None:
+            cells = self._rows(spacing, slice(2 * rows.start, 2 * rows.stop))
+            found[:, rows] = nested.details(cells[plane : plane + 1])
+
+        threads.each(band, threads.bands(height))
+        return found
+
+    def _rows(self, spacing: int, rows: slice) -> F64:
+        return self._finest(rows) if spacing == self._spacing else self._coarser[spacing][:, rows]
+
+    def _finest(self, rows: slice) -> F64:
+        return _turned(self._cells[:, rows].astype(np.float64) * nested.COLOR, self.turn)
 
 
 @dataclass
@@ -230,7 +271,7 @@ def _axes(turn: int) -> tuple[int, int]:
 
 def _principal(cells: NDArray[np.float32]) -> int:
     """The turn of the axis along which colours, f32[2,h,w], vary most."""
-    a, b = (plane.astype(np.float64) - plane.mean() for plane in cells)
+    a, b = (plane - plane.mean(dtype=np.float64) for plane in cells)
     angle = 0.5 * np.arctan2(2 * (a * b).mean(), (a * a).mean() - (b * b).mean())
     return int(np.rint(angle / np.pi * _TURNS)) % _TURNS
 
