@@ -114,7 +114,7 @@ def bilinear(grid: ColorGrid, shape: tuple[int, int]) -> np.ndarray:
 @lru_cache
 def network_backend(name: str):
     """A network on the CPU, loaded once; name: of a checkpoint, or its path."""
-    from crayoncodec.backends import TorchBackend
+    from crayoncodec.backends.pytorch import TorchBackend
 
     network, _ = checkpoints.load(name)
     return TorchBackend(network, "cpu")

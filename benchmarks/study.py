@@ -22,7 +22,7 @@ from benchmarks.dataset import Dataset, read
 from benchmarks.results import Results, Row
 from benchmarks.tables import ANCHORS, GUIDED, NESTED
 from crayoncodec import color
-from crayoncodec.backends import TorchBackend
+from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.grid import sample_grid
 from crayoncodec.recolorize import Backend, painter, whole
 from crayoncodec.training import batches, commands, recipes

@@ -1,17 +1,19 @@
 """Checkpoints: <name>.safetensors beside its model card <name>.json <-> a network.
 
-A card names the architecture, its configuration and the SHA-256 of the weights; weights that are not the
-card's are never loaded.
+A small network's graph lies beside them: <name>.onnx, and <name>.int8.onnx if it has been quantised. A card
+names the architecture, its configuration and the SHA-256 of weights and graphs; those that are not the card's
+are never loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from crayoncodec.errors import CheckpointError
 
@@ -22,9 +24,13 @@ DEFAULT: Final = "compact"
 DEFAULT_NESTED: Final = "nested"
 """For pictures whose colours are nested grids."""
 _SUFFIX: Final = ".safetensors"
+Numbers = Literal["float32", "int8"]
+"""What a graph computes with."""
+GRAPHS: Final[dict[Numbers, str]] = {"float32": ".onnx", "int8": ".int8.onnx"}
+"""And how the name of its file ends."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """A model card: what a checkpoint is, and what it was trained on and measures."""
 
@@ -34,12 +40,29 @@ class Card:
     config: dict[str, Any]
     sha256: str
     """Of the .safetensors file, in lower-case hexadecimal."""
+    onnx_sha256: str | None = None
+    """Of the graph, if there is one."""
+    int8_onnx_sha256: str | None = None
+    """Of the quantised graph, if there is one."""
+    reach: int = 0
+    """The network's, for those who only have its graph."""
+    multiple: int = 1
+    """Likewise; sides of what a graph is given are multiples of this."""
     parameters: int
     macs_per_pixel: int
     description: str
     license: str
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise TypeError or ValueError for numbers that no window could be made with."""
+        if self.reach < 0 or self.multiple < 1 or self.reach % self.multiple:
+            raise ValueError(f"reach is {self.reach} and multiple is {self.multiple}")
+
+    def graph(self, numbers: Numbers = "float32") -> str | None:
+        """SHA-256 of a graph, None if there is none."""
+        return self.int8_onnx_sha256 if numbers == "int8" else self.onnx_sha256
 
 
 def folder() -> Path:
@@ -80,14 +103,36 @@ def verify(name_or_path: str) -> tuple[Card, bytes]:
     """Card and weights of a checkpoint whose SHA-256 is its card's. Raises CheckpointError."""
     path = find(name_or_path)
     card = read_card(path)
+    return card, _checked(path, card.sha256)
+
+
+def graph(name_or_path: str, numbers: Numbers = "float32") -> tuple[Card, bytes]:
+    """Card and ONNX graph of a checkpoint, the SHA-256 as its card has it. Raises CheckpointError."""
+    path = find(name_or_path)
+    card = read_card(path)
+    expected = card.graph(numbers)
+    if expected is None:
+        raise CheckpointError(f"checkpoint {card.name} has no {numbers} graph")
+    return card, _checked(path.with_name(path.stem + GRAPHS[numbers]), expected)
+
+
+def verify_graphs(name_or_path: str) -> None:
+    """Check the SHA-256 of all graphs of a checkpoint. Raises CheckpointError."""
+    card = read_card(find(name_or_path))
+    for numbers in GRAPHS:
+        if card.graph(numbers) is not None:
+            graph(name_or_path, numbers)
+
+
+def _checked(path: Path, expected: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error})") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != card.sha256:
-        raise CheckpointError(f"{path}: SHA-256 is {found}, its card says {card.sha256}")
-    return card, data
+    if found != expected:
+        raise CheckpointError(f"{path}: SHA-256 is {found}, its card says {expected}")
+    return data
 
 
 def load(name_or_path: str = DEFAULT) -> tuple[nn.Module, Card]:
@@ -119,8 +164,27 @@ def save(network: nn.Module, path: Path, *, half: bool, **described: Any) -> Car
         name=path.stem,
         sha256=hashlib.sha256(data).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
+        reach=cast(int, network.reach),
+        multiple=cast(int, network.multiple),
         **described,
     )
+    write(path, card, data)
+    return card
+
+
+def write(path: Path, card: Card, data: bytes) -> None:
+    """Write weights and their card."""
     path.write_bytes(data)
-    path.with_suffix(".json").write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(asdict(card), indent=2) + "\n"
+    path.with_suffix(".json").write_text(text, encoding="utf-8")
+
+
+def write_graph(path: Path, numbers: Numbers, data: bytes, metrics: Mapping[str, Any] | None = None) -> Card:
+    """Write a graph beside the weights at ``path``, and its SHA-256 and metrics into their card."""
+    card = read_card(path)
+    name = "int8_onnx_sha256" if numbers == "int8" else "onnx_sha256"
+    changes: dict[str, Any] = {name: hashlib.sha256(data).hexdigest()}
+    card = replace(card, **changes, metrics=card.metrics | dict(metrics or {}))
+    path.with_name(path.stem + GRAPHS[numbers]).write_bytes(data)
+    write(path, card, path.read_bytes())
     return card

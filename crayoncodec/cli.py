@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 import crayoncodec
-from crayoncodec import codec, jobs
+from crayoncodec import backends, codec, jobs
 from crayoncodec.container import MAX_SPACING, MIN_SPACING, PLANE_CODERS, SAMPLINGS, Sampling
 from crayoncodec.errors import CrayError
 from crayoncodec.information import Info
@@ -43,10 +43,24 @@ _recursive = click.option(
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 _device = click.option(
     "--device",
-    type=click.Choice(codec.DEVICES),
+    type=click.Choice(backends.DEVICES),
     default="auto",
     show_default=True,
     help="Where the network runs.",
+)
+_backend = click.option(
+    "--backend",
+    type=click.Choice(backends.NAMES),
+    default="auto",
+    show_default=True,
+    help="What runs it. auto: torch with CUDA, else openvino, onnx, opencv, the first that is installed.",
+)
+_precision = click.option(
+    "--precision",
+    type=click.Choice(backends.PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="What it computes in. auto: float16 with CUDA, else float32.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 _quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
@@ -185,20 +199,28 @@ def encode(
     metavar="K",
     help="Of nested colours decode only the K coarsest levels.  [default: all]",
 )
+@_backend
 @_device
+@_precision
 @_recursive
 @_overwrite
 @_json
 @_quiet
 def decode(
     inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None,
-    levels: int | None, device: codec.Device, recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
+    levels: int | None, backend: backends.Name, device: backends.Device, precision: backends.Precision,
+    recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
     if color != "neural" and model is not None:
         raise click.UsageError(f"--model is for --color neural, found --color {color}")
+    try:
+        decoder = codec.Decoder(
+            color=color, model=model, backend=backend, device=device, precision=precision, levels=levels
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
-    decoder = codec.Decoder(color=color, model=model, device=device, levels=levels)
     _finish(jobs.run(planned, partial(_decode, decoder=decoder)), planned, as_json, quiet)
 
 
@@ -297,6 +319,7 @@ def models_verify(names: tuple[str, ...]) -> None:
     for name in names or checkpoints.names():
         try:
             checkpoints.load(name)
+            checkpoints.verify_graphs(name)
         except CrayError as error:
             click.echo(f"cray: {name}: {jobs.one_line(error)}", err=True)
             codes.append(jobs.code_of(error))
@@ -338,7 +361,7 @@ _without = click.option(
 @_device
 def train(
     recipe: str | None, overrides: tuple[str, ...], sources: tuple[Path, ...], validation: tuple[Path, ...],
-    without: Path | None, out: Path | None, resume: Path | None, device: codec.Device,
+    without: Path | None, out: Path | None, resume: Path | None, device: backends.Device,
 ) -> None:  # fmt: skip
     """Train a network by a RECIPE (a name or a TOML file), or go on with a run.
 
@@ -380,7 +403,7 @@ def train(
 @_json
 def evaluate(
     model: str, sources: tuple[Path, ...], spacings: tuple[int, ...], sampling: Sampling,
-    without: Path | None, device: codec.Device, as_json: bool,
+    without: Path | None, device: backends.Device, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure MODEL (a checkpoint or the folder of a run) in the decoder, beside guided upsampling."""
     from crayoncodec.training import commands
@@ -402,28 +425,38 @@ def evaluate(
 
 
 @main.command(epilog="Example: cray export runs/mine -o models/mine")
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", metavar="RUN|CHECKPOINT")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="NAME.safetensors")
-@click.option("--version", default="1", show_default=True)
-@click.option("--data", default="", help="What it was trained on, in words.  [default: names of its sources]")
-@click.option("--license", default="Apache-2.0", show_default=True)
+@click.option("--version", help="Of the checkpoint.  [default: 1]")
+@click.option("--data", help="What it was trained on, in words.  [default: names of its sources]")
+@click.option("--license", help="[default: Apache-2.0]")
 @click.option(
     "--measured-on", multiple=True, type=click.Path(exists=True, path_type=Path),
     help="Folder of pictures or tar pack to decode with it, for the card.",
 )  # fmt: skip
 def export(
-    run: Path, output: Path, version: str, data: str, license: str, measured_on: tuple[Path, ...]
-) -> None:
-    """Write the weights of a RUN as a checkpoint (float16) with its card."""
-    from crayoncodec.training.export import export as export_run
+    source: str, output: Path, version: str | None, data: str | None, license: str | None,
+    measured_on: tuple[Path, ...],
+) -> None:  # fmt: skip
+    """Write the weights of a RUN as a checkpoint (float16) with its card, and a small network's ONNX graph.
+
+    Of a CHECKPOINT that there is already both are written again, and the graph is made anew.
+    """
+    from crayoncodec.training import export as exporting
     from crayoncodec.training.runs import Run
 
     try:
-        card = export_run(
-            Run.open(run), output, version=version, data=data, license=license, measured_on=measured_on
-        )
+        if Path(source).is_dir():
+            card = exporting.export(
+                Run.open(Path(source)), output, version=version or "1", data=data or "",
+                license=license or "Apache-2.0", measured_on=measured_on,
+            )  # fmt: skip
+        elif version or data or license or measured_on:
+            raise click.UsageError("a checkpoint keeps its card, expected no other option than -o with one")
+        else:
+            card = exporting.copy(source, output)
     except (CrayError, OSError) as error:
-        _fail(str(run), error)
+        _fail(source, error)
     click.echo(f"{card.name}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")
 
 

@@ -7,10 +7,11 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, get_args
 
-from crayoncodec import container
+from crayoncodec import backends, container
 from crayoncodec.container import (
     DEFAULT_LIMITS,
     STEP_UNIT,
@@ -29,17 +30,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from crayoncodec.backends import TorchBackend
     from crayoncodec.grid import ColorGrid
     from crayoncodec.images import Picture
+    from crayoncodec.recolorize import Backend
 
     U8 = NDArray[np.uint8]
     Buffer = bytes | bytearray | memoryview
 
 Color = Literal["neural", "guided", "gray"]
 COLORS: Final[tuple[Color, ...]] = get_args(Color)
-Device = Literal["auto", "cpu", "cuda"]
-DEVICES: Final[tuple[Device, ...]] = get_args(Device)
 DEFAULT_QUALITY: Final = 80
 DEFAULT_EFFORT: Final = 5
 _EXCLUDES: Final = {
@@ -136,7 +135,9 @@ def decode(
     *,
     color: Color = "neural",
     model: str | None = None,
-    device: Device = "auto",
+    backend: backends.Name = "auto",
+    device: backends.Device = "auto",
+    precision: backends.Precision = "auto",
     levels: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> U8:
@@ -146,12 +147,21 @@ def decode(
     (and opens files whose grid or metadata is damaged, with a CrayWarning).
     model: a shipped checkpoint's name or the path of a .safetensors file; by default the network
     for nested grids, or the compact one for a file of one grid.
+    backend: what runs the network, "opencv", "torch", "openvino" or "onnx"; by default torch on a CUDA
+    device, else openvino or onnx if they are installed, else opencv, and torch for a network without a graph.
     device: "auto", "cpu" or "cuda".
+    precision: of the network, "float32", "float16", "bfloat16" or "int8"; by default float16 on CUDA, float32
+    elsewhere.
     levels: of nested colour grids decode only so many, from the coarsest on; all by default.
 
-    Raises FormatError, LimitError, CheckpointError, DeviceError. For many files use a Decoder.
+    Raises FormatError, LimitError, CheckpointError, DeviceError, and ValueError for an option that is not
+    known or does not go with another. For many files use a Decoder.
     """
-    return Decoder(color=color, model=model, device=device, levels=levels, limits=limits).decode(data)
+    decoder = Decoder(
+        color=color, model=model, backend=backend, device=device, precision=precision, levels=levels,
+        limits=limits,
+    )  # fmt: skip
+    return decoder.decode(data)
 
 
 def read(path: str | os.PathLike[str], **options: Any) -> U8:
@@ -179,22 +189,24 @@ class Decoder:
         *,
         color: Color = "neural",
         model: str | None = None,
-        device: Device = "auto",
+        backend: backends.Name = "auto",
+        device: backends.Device = "auto",
+        precision: backends.Precision = "auto",
         levels: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """Options as for ``decode``. Raises ValueError for one that is out of range."""
-        for name, value, known in (("color", color, COLORS), ("device", device, DEVICES)):
-            if value not in known:
-                raise ValueError(f"{name} is {value!r}, expected one of {', '.join(known)}")
+        """Options as for ``decode``. Raises ValueError for one that is out of range or excludes another."""
+        if color not in COLORS:
+            raise ValueError(f"color is {color!r}, expected one of {', '.join(COLORS)}")
+        backends.check_options(backend, device, precision)
         if levels is not None and levels < 1:
             raise ValueError(f"levels is {levels}, expected 1 or more")
         self.color = color
         self.limits = limits
         self.levels = levels
         self._model = model
-        self._device = device
-        self._backends: dict[str, TorchBackend] = {}
+        self._load = partial(backends.load, backend=backend, device=device, precision=precision)
+        self._backends: dict[str, Backend] = {}
 
     def decode(self, data: Buffer) -> U8:
         """As the function ``decode``."""
@@ -216,14 +228,12 @@ class Decoder:
             backend = self._backend(grid.is_nested)
         return Picture(recolorize(lightness, grid, backend), decode_alpha(file), file.metadata)
 
-    def _backend(self, nested: bool) -> TorchBackend:
+    def _backend(self, nested: bool) -> Backend:
         from crayoncodec import checkpoints
-        from crayoncodec.backends import TorchBackend
 
         name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
         if name not in self._backends:
-            network, _ = checkpoints.load(name)
-            self._backends[name] = TorchBackend(network, self._device)
+            self._backends[name] = self._load(name)
         return self._backends[name]
 
 

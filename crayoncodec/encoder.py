@@ -237,11 +237,10 @@ def _grid(coded: nested.Coded) -> ColorGrid:
 
 @cache
 def _network() -> Backend:
-    """The one that nested grids are decoded with by default; loads torch."""
-    from crayoncodec import checkpoints
-    from crayoncodec.backends import TorchBackend
+    """The one that nested grids are decoded with by default."""
+    from crayoncodec import backends, checkpoints
 
-    return TorchBackend(checkpoints.load(checkpoints.DEFAULT_NESTED)[0])
+    return backends.load(checkpoints.DEFAULT_NESTED)
 
 
 def pixel_step(quality: int) -> float:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color import lab_to_rgb
+from crayoncodec.errors import CrayWarning
 from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
-from crayoncodec.guided import GuidedModel, Planes, shrunk
+from crayoncodec.guided import GuidedModel, shrunk
 
 TILE: Final = 1024
 """Side of a tile in pixels, without its overlap."""
+_SMALLEST: Final = 256
+"""The same, where memory does not suffice for larger ones."""
 
 F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
@@ -22,19 +27,29 @@ Window = tuple[slice, slice]
 """Rows and columns of a picture."""
 
 
-class Backend(Protocol):
-    """A network that turns a window's planes into AB."""
+Inputs = Mapping[str, F32]
+"""What a network is given of a window, by the names of guided.Planes: f32[H,W] and f32[2,H,W]. Where it asks
+for that, ``sparse``, too: f32[3,H,W], as of grid.scatter_samples."""
 
+
+class Backend(Protocol):
+    """A network that turns windows' planes into AB."""
+
+    inputs: tuple[str, ...]
+    """Names of what it needs: those of Inputs and ``coarseness``."""
     reach: int
-    """Pixels of surroundings that a window needs to come out as in the whole picture."""
+    """Pixels of surroundings that a window needs to come out as in the whole picture, in multiples of:"""
     multiple: int
     """Windows begin at multiples of this."""
 
-    def predict(self, planes: Planes, sparse: F32, coarseness: float) -> F32:
-        """Planes f32[H,W] and f32[2,H,W], sparse samples f32[3,H,W] (scatter_samples) -> AB f32[2,H,W].
+    def predict(self, windows: Iterable[Inputs], coarseness: float) -> Iterator[F32]:
+        """AB f32[2,H,W] of each window, in order. Windows are asked for as they are needed.
 
-        coarseness: the grid's.
+        coarseness: the grid's. Raises MemoryError.
         """
+
+    def on_cpu(self) -> Backend | None:
+        """The same network on the CPU if this one is elsewhere, and None if not."""
 
 
 class Tile(NamedTuple):
@@ -67,17 +82,51 @@ def tiles(height: int, width: int, side: int, overlap: int) -> Iterator[Tile]:
             yield Tile((rows[0], columns[0]), (rows[1], columns[1]))
 
 
+def equal_tiles(shape: tuple[int, ...], side: int, overlap: int, multiple: int) -> list[Tile]:
+    """As few tiles of about side x side pixels as cover a picture (H, W), their windows all of one size.
+
+    So a runtime prepares for one shape, and windows go into one batch. They begin at multiples of
+    ``multiple``, of which ``overlap`` is one; those that end with the picture are smaller by less than that.
+    """
+
+    def spans(length: int) -> list[tuple[slice, slice]]:
+        whole = -(-length // multiple) * multiple
+        count = max(1, -(-(whole - 2 * overlap) // max(side, multiple)))
+        # Windows overlap by twice the surroundings that a core needs.
+        size = -(-(whole + 2 * overlap * (count - 1)) // (count * multiple)) * multiple
+        starts = [min(i * (size - 2 * overlap), whole - size) for i in range(count)]
+        edges = [0, *(start + overlap for start in starts[1:]), length]
+        return [
+            (slice(begin, end), slice(start, min(start + size, length)))
+            for start, (begin, end) in zip(starts, pairwise(edges), strict=True)
+        ]
+
+    rows, columns = map(spans, shape)
+    return [Tile((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
+
+
 def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = None, tile: int = TILE) -> U8:
     """Stored lightness u8[H,W] and its grid -> sRGB u8[H,W,3].
 
     Without a grid the picture is grey; without a backend its colours are the guided upsampling.
     """
-    height, width = lightness.shape
-    paint = painter(lightness, grid, backend, tile)
-    out = np.empty((height, width, 3), np.uint8)
-    for part in tiles(height, width, tile, 0):
-        out[part.core] = lab_to_rgb(lightness[part.core], paint(part.core))
+    out = np.empty((*lightness.shape, 3), np.uint8)
+    for core, ab in _painted(lightness, grid, backend, tile):
+        out[core] = lab_to_rgb(lightness[core], ab)
     return out
+
+
+def _painted(
+    lightness: U8, grid: ColorGrid | None, backend: Backend | None, tile: int
+) -> Iterator[tuple[Window, F32]]:
+    """AB f32[2,h,w] of windows that cover the picture."""
+    if grid is not None and grid.is_nested and backend is not None:
+        yield from predicted(lightness, grid, backend, tile)
+        return
+    paint = painter(lightness, grid, backend, tile)
+    height, width = lightness.shape
+    for part in tiles(height, width, tile, 0):
+        yield part.core, paint(part.core)
 
 
 def painter(
@@ -101,16 +150,52 @@ def whole(lightness: U8) -> Window:
 
 def predict(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) -> F16:
     """What the network makes of the whole picture, before back projection: AB f16[2,H,W]."""
-    height, width = lightness.shape
-    model = _fitted(grid.ab(), grid, lightness)
-    ab = np.empty((2, height, width), np.float16)
-    side = -(-tile // backend.multiple) * backend.multiple
-    for part in tiles(height, width, side, backend.reach):
-        top, left = (span.start for span in part.window)
-        planes = model.planes(lightness[part.window], top, left)
-        sparse = scatter_samples(grid, lightness.shape, part.window)
-        ab[:, *part.core] = part.cut(backend.predict(planes, sparse, grid.coarseness))
+    ab = np.empty((2, *lightness.shape), np.float16)
+    for core, painted in predicted(lightness, grid, backend, tile):
+        ab[:, *core] = painted
     return ab
+
+
+def predicted(
+    lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE
+) -> Iterator[tuple[Window, F32]]:
+    """The same as AB f32[2,h,w] of windows that cover the picture.
+
+    Where memory does not suffice tiles are made smaller, and then the CPU is taken, each with a CrayWarning;
+    windows are then given again.
+    """
+    model = _fitted(grid.ab(), grid, lightness)
+    using, side = backend, tile
+    while True:
+        try:
+            yield from _predicted(lightness, grid, model, using, side)
+        except MemoryError as error:
+            on_cpu = using.on_cpu() if side <= _SMALLEST else None
+            if side <= _SMALLEST and on_cpu is None:
+                raise
+            smaller = max(_SMALLEST, side // 2)
+            instead = f"tiles of {smaller} pixels" if on_cpu is None else "the CPU"
+            reason = str(error) or "not enough memory"
+            warnings.warn(f"{reason}, trying {instead}", CrayWarning, stacklevel=2)
+        else:
+            return
+        using, side = (using, smaller) if on_cpu is None else (on_cpu, tile)
+
+
+def _predicted(
+    lightness: U8, grid: ColorGrid, model: GuidedModel, backend: Backend, tile: int
+) -> Iterator[tuple[Window, F32]]:
+    parts = equal_tiles(lightness.shape, tile, backend.reach, backend.multiple)
+
+    def given(part: Tile) -> Inputs:
+        inputs = model.planes(lightness[part.window], *(span.start for span in part.window))._asdict()
+        if "sparse" in backend.inputs:
+            inputs["sparse"] = scatter_samples(grid, lightness.shape, part.window)
+        return inputs
+
+    painted = backend.predict((given(part) for part in parts), grid.coarseness)
+    for part, window in zip(parts, painted, strict=True):
+        yield part.core, part.cut(window)
 
 
 def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[Window], F32]:

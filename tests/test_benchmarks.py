@@ -27,7 +27,7 @@ from benchmarks.grids import LIGHTNESS, bilinear
 from benchmarks.results import Results, Row
 from benchmarks.runner import Task
 from crayoncodec import CheckpointError, checkpoints, color
-from crayoncodec.backends import TorchBackend
+from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.grid import sample_grid
 from crayoncodec.networks import Compact
 from crayoncodec.recolorize import painter

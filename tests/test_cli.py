@@ -423,15 +423,17 @@ class TestDecode:
         assert result.stderr.startswith("cray: photo.cray: no checkpoint 'nonesuch', expected one of compact")
         assert not Path("out.png").exists()
 
-    def test_a_checkpoint_that_is_not_its_cards(self):
-        for suffix in (".json", ".safetensors"):
-            shutil.copy(checkpoints.folder() / f"compact{suffix}", "mine" + suffix)
-        cray("decode", "photo.cray", "--model", "mine.safetensors", "-o", "good.png")
-        weights = Path("mine.safetensors")
-        data = bytearray(weights.read_bytes())
+    @pytest.mark.parametrize(("suffix", "backend"), [(".safetensors", "torch"), (".onnx", "opencv")])
+    def test_a_checkpoint_that_is_not_its_cards(self, suffix, backend):
+        for each in (".json", ".safetensors", ".onnx"):
+            shutil.copy(checkpoints.folder() / f"compact{each}", "mine" + each)
+        decode = ("decode", "photo.cray", "--model", "mine.safetensors", "--backend", backend, "-o")
+        cray(*decode, "good.png")
+        changed = Path("mine" + suffix)
+        data = bytearray(changed.read_bytes())
         data[-1] ^= 1
-        weights.write_bytes(data)
-        result = cray("decode", "photo.cray", "--model", "mine.safetensors", "-o", "out.png", code=4)
+        changed.write_bytes(data)
+        result = cray(*decode, "out.png", code=4)
         assert "SHA-256" in result.stderr
         assert len(result.stderr.splitlines()) == 1
         assert not Path("out.png").exists()

@@ -175,9 +175,11 @@ def test_a_decoder_loads_its_network_once(monkeypatch):
     from crayoncodec import checkpoints
 
     calls = []
-    load = checkpoints.load
-    monkeypatch.setattr(checkpoints, "load", lambda name: calls.append(name) or load(name))
-    decoder = crayoncodec.Decoder()
+    graph = checkpoints.graph
+    monkeypatch.setattr(
+        checkpoints, "graph", lambda name, numbers: calls.append(name) or graph(name, numbers)
+    )
+    decoder = crayoncodec.Decoder(device="cpu")
     decoder.decode(crayoncodec.encode(np.zeros((8, 8), np.uint8)))
     assert calls == []
     for _ in range(2):
@@ -202,7 +204,7 @@ def test_the_papers_network_decodes_too(tmp_path):
     assert decoded.shape == image.shape
 
 
-@pytest.mark.parametrize("options", [{"color": "sepia"}, {"device": "tpu"}])
+@pytest.mark.parametrize("options", [{"color": "sepia"}, {"device": "tpu"}, {"backend": "abacus"}])
 def test_a_decoder_refuses_what_it_does_not_know(options):
     with pytest.raises(ValueError, match="expected one of"):
         crayoncodec.Decoder(**options)

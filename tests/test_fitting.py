@@ -8,7 +8,7 @@ from pictures import photo
 
 import crayoncodec
 from crayoncodec import checkpoints, color, container, fitting, metrics
-from crayoncodec.backends import TorchBackend
+from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.fitting import GuidedBase, fit_nested, fit_samples, fit_samples_to_network
 from crayoncodec.grid import ColorGrid, sample_grid
 from crayoncodec.guided import guided_upsample

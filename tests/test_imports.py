@@ -12,7 +12,7 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import codec, container, errors, information
+from crayoncodec import backends, codec, container, errors, information
 
 HEAVY = {"torch", "numpy", "cv2", "PIL", "zstandard", "safetensors", "click", "tqdm"}
 
@@ -58,15 +58,25 @@ def test_info_loads_no_numbers():
         ("verify", "photo.cray"),
         ("compare", "photo.png", "photo.png"),
         ("models", "show", "compact"),
+        ("decode", "--device", "cpu", "photo.cray", "-o", "out.png"),
+        ("decode", "--device", "cpu", "--backend", "opencv", "photo.cray", "-o", "out.png"),
     ],
     ids=" ".join,
 )
-def test_what_needs_no_network_loads_no_torch(arguments):
+def test_what_needs_no_torch_loads_none(arguments):
     assert "torch" not in command(*arguments)
 
 
-def test_neural_decoding_does():
-    assert "torch" in command("decode", "photo.cray", "-o", "out.png")
+def test_networks_without_a_graph_and_torch_by_choice_do():
+    assert "torch" in command("decode", "--model", "crayon", "photo.cray", "-o", "out.png")
+    assert "torch" in command("decode", "--backend", "torch", "photo.cray", "-o", "other.png")
+
+
+def test_torch_is_not_loaded_to_find_no_gpu():
+    program = "from crayoncodec import backends\nassert not backends.has_cuda()"
+    if backends.has_cuda():
+        pytest.skip("there is one")
+    assert "torch" not in loaded(program)
 
 
 def test_all_public_names_are_there():

@@ -8,7 +8,7 @@ import torch
 from pictures import photo
 
 from crayoncodec import checkpoints, color
-from crayoncodec.backends import TorchBackend
+from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.grid import ColorGrid, sample_grid
 from crayoncodec.guided import GuidedModel
 from crayoncodec.networks import Compact, Crayon
@@ -120,7 +120,7 @@ def test_an_untrained_compact_network_gives_the_base():
     plane, grid = coded(40, 50, 10)
     lightness = color.lightness_from_u8(plane)
     planes = GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling).planes(lightness)
-    ab = TorchBackend(Compact().eval(), "cpu").predict(planes, np.zeros_like(planes.base), 10)
+    (ab,) = TorchBackend(Compact().eval(), "cpu").predict([planes._asdict()], 10)
     assert np.abs(ab - planes.base).max() < 1e-4
 
 

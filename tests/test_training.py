@@ -21,7 +21,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from crayoncodec import checkpoints, color
-from crayoncodec.backends import TorchBackend
+from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.cli import main
 from crayoncodec.errors import TrainingError
 from crayoncodec.grid import sample_grid, scatter_samples

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _PLANES: Final = 6
-_MEAN: Final = 5
+MEAN: Final = 5
 """Side of the squares that texture is a difference from, and is averaged over."""
-_QUIET: Final = 0.04
+QUIET: Final = 0.04
 """Mean square of the texture that rounding to 8 bits makes of a ramp, tripled, in squared L* units."""
-_HALF_HEARD: Final = 0.03
+HALF_HEARD: Final = 0.03
 """How much more makes the network count half; in photographs nearly every place has 0.1 and more."""
 
 
@@ -103,15 +103,15 @@ def _gate(lightness: Tensor, stride: int) -> Tensor:
     """
     texture = torch.zeros_like(lightness)
     # At the border means are of one side.
-    inside = slice(_MEAN // 2, -(_MEAN // 2))
+    inside = slice(MEAN // 2, -(MEAN // 2))
     texture[..., inside, inside] = (lightness - _mean(lightness)).square()[..., inside, inside]
     around = _mean(F.avg_pool2d(texture, stride))
-    heard = F.relu(around - _QUIET)
-    return F.interpolate(heard / (heard + _HALF_HEARD), scale_factor=stride, mode="bilinear")
+    heard = F.relu(around - QUIET)
+    return F.interpolate(heard / (heard + HALF_HEARD), scale_factor=stride, mode="bilinear")
 
 
 def _mean(values: Tensor) -> Tensor:
-    return F.avg_pool2d(values, _MEAN, 1, _MEAN // 2, count_include_pad=False)
+    return F.avg_pool2d(values, MEAN, 1, MEAN // 2, count_include_pad=False)
 
 
 class _Residual(nn.Module):

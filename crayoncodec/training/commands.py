@@ -11,7 +11,7 @@ import torch
 from torch import distributed as dist
 
 from crayoncodec import checkpoints
-from crayoncodec.backends import TorchBackend
+from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.container import Sampling
 from crayoncodec.errors import TrainingError
 from crayoncodec.training import loop, recipes

@@ -1,21 +1,22 @@
-"""The weights of a run -> a checkpoint with its card."""
+"""The weights of a run -> a checkpoint with its card and its graph."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
 
 from crayoncodec import checkpoints
-from crayoncodec.backends import TorchBackend
+from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.checkpoints import Card
 from crayoncodec.networks.planes import paint
 from crayoncodec.training.batches import planes_of
 from crayoncodec.training.evaluate import evaluate
+from crayoncodec.training.graph import graph
 from crayoncodec.training.runs import Run
 
 _SIDE: Final = 64
@@ -26,21 +27,23 @@ _MEASURED: Final = (6, 10, 20, 40)
 def export(
     run: Run, weights: Path, *, version: str, data: str, license: str, measured_on: Collection[Path] = ()
 ) -> Card:
-    """Write the float16 checkpoint ``weights`` (.safetensors) and its card. Raises TrainingError, OSError.
+    """Write the float16 checkpoint ``weights`` (.safetensors), its card and its graph if it is small.
+
+    Raises TrainingError, OSError.
 
     data: what it was trained on, in words; by default the names of the sources. measured_on: folders or packs
     whose pictures are decoded with it, for the card.
     """
-    if weights.suffix != ".safetensors":
-        weights = weights.with_name(weights.name + ".safetensors")
+    weights = _named(weights)
     network, step = run.network()
+    network.half().float().eval().requires_grad_(False)  # as the file will have it
+    made = graph(network)
     evaluations = {line["step"]: line["ab_mse"] for line in run.metrics()}
     metrics: dict[str, Any] = {"validation, AB MSE": evaluations.get(step, {})}
-    network.eval().requires_grad_(False)
     for source in measured_on:
         report, count = evaluate(TorchBackend(network, "cpu"), [source], _MEASURED, "mean")
         metrics[f"{source.name}, {count} pictures, decoded"] = report
-    return checkpoints.save(
+    checkpoints.save(
         network,
         weights,
         half=True,
@@ -58,6 +61,37 @@ def export(
         },
         metrics=metrics,
     )
+    return _with_graph(weights, made)
+
+
+def copy(model: str, weights: Path) -> Card:
+    """Write a checkpoint that there is already to ``weights`` (.safetensors), with a new graph.
+
+    Raises CheckpointError, TrainingError, OSError.
+    """
+    weights = _named(weights)
+    network, card = checkpoints.load(model)
+    made = graph(network)
+    _, data = checkpoints.verify(model)
+    checkpoints.write(
+        weights,
+        replace(
+            card, name=weights.stem, onnx_sha256=None, int8_onnx_sha256=None,
+            reach=cast(int, network.reach), multiple=cast(int, network.multiple),
+        ),
+        data,
+    )  # fmt: skip
+    return _with_graph(weights, made)
+
+
+def _with_graph(weights: Path, data: bytes | None) -> Card:
+    return (
+        checkpoints.read_card(weights) if data is None else checkpoints.write_graph(weights, "float32", data)
+    )
+
+
+def _named(weights: Path) -> Path:
+    return weights if weights.suffix == ".safetensors" else weights.with_name(weights.name + ".safetensors")
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from crayoncodec import checkpoints
-from crayoncodec.backends import torch_device
+from crayoncodec.backends.pytorch import torch_device
 from crayoncodec.errors import CheckpointError
 from crayoncodec.networks.planes import Inputs, back_project, paint
 from crayoncodec.training.batches import draw, nested_planes_of, planes_of

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from crayoncodec import codec
-from crayoncodec.backends import torch_device
+from crayoncodec import backends, codec
+from crayoncodec.backends.pytorch import torch_device
 from crayoncodec.codestreams import entropy
 from crayoncodec.networks.nested import IntegerPredictor, Predictor, log_scale
 from crayoncodec.predictor import COARSE, SHA256, SPREADS, Layer, load
@@ -230,7 +230,7 @@ def train(
     type=click.Choice(sorted(SHA256)),
     help="Version whose weights a new run begins with; by default random ones.",
 )
-@click.option("--device", type=click.Choice(codec.DEVICES), default="auto", show_default=True)
+@click.option("--device", type=click.Choice(backends.DEVICES), default="auto", show_default=True)
 def main(
     run: Path, data: tuple[Path, ...], steps: int, batch: int, learning_rate: float, start: int | None,
     device: str,

@@ -1,0 +1,118 @@
+"""Networks as ONNX graphs on a CPU: OpenCV, OpenVINO or ONNX Runtime, imported when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec import checkpoints
+from crayoncodec.errors import CheckpointError
+
+F32 = NDArray[np.float32]
+Feed = Mapping[str, F32]
+"""A graph's inputs: planes f32[1,C,H,W], sides multiples of the network's ``multiple``; coarseness f32[1]."""
+Run = Callable[[Feed], F32]
+"""Inputs -> AB f32[1,2,H,W]."""
+
+_PLANES: Final = ("lightness", "cell_lightness", "bicubic", "base")
+
+
+class GraphBackend:
+    """recolorize.Backend: a graph in one of the runtimes, window after window."""
+
+    inputs: tuple[str, ...] = (*_PLANES, "coarseness")
+
+    def __init__(self, run: Run, reach: int, multiple: int) -> None:
+        self.reach, self.multiple = reach, multiple
+        self._run = run
+
+    def predict(self, windows: Iterable[Feed], coarseness: float) -> Iterator[F32]:
+        """As recolorize.Backend. Raises MemoryError."""
+        scale = np.array([coarseness], np.float32)
+        for window in windows:
+            height, width = window["lightness"].shape[-2:]
+            feed = {name: self._padded(window[name]) for name in _PLANES} | {"coarseness": scale}
+            try:
+                found = self._run(feed)
+            except Exception as error:  # each runtime has its own
+                if is_out_of_memory(error):
+                    raise MemoryError("not enough memory for the network") from error
+                raise
+            yield found[0, :, :height, :width]
+
+    def on_cpu(self) -> None:
+        """Nothing: this is on one."""
+
+    def _padded(self, plane: F32) -> F32:
+        """f32[H,W] or f32[C,H,W] -> f32[1,C,H',W'], the outermost pixels repeated."""
+        plane = plane if plane.ndim == 3 else plane[None]
+        bottom, right = (-size % self.multiple for size in plane.shape[1:])
+        if bottom or right:
+            plane = np.pad(plane, ((0, 0), (0, bottom), (0, right)), mode="edge")
+        return np.ascontiguousarray(plane)[None]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a runtime's error says that memory could not be had; none of them has a type for it."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in text for words in ("out of memory", "insufficient memory", "alloc")
+    )
+
+
+def load(model: str, runtime: str, precision: str = "float32") -> GraphBackend:
+    """The graph of a checkpoint in "opencv", "openvino" or "onnx". Raises CheckpointError, ImportError."""
+    card, data = checkpoints.graph(model, "int8" if precision == "int8" else "float32")
+    try:
+        run = _LOADERS[runtime](data, precision)
+    except ImportError:
+        raise
+    except Exception as error:  # each runtime has its own
+        if is_out_of_memory(error):
+            raise MemoryError("not enough memory to load the network") from error
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"the graph of {card.name} cannot be loaded by {runtime} ({reason})") from error
+    return GraphBackend(run, card.reach, card.multiple)
+
+
+def _opencv(graph: bytes, precision: str) -> Run:
+    import cv2
+
+    network = cv2.dnn.readNetFromONNX(np.frombuffer(graph, np.uint8))
+
+    def run(feed: Feed) -> Any:
+        for name, values in feed.items():
+            network.setInput(values, name)
+        return network.forward()
+
+    return run
+
+
+def _openvino(graph: bytes, precision: str) -> Run:
+    import openvino
+
+    core = openvino.Core()
+    # On processors with AMX it would compute in bfloat16 unasked.
+    computed = "bf16" if precision == "bfloat16" else "f32"
+    settings = {"INFERENCE_PRECISION_HINT": computed, "PERFORMANCE_HINT": "LATENCY"}
+    request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
+    return lambda feed: request.infer(feed, share_inputs=True)[0]
+
+
+def _onnx(graph: bytes, precision: str) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return lambda feed: session.run(None, feed)[0]
+
+
+_LOADERS: Final[dict[str, Callable[[bytes, str], Run]]] = {
+    "opencv": _opencv,
+    "openvino": _openvino,
+    "onnx": _onnx,
+}
