@@ -121,7 +121,7 @@ def _painted(
 ) -> Iterator[tuple[Window, F32]]:
     """AB f32[2,h,w] of windows that cover the picture."""
     if grid is not None and grid.is_nested and backend is not None:
-        yield from predicted(lightness, grid, backend, tile)
+        yield from predict_tiles(lightness, grid, backend, tile)
         return
     paint = painter(lightness, grid, backend, tile)
     height, width = lightness.shape
@@ -151,15 +151,15 @@ def whole(lightness: U8) -> Window:
 def predict(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) -> F16:
     """What the network makes of the whole picture, before back projection: AB f16[2,H,W]."""
     ab = np.empty((2, *lightness.shape), np.float16)
-    for core, painted in predicted(lightness, grid, backend, tile):
+    for core, painted in predict_tiles(lightness, grid, backend, tile):
         ab[:, *core] = painted
     return ab
 
 
-def predicted(
+def predict_tiles(
     lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE
 ) -> Iterator[tuple[Window, F32]]:
-    """The same as AB f32[2,h,w] of windows that cover the picture.
+    """What ``predict`` gives, as AB f32[2,h,w] of windows that cover the picture.
 
     Where memory does not suffice tiles are made smaller, and then the CPU is taken, each with a CrayWarning;
     windows are then given again.
@@ -168,7 +168,7 @@ def predicted(
     using, side = backend, tile
     while True:
         try:
-            yield from _predicted(lightness, grid, model, using, side)
+            yield from _predict_tiles(lightness, grid, model, using, side)
         except MemoryError as error:
             on_cpu = using.on_cpu() if side <= _SMALLEST else None
             if side <= _SMALLEST and on_cpu is None:
@@ -182,7 +182,7 @@ def predicted(
         using, side = (using, smaller) if on_cpu is None else (on_cpu, tile)
 
 
-def _predicted(
+def _predict_tiles(
     lightness: U8, grid: ColorGrid, model: GuidedModel, backend: Backend, tile: int
 ) -> Iterator[tuple[Window, F32]]:
     parts = equal_tiles(lightness.shape, tile, backend.reach, backend.multiple)

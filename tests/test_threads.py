@@ -1,0 +1,124 @@
+"""Parts in several threads: what comes out is what one thread gives, and settings are left as they were."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from pictures import photo
+from threadpoolctl import threadpool_info
+
+import crayoncodec
+from crayoncodec import threads
+
+
+@pytest.fixture
+def several():
+    """Four threads, whatever the machine has."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    yield
+    cv2.setNumThreads(before)
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_parts_come_back_in_order(several):
+    assert threads.count() == 4
+    assert threads.each(lambda part: part * part, range(50)) == [part * part for part in range(50)]
+
+
+def test_one_thread_works_where_it_is():
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        assert (
+            threads.each(lambda _: threading.current_thread(), range(3)) == [threading.current_thread()] * 3
+        )
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_parts_may_have_parts(several):
+    """Each in the thread of its own part: more would wait for each other."""
+
+    def work(part):
+        return threads.each(lambda _: threading.current_thread().name, range(part))
+
+    found = threads.each(work, [3] * 8)
+    assert all(len(set(names)) == 1 for names in found)
+
+
+def test_an_error_is_the_callers(several):
+    def work(part):
+        if part == 5:
+            raise ValueError("part 5")
+        return part
+
+    with pytest.raises(ValueError, match="part 5"):
+        threads.each(work, range(20))
+
+
+def test_libraries_have_one_thread_within_and_theirs_again_after(several):
+    before = blas_threads()
+    within = threads.each(lambda _: blas_threads(), range(4))
+    assert all(set(counts) == {1} for counts in within)
+    assert blas_threads() == before
+
+
+def test_settings_come_back_after_overlapping_calls(several):
+    before, barrier = blas_threads(), threading.Barrier(2)
+
+    def call():
+        threads.each(lambda part: part == 0 and barrier.wait(10), range(4))
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert blas_threads() == before
+
+
+@pytest.mark.parametrize("height", [1, 7, 8, 9, 64, 65, 1000])
+def test_bands_cover_all_rows_once(height, several):
+    rows = np.zeros(height, int)
+    for band in threads.bands(height):
+        assert band.stop - band.start <= 64
+        rows[band] += 1
+    assert (rows == 1).all()
+
+
+def test_bands_do_not_show(several, monkeypatch):
+    """Files and pictures are the same whatever the bands are."""
+    image = photo(150, 110)
+    found = []
+    for bands in (threads.bands, lambda height: [slice(0, height)], lambda height: [
+        slice(top, min(top + 1, height)) for top in range(height)
+    ]):  # fmt: skip
+        monkeypatch.setattr(threads, "bands", bands)
+        data = crayoncodec.encode(image, color_quality=95)
+        decoded = crayoncodec.decode(data, color="guided").astype(int)
+        found.append((data, decoded))
+    assert found[0][0] == found[1][0] == found[2][0]
+    # Products of another size are rounded otherwise.
+    assert max(np.abs(decoded - found[0][1]).max() for _, decoded in found) <= 1
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(several):
+    threads.each(lambda part: part, range(8))
+    queue = multiprocessing.get_context("fork").SimpleQueue()
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: queue.put(threads.each(lambda part: part, range(8)))
+    )
+    process.start()
+    process.join(20)
+    assert process.exitcode == 0
+    assert queue.get() == list(range(8))
