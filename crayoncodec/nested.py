@@ -135,7 +135,7 @@ def features(
         guided >> 6,
         (guided * 8) // step,
         bicubic >> 6,
-        abs(symbols).clip(0, 7) * 16,
+        abs(symbols.clip(-7, 7)) * 16,
         loudness * ones,
         (16 * (spacing.bit_length() - 1) - 48) * ones,
     ]
@@ -154,7 +154,7 @@ def known(symbols: Array, corrections: Array, step: Array, mask: Array) -> Array
 
 def seen(symbols: Array, corrections: Array, step: Array) -> tuple[Array, Array]:
     """Symbols and corrections, as networks are given them."""
-    return _small(symbols * 32), _small((corrections * 32) // step)
+    return _small(symbols.clip(-LIMIT, LIMIT) * 32), _small((corrections * 32) // step)
 
 
 def _small(values: Array) -> Array:

@@ -311,6 +311,24 @@ def test_damage_with_a_good_checksum_is_an_error_or_wrong_colours():
     assert time.perf_counter() - start < 60
 
 
+def test_huge_symbols_decode_as_the_format_says():
+    """Arrays are narrow, but nothing overflows; the digest is of arithmetic in 64 bits throughout."""
+    rng = np.random.default_rng(0)
+    plane = rng.integers(0, 256, (75, 61), np.uint8)
+    (chunk,) = codestream.encode(np.zeros((2, 75, 61), np.float32), plane, 1, 800).chunks
+    digest, decoded = hashlib.sha256(), 0
+    for step in 40 * (1, 800, 65535):
+        payload = bytes([*rng.integers(0, 64, 3).tolist(), *rng.bytes(int(rng.integers(400)))])
+        try:
+            samples, _ = codestream.decode([replace(chunk, payload=payload, step=step)], plane)
+        except FormatError:
+            continue
+        digest.update(samples.astype("<i2").tobytes())
+        decoded += 1
+    assert decoded > 60
+    assert digest.hexdigest() == "723f9622740b95e37b022005994b508b49a77be7e4c656912cb072cb2d956a5e"
+
+
 class TestQualities:
     def test_better_qualities_are_nearer_and_larger(self):
         image = photo(120, 160)
