@@ -137,10 +137,18 @@ class Cray(Codec):
     """One of WITHOUT_NETWORK, or a checkpoint's name or path."""
     fixed: Options = field(default_factory=dict)
     """What crayoncodec.encode gets besides the setting."""
+    backend: str = "opencv"
+    """What runs the network; OpenCV is there wherever crayoncodec is."""
 
     def versions(self) -> dict[str, str]:
         """As Codec says; a network's version is that of its card, with the SHA-256 of its weights."""
-        return decoder_versions(self.decoder) | {"avif": str(features.version("avif"))}
+        found = decoder_versions(self.decoder) | {"avif": str(features.version("avif"))}
+        if self.backend == "openvino":
+            try:
+                found |= {self.backend: metadata.version(self.backend)}
+            except metadata.PackageNotFoundError as error:
+                raise Unavailable(f"{self.backend} is not installed") from error
+        return found
 
     def encode(self, rgb: np.ndarray, options: Options) -> bytes:
         """As Codec says."""
@@ -166,7 +174,7 @@ class Cray(Codec):
 
         if self.decoder in ("gray", "guided"):
             return crayoncodec.Decoder(color=self.decoder, device="cpu")
-        return crayoncodec.Decoder(model=self.decoder, device="cpu")
+        return crayoncodec.Decoder(model=self.decoder, device="cpu", backend=self.backend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,6 +332,7 @@ _COLOR_QUALITIES = _by("color_quality", range(0, 100, 10))
 
 OURS: tuple[Codec, ...] = (
     NestedCray("cray", files=_TIED, typical={"quality": 80}),
+    NestedCray("cray, OpenVINO", typical={"quality": 80}, backend="openvino"),
     NestedCray(f"cray, effort {_SLOW}", files=_TIED, fixed={"effort": _SLOW}),
     NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
     *(_nested_colors("nested", effort) for effort in (5, _SLOW)),
@@ -340,7 +349,7 @@ OURS: tuple[Codec, ...] = (
     replace(_cray("cray n=20 guided", "guided"), typical={"n": 20, "quality": 80}),
     _cray("cray n=20 bicubic", "bicubic"),
     replace(_cray("cray n=20 gray", "gray"), typical={"n": 20, "quality": 80}),
-    _cray("cray n=20 crayon", "crayon"),
+    replace(_cray("cray n=20 crayon", "crayon"), backend="torch"),
     _cray("cray n=20 points", sampling="point"),
     _cray("cray n=20 points guided", "guided", sampling="point"),
     _cray("cray n=20 lightness=webp", lightness="webp"),
@@ -354,7 +363,7 @@ OURS: tuple[Codec, ...] = (
         for coder in ("webp", "zstd")
     ),
     _cray_colors("cray compact, lightness q=60", "compact"),
-    _cray_colors("cray crayon", "crayon"),
+    replace(_cray_colors("cray crayon", "crayon"), backend="torch"),
     _cray_colors("cray guided", "guided"),
     _cray_colors("cray bicubic", "bicubic"),
     _cray_colors("cray guided, points", "guided", sampling="point"),

@@ -12,6 +12,7 @@ from statistics import mean
 from benchmarks.bdrate import bd_rate
 from benchmarks.grids import LIGHTNESS
 from benchmarks.results import Results
+from benchmarks.stages import DECODING, ENCODING
 
 DEFAULT_ANCHOR = "AVIF 4:2:0"
 ANCHORS = (f"{DEFAULT_ANCHOR} tune=psnr", DEFAULT_ANCHOR)
@@ -351,6 +352,46 @@ def _by_size(found: Results, cell: Callable[[dict[str, float]], str]) -> str:
     return markdown(["", *found.pictures("speed")], rows)
 
 
+def stages(found: Results) -> str:
+    """Seconds a megapixel of each stage, its libraries' threads included; the network by each backend."""
+    names = found.codecs("stages")
+    rows = []
+    for what, shown in (("encode", ENCODING), ("decode", DECODING)):
+        for name in shown:
+            for decoder in names if name == "network" else names[-1:]:
+                cells = _growth(found, decoder, f"{what}: {name}", lambda value, mp: f"{value / mp:.4f}")
+                label = decoder if name == "network" else name
+                if any(cell != HOLE for cell in cells):
+                    rows.append([what, label, *cells])
+    return markdown(["", "stage", *found.pictures("stages")], rows)
+
+
+def commands(found: Results) -> str:
+    """Whole commands from file to file, start-up included: seconds, seconds a megapixel, peak megabytes."""
+    rows = []
+    for decoder in found.codecs("stages"):
+        for what, label in (
+            ("encode", "encode"),
+            ("decode", "decode to PNG"),
+            ("decode_ppm", "decode to PPM"),
+        ):
+            if what == "encode" and rows:
+                continue
+            seconds = _growth(
+                found, decoder, f"{what}_s", lambda value, mp: f"{value:.2f} / {value / mp:.3f}"
+            )
+            peaks = _growth(found, decoder, f"{what}_peak_mb", lambda value, _: f"{value:.0f}")
+            cells = [f"{one} / {other}" for one, other in zip(seconds, peaks, strict=True)]
+            rows.append([label if what == "encode" else f"{label}, {decoder}", *cells])
+    return markdown(["", *found.pictures("stages")], rows)
+
+
+def _growth(found: Results, decoder: str, measure: str, cell: Callable[[float, float], str]) -> list[str]:
+    (setting,) = found.settings("stages", decoder)
+    values, sizes = (found.values("stages", decoder, setting, name) for name in (measure, "megapixels"))
+    return [cell(values[size], sizes[size]) if size in values else HOLE for size in found.pictures("stages")]
+
+
 TABLES: dict[str, Table] = {
     "beside": Table("files", "Whole files, some of them", beside),
     "rates": Table("files", "Whole files: BD-rates", rates),
@@ -366,6 +407,8 @@ TABLES: dict[str, Table] = {
     "throughput": Table("speed", "Speed by size", throughput),
     "startup": Table("speed", "Start-up included", startup),
     "memory": Table("speed", "Memory by size", memory),
+    "stages": Table("stages", "Where the seconds go", stages),
+    "commands": Table("stages", "Whole commands from 1 to 100 megapixels", commands),
     "study": Table("study", "What helps", study),
     "sizes": Table("sizes", "How large", sizes),
     "nested-sizes": Table("nested-sizes", "How large behind nested grids", nested_sizes),

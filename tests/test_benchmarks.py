@@ -18,7 +18,7 @@ from pictures import photo
 from PIL import Image
 from torch import nn
 
-from benchmarks import equal, plots, report, results, runner, study, tables
+from benchmarks import equal, plots, report, results, runner, stages, study, tables
 from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
@@ -67,7 +67,7 @@ class TestBdRate:
 @pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
 def test_every_codec_gives_a_picture_back_and_has_bytes_for_its_colour(codec: Codec):
     rgb = photo(48, 64)
-    options = (codec.files or codec.colors)[-1]
+    options = (codec.files or codec.colors or (codec.typical,))[-1]
     data = codec.encode(rgb, options)
     decoded = codec.decode(data)
     assert codec.versions()
@@ -448,6 +448,47 @@ class TestTables:
         ):  # fmt: skip
             assert f"| x, q=1 | {cell} |" in render(found)
             assert "| y, q=1 | — |" in render(found)
+
+    def test_stages_and_commands(self, tmp_path):
+        values = {"megapixels": 12.0, "encode: AVIF": 3.0, "decode: network": 6.0, "decode: AVIF": 0.6}
+        values |= {f"{what}_{name}": value for what in ("encode", "decode", "decode_ppm")
+                   for name, value in (("s", 24.0), ("peak_mb", 500.0))}  # fmt: skip
+        rows = [Row("stages", "guided", "q", "12 MP", {**values, "decode: network": 0.0}),
+                Row("stages", "network, OpenCV", "q", "12 MP", values)]  # fmt: skip
+        found = results.load(Path(saved(tmp_path / "x.json", *rows)))
+        table = tables.stages(found).splitlines()
+        assert "| encode | AVIF | 0.2500 |" in table
+        assert "| decode | AVIF | 0.0500 |" in table
+        assert "| decode | network, OpenCV | 0.5000 |" in table
+        assert not any("PNG" in line for line in table)
+        table = tables.commands(found).splitlines()
+        assert table.count("| encode | 24.00 / 2.000 / 500 |") == 1
+        assert "| decode to PPM, network, OpenCV | 24.00 / 2.000 / 500 |" in table
+
+
+class TestStages:
+    def test_a_clock_gives_each_stage_its_own_time(self):
+        clock = stages.Clock()
+        inner = clock.timed("inner", lambda: time.sleep(0.05))
+        with clock.stage("outer"):
+            time.sleep(0.02)
+            inner()
+            list(clock.each("values", iter([inner, inner])))
+        assert clock.seconds["inner"] >= 0.05
+        assert 0.02 <= clock.seconds["outer"] < 0.05
+        assert clock.seconds["values"] < 0.02
+
+    @pytest.mark.parametrize("decoder", ["guided", "network, OpenCV"])
+    def test_all_of_the_time_is_some_stages(self, monkeypatch, decoder):
+        monkeypatch.setattr(stages, "_REPEATED", 0)
+        values = stages.measure(decoder, "quality=80", photo(150, 200))
+        network = {"network"} if decoder != "guided" else set()
+        for what, names in (("encode", stages.ENCODING), ("decode", stages.DECODING)):
+            found = {name.removeprefix(f"{what}: ") for name in values if name.startswith(f"{what}: ")}
+            assert found == {*names} - {"network"} | (network if what == "decode" else set())
+            within = sum(values[f"{what}: {name}"] for name in found)
+            assert 0 < within < values[f"{what}_s"]
+        assert values["decode_peak_mb"] > 30
 
 
 def test_a_report_is_a_page_with_plots_that_say_what_they_show(tmp_path):

@@ -1,0 +1,216 @@
+"""Where the seconds go: stages of encoding and decoding, and whole commands, from 1 to 100 megapixels.
+
+``python -m benchmarks.stages WHAT INPUT OUTPUT BACKEND`` prints seconds of each stage of one run, as JSON.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.codecs import Unavailable, decoder_versions
+from benchmarks.results import Values
+from benchmarks.stopwatch import Failed
+
+SIZES = (1, 12, 48, 100)
+"""In megapixels; the sides are 4:3."""
+GUIDED = "guided"
+DECODERS = {
+    "guided": GUIDED,
+    "network, OpenCV": "opencv",
+    "network, ONNX Runtime": "onnx",
+    "network, OpenVINO": "openvino",
+}
+"""And the backends behind them."""
+SETTINGS = dict.fromkeys(DECODERS, ("quality=80",))
+_PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
+ENCODING = ("reading", "lightness", "AVIF", "sampling", "grids", "container", "rest")
+DECODING = ("loading", "container", "AVIF", "grids", "guided base", "network", "RGB", "PNG", "rest")
+_REPEATED = 12.5
+"""Megapixels up to which a measurement is the median of three."""
+
+
+def versions(decoder: str) -> dict[str, str]:
+    """Libraries of a decoder. Raises Unavailable."""
+    backend = DECODERS[decoder]
+    found = decoder_versions(GUIDED if backend == GUIDED else "nested")
+    if backend in _PACKAGES:
+        try:
+            found |= {_PACKAGES[backend]: metadata.version(_PACKAGES[backend])}
+        except metadata.PackageNotFoundError as error:
+            raise Unavailable(f"{_PACKAGES[backend]} is not installed") from error
+    return found
+
+
+def measure(decoder: str, _: str, rgb: np.ndarray) -> Values:
+    """Seconds and peak megabytes of the commands, from files to files, and seconds of each stage within."""
+    megapixels = rgb.size / 3e6
+    backend, repeats = DECODERS[decoder], 3 if megapixels < _REPEATED else 1
+    values = {"megapixels": megapixels}
+    with tempfile.TemporaryDirectory() as folder:
+        picture, file, png, ppm = (Path(folder) / name for name in ("a.ppm", "a.cray", "a.png", "b.ppm"))
+        Image.fromarray(rgb).save(picture)
+        how = ["--color", "guided"] if backend == GUIDED else ["--backend", backend]
+        commands = {
+            "encode": ["encode", picture, "-o", file],
+            "decode": ["decode", file, "-o", png, *how],
+            "decode_ppm": ["decode", file, "-o", ppm, *how],
+        }
+        for name, command in commands.items():
+            runs = [
+                _command([sys.executable, "-m", "crayoncodec", *command, "--overwrite"])
+                for _ in range(repeats)
+            ]
+            values |= {
+                f"{name}_s": median(run[0] for run in runs),
+                f"{name}_peak_mb": max(run[1] for run in runs),
+            }
+        for what, source, target in (("encode", picture, file), ("decode", file, png)):
+            runs = [_stages(what, source, target, backend) for _ in range(repeats)]
+            values |= {f"{what}: {name}": median(run[name] for run in runs) for name in runs[0]}
+    return values
+
+
+def _command(command: list[Any]) -> tuple[float, float]:
+    """Seconds and peak megabytes of a process. Raises Failed."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stderr.close()
+    if process.returncode != 0:
+        raise Failed(said.decode().strip() or f"the process ended with {process.returncode}")
+    return seconds, usage.ru_maxrss * 1024 / 1e6
+
+
+def _stages(what: str, source: Path, target: Path, backend: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.stages", what, source, target, backend]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip().splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+class Clock:
+    """Seconds of stages that may lie within each other: each has its own time only."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._open: list[str] = []
+        self._since = 0.0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """The block is this stage's, but for stages within it."""
+        self._turn()
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._turn()
+            self._open.pop()
+
+    def _turn(self) -> None:
+        now = time.perf_counter()
+        if self._open:
+            self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
+        self._since = now
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, its calls being this stage; those of other threads lie within one that is."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                return function(*arguments, **options)
+            with self.stage(name):
+                return function(*arguments, **options)
+
+        return call
+
+    def each(self, name: str, values: Iterator[Any]) -> Iterator[Any]:
+        """``values``, the making of each being this stage."""
+        while True:
+            with self.stage(name):
+                try:
+                    value = next(values)
+                except StopIteration:
+                    return
+            yield value
+
+
+def main(what: str, source: str, target: str, backend: str) -> None:
+    """The process: the product's own functions, timed where they are called."""
+    clock = Clock()
+    with ExitStack() as stack:
+
+        def time_it(home: Any, name: str, stage: str) -> None:
+            stack.enter_context(mock.patch.object(home, name, clock.timed(stage, getattr(home, name))))
+
+        (_encode if what == "encode" else _decode)(Path(source), Path(target), backend, clock, time_it)
+    print(json.dumps(clock.seconds))
+
+
+Time = Callable[[Any, str, str], None]
+
+
+def _encode(source: Path, target: Path, _: str, clock: Clock, time_it: Time) -> None:
+    from crayoncodec import codec, container, encoder, images
+    from crayoncodec.codestreams import nested, planes
+
+    time_it(images, "open_picture", "reading")
+    time_it(encoder, "_lightness_plane", "lightness")
+    time_it(planes, "encode", "AVIF")
+    time_it(planes, "decode", "AVIF")
+    time_it(encoder.Encoder, "_cell_means", "sampling")
+    time_it(nested, "encode", "grids")
+    time_it(container, "pack", "container")
+    with clock.stage("rest"):
+        target.write_bytes(codec.encode(images.open_picture(source.read_bytes()), quality=80))
+
+
+def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Time) -> None:
+    from crayoncodec import codec, container, guided, images, recolorize
+
+    data = source.read_bytes()
+    options = {"color": "guided"} if backend == GUIDED else {"backend": backend, "device": "cpu"}
+    decoder = codec.Decoder(**options)  # type: ignore[arg-type]
+    with clock.stage("loading"):
+        network = None if backend == GUIDED else decoder._backend(nested=True)
+    time_it(container, "unpack", "container")
+    time_it(codec, "decode_lightness", "AVIF")
+    time_it(codec, "decode_grid", "grids")
+    time_it(guided.GuidedModel, "fit", "guided base")
+    time_it(guided.GuidedModel, "planes", "guided base")
+    time_it(recolorize, "lab_to_rgb", "RGB")
+    time_it(images, "save_picture", "PNG")
+    if network is not None:
+        predict = network.predict
+        network.predict = lambda *given: clock.each("network", predict(*given))  # type: ignore[method-assign]
+    with clock.stage("rest"):
+        stream = io.BytesIO()
+        images.save_picture(decoder.picture(data), stream, target.suffix)
+        target.write_bytes(stream.getvalue())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
