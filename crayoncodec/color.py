@@ -111,6 +111,18 @@ def lab_to_rgb(lightness: F32 | U8, ab: F32) -> U8:
     return rgb
 
 
+def shades(plane: U8) -> U8:
+    """The stored lightness plane u8[H,W] -> what ``lab_to_rgb`` makes of it in grey, sRGB u8[H,W,3]."""
+    values = cast(U8, cv2.LUT(plane, _grays()))
+    return cast(U8, cv2.merge([values] * 3))
+
+
+@cache
+def _grays() -> U8:
+    every = np.arange(256, dtype=np.uint8)[None]
+    return lab_to_rgb(every, np.zeros((2, 1, 256), np.float32))[0, :, 0].copy()
+
+
 def _into_gamut(lab: F32) -> F32:
     """f32[N,3] -> linear RGB f32[N,3], not clipped yet, of the most chromatic colours that fit."""
     factor = np.zeros(len(lab), np.float32)

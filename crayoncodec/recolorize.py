@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.color import lab_to_rgb
+from crayoncodec.color import lab_to_rgb, shades
 from crayoncodec.errors import CrayWarning
 from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
 from crayoncodec.guided import GuidedModel, shrunk
@@ -110,6 +110,8 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
 
     Without a grid the picture is grey; without a backend its colours are the guided upsampling.
     """
+    if grid is None:
+        return shades(lightness)
     out = np.empty((*lightness.shape, 3), np.uint8)
     for core, ab in _painted(lightness, grid, backend, tile):
         out[core] = lab_to_rgb(lightness[core], ab)
@@ -117,10 +119,10 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
 
 
 def _painted(
-    lightness: U8, grid: ColorGrid | None, backend: Backend | None, tile: int
+    lightness: U8, grid: ColorGrid, backend: Backend | None, tile: int
 ) -> Iterator[tuple[Window, F32]]:
     """AB f32[2,h,w] of windows that cover the picture."""
-    if grid is not None and grid.is_nested and backend is not None:
+    if grid.is_nested and backend is not None:
         yield from predict_tiles(lightness, grid, backend, tile)
         return
     paint = painter(lightness, grid, backend, tile)
@@ -130,11 +132,9 @@ def _painted(
 
 
 def painter(
-    lightness: U8, grid: ColorGrid | None, backend: Backend | None = None, tile: int = TILE
+    lightness: U8, grid: ColorGrid, backend: Backend | None = None, tile: int = TILE
 ) -> Callable[[Window], F32]:
     """The function that gives AB f32[2,h,w] of any window of the picture; arguments as for recolorize."""
-    if grid is None:
-        return lambda window: np.zeros((2, *lightness[window].shape), np.float32)
     if backend is None:
         return _guided(_fitted(grid.ab(), grid, lightness), lightness)
     predicted = predict(lightness, grid, backend, tile)
