@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from crayoncodec import pool
 from crayoncodec.codec import atomic_write
-from crayoncodec.errors import CheckpointError, CrayError, CrayWarning, DeviceError, TrainingError
+from crayoncodec.errors import BatchError, CheckpointError, CrayError, CrayWarning, DeviceError, TrainingError
 
 STREAM: Final = "-"
 """Stands for standard input or standard output."""
@@ -169,7 +169,7 @@ def code_of(error: BaseException) -> int:
     """The exit code that stands for an error."""
     if isinstance(error, CheckpointError):
         return EXIT_CHECKPOINT
-    if isinstance(error, DeviceError | TrainingError):
+    if isinstance(error, BatchError | DeviceError | TrainingError):
         return EXIT_USAGE
     return EXIT_UNREADABLE if isinstance(error, CrayError) else EXIT_SOME_FAILED
 
