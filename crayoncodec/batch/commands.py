@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from crayoncodec.errors import BatchError, CrayError
+from crayoncodec.errors import CrayError
 
 if TYPE_CHECKING:
     from crayoncodec.batch.batch import Batch, Engine
@@ -176,11 +176,11 @@ def _engine(
     engine: str, workers: int | None, address: str | None, gpus: float | None, device: str | None
 ) -> Engine:
     from crayoncodec import pool
-    from crayoncodec.batch import batch
+    from crayoncodec.batch import batch, on_ray
 
     if engine == "local":
         return batch.local(workers or pool.cores())
-    raise BatchError("not yet")
+    return on_ray.engine(workers, address, float(device == "cuda") if gpus is None else gpus)
 
 
 @contextmanager
