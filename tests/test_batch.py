@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from contextlib import closing
 from pathlib import Path
@@ -250,6 +251,13 @@ class TestRefusals:
     def test_usage(self, arguments, message):
         assert message in batch(*arguments, code=1 if message == "Not a directory" else 2)
 
+    def test_a_device_that_is_not_there_stops_all(self, monkeypatch):
+        encode()
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        message = batch("decode", "out", "back", "--device", "cuda", "-j", "1", code=2)
+        assert "device cuda is not available here" in message
+        assert message.count("\n") == 1
+
     def test_a_checkpoint_that_is_not_there_stops_all(self):
         encode()
         assert "no checkpoint 'nonesuch'" in batch("decode", "out", "back", "--model", "nonesuch", code=4)
@@ -313,3 +321,19 @@ def test_ctrl_c_leaves_what_can_be_gone_on_with():
     totals = encode()
     assert totals["failed"] == 0
     assert totals["skipped"] >= 3
+
+
+def test_a_terminal_shows_progress():
+    Path("in/bad.jpg").write_text("bad")
+    terminal, end = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    os.set_blocking(terminal, False)
+    command = [sys.executable, "-m", "crayoncodec", "batch", "encode", "in", "out", "-j", "1"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=end, timeout=60, check=False)
+    shown = os.read(terminal, 10_000)
+    os.close(terminal)
+    os.close(end)
+    assert b"/4 [" in shown
+    assert b"1 failed" in shown
+    assert b"cray: bad.jpg: not an image in a format that Pillow reads" in shown
+    assert done.stdout.startswith(b"3 done, 0 done before, 1 failed: ")

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -192,7 +192,8 @@ def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], Non
     with tqdm(disable=True if quiet else None, unit=" files", smoothing=0.05, dynamic_ncols=True) as bar:
 
         def count() -> None:
-            bar.total = sum(1 for _ in sources.listed())
+            with suppress(CrayError, OSError):  # which the batch itself comes upon, too
+                bar.total = sum(1 for _ in sources.listed())
 
         def watch(outcome: Outcome) -> None:
             nonlocal failed
