@@ -84,11 +84,14 @@ class TestConversion:
             assert reason.startswith("some.txt, line 2: its output ../in/a.cray is not below the destination")
 
     def test_lists_are_relative_to_their_folder(self):
-        Path("in/list").write_text(f"deep/c.webp\r\n{Path('in/a.png').absolute()}\nmissing.png\n{{nonsense\n")
-        assert counts(encode(source="in/list", code=1)) == (2, 0, 2)
+        Path("in/list").write_text(
+            f"deep/c.webp\r\n{Path('in/a.png').absolute()}\nmissing.png\n{{nonsense\n\0\n"
+        )
+        assert counts(encode(source="in/list", code=1)) == (2, 0, 3)
         assert {"deep/c.cray", str(Path("in/a.cray").absolute())[1:]} == {*tree("out")}
         assert failures("out") == {
             "missing.png": "there is no such file",
+            "\0": "there is no such file",
             "list, line 4": 'is neither a path nor {"source": PATH, "target": PATH}',
         }
 
@@ -230,12 +233,17 @@ class TestRefusals:
         STATE.mkdir(parents=True)
         with FileLock(STATE / "lock"):
             assert "another batch is at work in" in encode(code=2)
-        encode()
+            assert "another batch is at work in" in encode("--state", "state", code=2)
+        assert counts(encode("--state", "state")) == (3, 0, 0)
+        assert counts(encode("--state", "state")) == (0, 3, 0)
+        assert Path("state/report.jsonl").exists()
+        assert not (STATE / "manifest.jsonl").exists()
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (("encode", "nowhere", "out"), "nowhere does not exist, expected a folder, a list of files"),
+            (("encode", "in/a.png", "out"), "in/a.png is a file to convert, expected a folder, or a list"),
             (("encode", "in/deep/er", "in/notes.txt"), "Not a directory"),
             (("decode", "in", "out"), "nothing to do"),
             (("decode", "in", "out", "--extension", "png"), "expected one like .png"),

@@ -153,7 +153,8 @@ def test_groups_are_of_few_files_and_bytes():
 
 
 def test_ray_that_is_not_installed_is_said_so(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
+    for name in ("ray", "ray.data"):
+        monkeypatch.setitem(sys.modules, name, None)
     message = batch("encode", "in", "out", "--engine", "ray", code=2)
     assert "--engine ray needs ray, expected pip install crayoncodec[ray]" in message
 

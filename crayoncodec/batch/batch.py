@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -69,6 +69,12 @@ class Batch:
             raise BatchError("lines cannot be added to objects in a store, expected --state FOLDER")
         return self.destination.folder / STATE
 
+    @property
+    def locks(self) -> list[Path]:
+        """Folders that no other batch may have meanwhile: that of the state, and the destination's."""
+        own = self.destination.folder
+        return sorted({self.folder.resolve()} | ({(own / STATE).resolve()} if own is not None else set()))
+
 
 def local(workers: int) -> Engine:
     """The engine of this machine: so many processes."""
@@ -88,10 +94,11 @@ def run(batch: Batch, engine: Engine, watch: Callable[[Outcome], None]) -> Total
     """
     scratch = f"{_SCRATCH}/{os.urandom(8).hex()}"
     totals = Totals()
-    with (
-        state.opened(batch.folder) as manifest,
-        report.opened(batch.report or batch.folder / REPORT) as lines,
-    ):
+    with ExitStack() as stack:
+        for folder in batch.locks:
+            stack.enter_context(state.locked(folder))
+        manifest = stack.enter_context(state.opened(batch.folder))
+        lines = stack.enter_context(report.opened(batch.report or batch.folder / REPORT))
         run = _Run(batch, manifest, lines, totals, watch)
         manifest.note(batch.about | {"version": crayoncodec.__version__, "fingerprint": batch.fingerprint})
         batch.destination.clear(_SCRATCH)

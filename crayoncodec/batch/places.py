@@ -93,7 +93,7 @@ class Folder:
     def _stat(self, path: str) -> Stat | None:
         try:
             status = self._path(path).stat()
-        except OSError:
+        except (OSError, ValueError):  # a name with a null byte
             return None
         return Stat(status.st_size, status.st_mtime_ns)
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from crayoncodec.batch import places
 from crayoncodec.batch.places import Place
+from crayoncodec.errors import BatchError
 from crayoncodec.jobs import Job
 
 
@@ -40,6 +41,8 @@ def find(text: str, extension: str, accepts: Callable[[Path], bool]) -> Sources:
         place = places.place(text)
         return Sources(place, lambda: _tree(place, extension, accepts))
     place, name = places.split(text)
+    if accepts(Path(name)):
+        raise BatchError(f"{text} is a file to convert, expected a folder, or a list of files")
     return Sources(place, lambda: _list(place, name, extension))
 
 

@@ -121,7 +121,17 @@ class Manifest:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Manifest]:
-    """The manifest in a folder, which nobody else has meanwhile. Raises BatchError, OSError."""
+    """The manifest in a folder. Raises OSError."""
+    manifest = Manifest(folder / MANIFEST)
+    try:
+        yield manifest
+    finally:
+        manifest.close()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A folder, made if need be, that no other batch has meanwhile. Raises BatchError if one has, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / _LOCK)
     try:
@@ -129,10 +139,6 @@ def opened(folder: Path) -> Iterator[Manifest]:
     except Timeout as error:
         raise BatchError(f"another batch is at work in {folder}, expected one at a time") from error
     try:
-        manifest = Manifest(folder / MANIFEST)
-        try:
-            yield manifest
-        finally:
-            manifest.close()
+        yield
     finally:
         lock.release()
