@@ -26,8 +26,6 @@ RAY = ("--engine", "ray", "-j", "2")
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """Two workers, which have this module's functions by value."""
-    for name, value in on_ray._QUIET.items():
-        os.environ.setdefault(name, value)
     ray.init(
         address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
     )
@@ -157,6 +155,14 @@ def test_ray_that_is_not_installed_is_said_so(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     message = batch("encode", "in", "out", "--engine", "ray", code=2)
     assert "--engine ray needs ray, expected pip install crayoncodec[ray]" in message
+
+
+def test_an_actor_without_a_share_of_a_gpu_sees_none(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for gpus, seen in ((0.5, "0,1"), (0.0, "")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+        on_ray._Actor(None, None, gpus)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
 
 
 def test_gpus_that_are_not_there_are_said_so():

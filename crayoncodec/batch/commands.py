@@ -62,8 +62,8 @@ _BATCH_OPTIONS: Final[list[click.Parameter]] = [
         help="Of a Ray cluster.  [default: $RAY_ADDRESS; Ray is started here where there is none]",
     ),
     click.Option(
-        ["--gpus-per-actor"], type=click.FloatRange(0), metavar="X",
-        help="With --engine ray: share of a GPU that each has.  [default: 1 with --device cuda, else 0]",
+        ["--gpus-per-actor"], type=click.FloatRange(0, min_open=True), metavar="X",
+        help="With --engine ray: share of a GPU that each has.  [default: 1 with --device cuda, else none]",
     ),
     click.Option(
         ["--state"], type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",

@@ -30,8 +30,6 @@ _GROUP_BYTES: Final = 8_000_000
 _SHARE: Final = 4
 """Groups that each actor has at least, so that none is left with much to do at the end."""
 _ATTEMPTS: Final = 2
-_QUIET: Final = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-"""Settings of Ray that a user may have set otherwise."""
 
 Group = list[Task]
 Outcomes = Generator[Outcome, None, None]
@@ -43,8 +41,7 @@ def engine(workers: int | None, address: str | None, gpus: float) -> Engine:
     address: of a cluster; by default RAY_ADDRESS, and where there is none, Ray is started on this machine.
     Raises BatchError if Ray is not installed.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import_module("ray.data")
     except ImportError as error:
@@ -116,7 +113,7 @@ def _wave(groups: list[Group], work: Work, actors: int, gpus: float) -> Outcomes
     rows = [{"group": number, "tasks": pickle.dumps(tasks)} for number, tasks in enumerate(groups)]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
-        fn_constructor_args=(work, attempts),
+        fn_constructor_args=(work, attempts, gpus),
         compute=ray.data.ActorPoolStrategy(size=min(actors, len(rows))),
         **({"num_gpus": gpus} if gpus else {"num_cpus": 1}),
     )
@@ -157,9 +154,12 @@ class _Attempts:
 class _Actor:
     """What Ray runs: groups of tasks -> their outcomes, None where they cost too many actors."""
 
-    def __init__(self, work: Work, attempts: Any) -> None:
+    def __init__(self, work: Work, attempts: Any, gpus: float) -> None:
         import cv2
 
+        if not gpus:
+            # Ray leaves an actor without a share of them all that the machine has.
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._work, self._attempts = work, attempts
         if threads := os.environ.get("OMP_NUM_THREADS"):  # Ray's share for this actor
             cv2.setNumThreads(int(threads))
