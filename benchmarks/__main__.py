@@ -1,13 +1,15 @@
-"""``python -m benchmarks run|report|compare|sheet``: measure a folder of images, and show what came out."""
+"""``python -m benchmarks run|report|compare|sheet|archive``: measure a folder of images, and show it."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
 import crayoncodec
+from benchmarks import archive as archives
 from benchmarks import dataset, results, runner
 from benchmarks import graphics as drawn
 from benchmarks import report as reports
@@ -18,6 +20,7 @@ from benchmarks.results import OtherResults
 from benchmarks.sheet import contact_sheet
 from benchmarks.suites import SUITES
 from crayoncodec import CrayError, checkpoints
+from crayoncodec.codec import COLORS, atomic_write
 from crayoncodec.container import SAMPLINGS, Sampling
 
 _INTERRUPTED = 130
@@ -229,6 +232,39 @@ def sheet(picture: Path, out: Path, model: str) -> None:
     except (CrayError, OSError) as error:
         raise click.ClickException(f"{picture}: {error}") from error
     contact_sheet(rgb, crayoncodec.Decoder(model=model)).save(out)
+
+
+@main.command(epilog="Example: python -m benchmarks archive kodak/ --out archive.json")
+@click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
+)
+@click.option("--part", "parts", multiple=True, type=click.Choice(archives.PARTS), help="By default all.")
+@click.option(
+    "--engine", "engines", multiple=True, type=click.Choice(archives.ENGINES), help="By default both."
+)
+@click.option("--small", default=2000, show_default=True, type=click.IntRange(1), help="Of 320 x 320 pixels.")
+@click.option("--large", default=50, show_default=True, type=click.IntRange(1), help="Of 12 megapixels.")
+@click.option(
+    "--killed", default=10_000, show_default=True, type=click.IntRange(10), help="Of 16 x 16 pixels."
+)
+@click.option(
+    "--color", default="neural", show_default=True, type=click.Choice(COLORS), help="To decode with."
+)
+def archive(
+    pictures: Path, out: Path, parts: tuple[str, ...], engines: tuple[str, ...], small: int, large: int,
+    killed: int, color: str,
+) -> None:  # fmt: skip
+    """Time ``cray batch`` on archives made of PICTURES, and kill it to see what is left."""
+    plan = archives.Plan(
+        parts or archives.PARTS, engines or archives.ENGINES, small, large, killed, ("--color", color)
+    )
+    try:
+        found = archives.measure(pictures, plan, _say)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    with atomic_write(out) as stream:
+        stream.write((json.dumps(found, indent=1) + "\n").encode())
 
 
 def _say(line: str) -> None:

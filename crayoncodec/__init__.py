@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from crayoncodec.codec import Decoder, decode, encode, is_cray, read, verify, write
     from crayoncodec.container import Limits
     from crayoncodec.errors import (
+        BatchError,
         CheckpointError,
         CrayError,
         CrayWarning,
@@ -29,6 +30,7 @@ _HOMES: Final = {
     "codec": ("Decoder", "decode", "encode", "is_cray", "read", "verify", "write"),
     "container": ("Limits",),
     "errors": (
+        "BatchError",
         "CheckpointError",
         "CrayError",
         "CrayWarning",
@@ -42,6 +44,7 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "BatchError",
     "CheckpointError",
     "CrayError",
     "CrayWarning",

@@ -20,6 +20,7 @@ import click
 
 import crayoncodec
 from crayoncodec import backends, codec, jobs
+from crayoncodec.batch import commands as batches
 from crayoncodec.container import MAX_SPACING, MIN_SPACING, PLANE_CODERS, SAMPLINGS, Sampling
 from crayoncodec.errors import CrayError
 from crayoncodec.information import Info
@@ -161,21 +162,11 @@ def encode(
     quiet: bool,
 ) -> None:  # fmt: skip
     """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
-    if lightness == "zstd" and not lossless:
-        raise click.UsageError("--lightness zstd keeps the plane exactly, expected --lossless with it")
-    if lossless and quality is not None:
-        raise click.UsageError("--lossless has no --quality")
-    if lightness == "avif" and lossless:
-        raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
-    options = {"n": n, "quality": quality, "color_quality": color_quality, "max_delta_e": max_delta_e,
-               "target_size": target_size, "lossless": lossless, "sampling": sampling,
-               "lightness": lightness, "effort": effort}  # fmt: skip
-    try:
-        codec.check_options(**options)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    convert = _encoder(n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e,
+                       target_size=target_size, lossless=lossless, sampling=sampling, lightness=lightness,
+                       effort=effort)  # fmt: skip
     planned = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite)
-    _finish(jobs.run(planned, partial(_encode, options=options), workers), planned, as_json, quiet)
+    _finish(jobs.run(planned, convert, workers), planned, as_json, quiet)
 
 
 @main.command(epilog="Example: cray decode photo.cray -o photo.png --color guided")
@@ -212,16 +203,11 @@ def decode(
     recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
-    if color != "neural" and model is not None:
-        raise click.UsageError(f"--model is for --color neural, found --color {color}")
-    try:
-        decoder = codec.Decoder(
-            color=color, model=model, backend=backend, device=device, precision=precision, levels=levels
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    convert = _decoder(
+        color=color, model=model, backend=backend, device=device, precision=precision, levels=levels
+    )
     planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
-    _finish(jobs.run(planned, partial(_decode, decoder=decoder)), planned, as_json, quiet)
+    _finish(jobs.run(planned, convert), planned, as_json, quiet)
 
 
 @main.command(epilog="Example: cray info photo.cray --json")
@@ -469,6 +455,32 @@ def _warn(line: str) -> None:
     click.echo(f"cray: {line}", err=True)
 
 
+def _encoder(**options: Any) -> jobs.Convert:
+    """The conversion with these options of ``encode``. Raises click.UsageError."""
+    if options["lightness"] == "zstd" and not options["lossless"]:
+        raise click.UsageError("--lightness zstd keeps the plane exactly, expected --lossless with it")
+    if options["lossless"] and options["quality"] is not None:
+        raise click.UsageError("--lossless has no --quality")
+    if options["lightness"] == "avif" and options["lossless"]:
+        raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
+    try:
+        codec.check_options(**options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return partial(_encode, options=options)
+
+
+def _decoder(**options: Any) -> jobs.Convert:
+    """The conversion with these options of ``decode``. Raises click.UsageError."""
+    if options["color"] != "neural" and options["model"] is not None:
+        raise click.UsageError(f"--model is for --color neural, found --color {options['color']}")
+    try:
+        decoder = codec.Decoder(**options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return partial(_decode, decoder=decoder)
+
+
 def _encode(data: bytes, _: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     from crayoncodec import images
 
@@ -653,3 +665,27 @@ def _is_cray_name(path: Path) -> bool:
 def _fail(name: str, error: BaseException) -> NoReturn:
     click.echo(f"cray: {name}: {jobs.one_line(error)}", err=True)
     sys.exit(jobs.code_of(error))
+
+
+def _encoding_networks(*, effort: int, **_: Any) -> list[str]:
+    """What cells are fitted to."""
+    from crayoncodec import checkpoints
+    from crayoncodec.encoder import FITTED_TO_NETWORK
+
+    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if effort >= FITTED_TO_NETWORK else []
+
+
+def _decoding_networks(*, color: codec.Color, model: str | None, **_: Any) -> list[str]:
+    from crayoncodec import checkpoints
+
+    if color != "neural":
+        return []
+    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if model is None else [model]
+
+
+main.add_command(
+    batches.group(
+        batches.Conversion(encode, ".cray", _is_picture, _encoder, _encoding_networks),
+        batches.Conversion(decode, ".png", _is_cray_name, _decoder, _decoding_networks),
+    )
+)

@@ -291,13 +291,14 @@ def decode_grid(file: CrayFile, lightness: U8, levels: int | None = None) -> Col
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[IO[bytes]]:
     """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise.
 
     Links are followed, and a file that is replaced passes its permissions on.
+    scratch: a folder of the same file system for what is not whole yet; by default that of ``path``.
     """
     path = path.resolve()
-    temporary = path.with_name(f".cray-{os.urandom(8).hex()}.tmp")
+    temporary = (scratch or path.parent) / f".cray-{os.urandom(8).hex()}.tmp"
     try:
         with temporary.open("xb") as stream:
             yield stream

@@ -23,7 +23,7 @@ _PRICED: Final = 5
 """Effort from which on symbols of nested grids are chosen by what they cost."""
 _FITTED: Final = 6
 """Effort from which on cell means are fitted to guided upsampling."""
-_FITTED_TO_NETWORK: Final = 7
+FITTED_TO_NETWORK: Final = 7
 """Effort from which on those of nested grids are fitted to the default network."""
 _GRID_FITTED_TO_NETWORK: Final = 9
 """The same for a grid of its own, which takes longer."""
@@ -121,7 +121,7 @@ class Encoder:
         means = self._means(spacing)
         if self._effort < _FITTED or spacing == 1:
             return code(means.ab())
-        if self._effort < _FITTED_TO_NETWORK:
+        if self._effort < FITTED_TO_NETWORK:
             return code(self._fitted(shown, means, False).ab())
         return code(
             fitting.fit_nested(

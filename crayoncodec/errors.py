@@ -27,6 +27,10 @@ class TrainingError(CrayError):
     """A recipe, its data or the folder of a run cannot be used as asked."""
 
 
+class BatchError(CrayError):
+    """The source, the destination or the state of a batch cannot be used as asked."""
+
+
 class DeviceError(CrayError):
     """The device asked for is not there."""
 

@@ -5,21 +5,20 @@ What goes wrong with one file is told by its Outcome and never stops the others.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from crayoncodec import pool
 from crayoncodec.codec import atomic_write
-from crayoncodec.errors import CheckpointError, CrayError, CrayWarning, DeviceError, TrainingError
+from crayoncodec.errors import BatchError, CheckpointError, CrayError, CrayWarning, DeviceError, TrainingError
 
 STREAM: Final = "-"
 """Stands for standard input or standard output."""
@@ -110,25 +109,24 @@ def run(jobs: Sequence[Job], convert: Convert, workers: int = 1) -> Iterator[Out
         for job in jobs:
             yield do(job, convert)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        # Standard streams are this process's own.
-        futures = [None if STREAM in (job.source, job.target) else pool.submit(do, job, convert)
-                   for job in jobs]  # fmt: skip
-        for job, future in zip(jobs, futures, strict=True):
-            try:
-                yield do(job, convert) if future is None else future.result()
-            except BrokenProcessPool:
-                # One job killed the pool, and all that waited in it with it; alone, only that one fails.
-                yield _do_alone(job, convert)
+    # Standard streams are this process's own.
+    shared = (job for job in jobs if STREAM not in (job.source, job.target))
+    results = pool.run(shared, partial(do, convert=convert), min(workers, len(jobs)), lost)
+    early: dict[int, Outcome] = {}
+    with closing(results):
+        for job in jobs:
+            if STREAM in (job.source, job.target):
+                yield do(job, convert)
+                continue
+            while id(job) not in early:
+                ready, outcome = next(results)
+                early[id(ready)] = outcome
+            yield early.pop(id(job))
 
 
-def _do_alone(job: Job, convert: Convert) -> Outcome:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(do, job, convert).result()
-        except BrokenProcessPool:
-            return Outcome(job, 0.0, EXIT_SOME_FAILED, "its process died, out of memory?")
+def lost(job: Job) -> Outcome:
+    """The outcome of a job whose process died."""
+    return Outcome(job, 0.0, EXIT_SOME_FAILED, "its process died, out of memory?")
 
 
 def do(job: Job, convert: Convert) -> Outcome:
@@ -171,7 +169,7 @@ def code_of(error: BaseException) -> int:
     """The exit code that stands for an error."""
     if isinstance(error, CheckpointError):
         return EXIT_CHECKPOINT
-    if isinstance(error, DeviceError | TrainingError):
+    if isinstance(error, BatchError | DeviceError | TrainingError):
         return EXIT_USAGE
     return EXIT_UNREADABLE if isinstance(error, CrayError) else EXIT_SOME_FAILED
 

@@ -661,3 +661,15 @@ def test_pages_and_plots_are_in_step_with_results(path):
         expected = plots.digest(plots.FIGURES[name].panels(found))
         for suffix in plots.SUFFIXES:
             assert plots.digest_in(path.with_name(f"{path.stem}-{name}{suffix}").read_bytes()) == expected
+
+
+def test_archives_are_timed(tmp_path):
+    Image.fromarray(photo(400, 500)).save(tmp_path / "photo.png")
+    arguments = ["--part", "small", "--engine", "local", "--small", "4", "--color", "guided"]
+    out = tmp_path / "archive.json"
+    done = CliRunner().invoke(main, ["archive", str(tmp_path), "--out", str(out), *arguments])
+    assert done.exit_code == 0, done.output
+    encoded, decoded = json.loads(out.read_text())["rates"]
+    assert (encoded["command"], decoded["command"]) == ("encode", "decode")
+    assert encoded["files"] == decoded["files"] == 4
+    assert encoded["megapixels"] == pytest.approx(4 * 0.1024)

@@ -1,0 +1,1 @@
+"""Archives: folders of millions of pictures, converted by many processes or machines, and gone on with."""

@@ -1,0 +1,177 @@
+"""A batch: what is done is left as it is, the rest goes to an engine, and what comes back is written down.
+
+Only this process writes the manifest and the report. It may be killed at any time: outputs appear
+whole, and those that the manifest does not have are done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import crayoncodec
+from crayoncodec import jobs, pool
+from crayoncodec.batch import report, state
+from crayoncodec.batch.places import STATE, Place, Stat
+from crayoncodec.batch.report import Report, Totals
+from crayoncodec.batch.sources import Sources
+from crayoncodec.batch.state import Manifest
+from crayoncodec.batch.work import Task, Work
+from crayoncodec.errors import BatchError, CheckpointError
+from crayoncodec.jobs import Job, Outcome
+
+_SCRATCH: Final = f"{STATE}/tmp"
+_LOOKED_AT: Final = 256
+"""Files whose sizes and times are asked for at once, which is what object stores are quick at."""
+REPORT: Final = "report.jsonl"
+
+Engine = Callable[[Iterable[Task], Work], Generator[Outcome, None, None]]
+"""Does tasks, which it takes as it needs them, and yields their outcomes in any order."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is asked for."""
+
+    sources: Sources
+    destination: Place
+    convert: jobs.Convert
+    about: dict[str, Any]
+    """All that the outputs depend on besides their sources; JSON."""
+    state: Path | None = None
+    """Folder of manifest and lock; by default DESTINATION/.cray-batch, which has to be on this machine."""
+    report: Path | None = None
+    """By default in that folder."""
+    overwrite: bool = False
+    """Whether outputs that are there and not this batch's are replaced."""
+    verify: bool = False
+    """Whether outputs are known by their content rather than their size."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of ``about`` and this version."""
+        text = json.dumps(self.about | {"version": crayoncodec.__version__}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def folder(self) -> Path:
+        """Of manifest and lock. Raises BatchError."""
+        if self.state is not None:
+            return self.state
+        if self.destination.folder is None:
+            raise BatchError("lines cannot be added to objects in a store, expected --state FOLDER")
+        return self.destination.folder / STATE
+
+    @property
+    def locks(self) -> list[Path]:
+        """Folders that no other batch may have meanwhile: that of the state, and the destination's."""
+        own = self.destination.folder
+        return sorted({self.folder.resolve()} | ({(own / STATE).resolve()} if own is not None else set()))
+
+
+def local(workers: int) -> Engine:
+    """The engine of this machine: so many processes."""
+
+    def engine(tasks: Iterable[Task], work: Work) -> Generator[Outcome, None, None]:
+        with closing(pool.run(tasks, work, workers, jobs.lost)) as results:
+            for _, outcome in results:
+                yield outcome
+
+    return engine
+
+
+def run(batch: Batch, engine: Engine, watch: Callable[[Outcome], None]) -> Totals:
+    """Do a batch; ``watch`` is told of every file.
+
+    Raises BatchError, CheckpointError and OSError for what stops all of it.
+    """
+    scratch = f"{_SCRATCH}/{os.urandom(8).hex()}"
+    totals = Totals()
+    with ExitStack() as stack:
+        for folder in batch.locks:
+            stack.enter_context(state.locked(folder))
+        manifest = stack.enter_context(state.opened(batch.folder))
+        lines = stack.enter_context(report.opened(batch.report or batch.folder / REPORT))
+        run = _Run(batch, manifest, lines, totals, watch)
+        manifest.note(batch.about | {"version": crayoncodec.__version__, "fingerprint": batch.fingerprint})
+        batch.destination.clear(_SCRATCH)
+        batch.destination.prepare(scratch)
+        work = Work(
+            batch.convert, batch.sources.place, batch.destination, scratch, batch.fingerprint, batch.verify
+        )
+        try:
+            with closing(engine(run.tasks(), work)) as outcomes:
+                for outcome in outcomes:
+                    run.settle(outcome)
+        finally:
+            batch.destination.clear(_SCRATCH)
+        lines.totals(totals)
+    return totals
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A batch that is under way."""
+
+    batch: Batch
+    manifest: Manifest
+    report: Report
+    totals: Totals
+    watch: Callable[[Outcome], None]
+
+    def tasks(self) -> Iterator[Task]:
+        """What is to be done; what is not is settled here."""
+        waiting = self.batch.sources.jobs()
+        while chunk := list(islice(waiting, _LOOKED_AT)):
+            possible = [job for job in chunk if job.error is None]
+            sources = self.batch.sources.place.stats([job.source for job in possible])
+            outputs = self.batch.destination.stats([job.target for job in possible])
+            for job in chunk:
+                if job.error is not None:
+                    self.settle(Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, job.error))
+            for job, source, output in zip(possible, sources, outputs, strict=True):
+                found = self._looked_at(job, source, output)
+                if isinstance(found, Task):
+                    self.manifest.begin(found.target)
+                    yield found
+                else:
+                    self.settle(found)
+
+    def _looked_at(self, job: Job, source: Stat | None, output: Stat | None) -> Task | Outcome:
+        """What is known of a file without reading it."""
+        if source is None:
+            return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, "there is no such file")
+        record = self.manifest.get(job.target)
+        if (
+            record is not None
+            and output is not None
+            and (record.source, record.job) == (job.source, self.batch.fingerprint)
+            and (record.size, record.output_size) == (source.size, output.size)
+        ):
+            if record.mtime_ns == source.mtime_ns and not self.batch.verify:
+                return Outcome(job, 0.0, report={"record": record, "as_before": True})
+            return Task(job.source, job.target, None, *source, record)
+        if output is not None and not self.batch.overwrite and not self.manifest.owns(job.target):
+            reason = f"its output {job.target} was there before, use --overwrite to replace it"
+            return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, reason)
+        return Task(job.source, job.target, None, *source)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Write down what became of a file. Raises what is not that file's fault."""
+        if outcome.code == jobs.EXIT_CHECKPOINT:
+            raise CheckpointError(f"{outcome.job.source}: {outcome.error}")
+        if outcome.code == jobs.EXIT_USAGE:
+            raise BatchError(f"{outcome.job.source}: {outcome.error}")
+        if outcome.error is not None:
+            self.report.failure(outcome)
+        elif isinstance(outcome.job, Task):  # one that an engine has had
+            self.manifest.add(outcome.report["record"])
+        self.totals.add(outcome)
+        self.watch(outcome)

@@ -1,0 +1,235 @@
+"""``cray batch encode`` and ``cray batch decode``: options in, lines out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from crayoncodec.errors import CrayError
+
+if TYPE_CHECKING:
+    from crayoncodec.batch.batch import Batch, Engine
+    from crayoncodec.batch.report import Totals
+    from crayoncodec.batch.sources import Sources
+    from crayoncodec.jobs import Convert, Outcome
+
+_SHOWN: Final = 10
+"""Failures that are printed; the report has all."""
+_INTERRUPTED: Final = 130
+_OF_FILES: Final = ("inputs", "output", "recursive", "workers", "overwrite", "as_json", "quiet")
+"""Parameters of the commands for single files that a batch has of its own, or has not."""
+_SAME_OUTPUT: Final = ("device", "backend", "model")
+"""Options that change how outputs are made, but not what they are; networks are known by their SHA-256."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """One of the two, as the command for single files has it."""
+
+    command: click.Command
+    """Whose options a batch has, too."""
+    extension: str
+    accepts: Callable[[Path], bool]
+    prepare: Callable[..., Convert]
+    """Options -> the conversion, picklable. Raises click.UsageError."""
+    networks: Callable[..., Sequence[str]]
+    """Options -> checkpoints that outputs depend on."""
+
+
+_BATCH_OPTIONS: Final[list[click.Parameter]] = [
+    click.Argument(["source"], metavar="SRC"),
+    click.Argument(["destination"], metavar="DST"),
+    click.Option(
+        ["-j", "--jobs", "workers"], type=click.IntRange(1),
+        help="Pictures at a time.  [default: cores; those of all machines with ray]",
+    ),
+    click.Option(
+        ["--engine"], type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        help="Processes of this machine, or Ray Data on one or many.",
+    ),
+    click.Option(
+        ["--ray-address"], metavar="ADDRESS",
+        help="Of a Ray cluster.  [default: $RAY_ADDRESS; Ray is started here where there is none]",
+    ),
+    click.Option(
+        ["--gpus-per-actor"], type=click.FloatRange(0, min_open=True), metavar="X",
+        help="With --engine ray: share of a GPU that each has.  [default: 1 with --device cuda, else none]",
+    ),
+    click.Option(
+        ["--state"], type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+        help="Where it is kept what is done.  [default: DST/.cray-batch]",
+    ),
+    click.Option(
+        ["--report"], type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+        help="JSON Lines with all failures, and totals.  [default: report.jsonl in that folder]",
+    ),
+    click.Option(
+        ["--verify-outputs", "verify"], is_flag=True,
+        help="Know outputs of before by their SHA-256, not only by their size.",
+    ),
+    click.Option(
+        ["--overwrite"], is_flag=True, help="Replace outputs that were there before the first run."
+    ),
+    click.Option(["--json", "as_json"], is_flag=True, help="Print the totals as JSON."),
+    click.Option(["--quiet"], is_flag=True, help="Print nothing but errors."),
+]  # fmt: skip
+
+
+def group(encode: Conversion, decode: Conversion) -> click.Group:
+    """The commands for what single files are converted by."""
+    batch = click.Group(
+        "batch",
+        help="Convert whole archives, and go on where it was interrupted.",
+        epilog="Example: cray batch encode photos/ archive/",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    batch.add_command(_command("encode", encode, [], "photos/ archive/ -q 80", "Encode the pictures"))
+    extension = click.Option(
+        ["--extension"],
+        default=decode.extension,
+        show_default=True,
+        help="Of the outputs, and so their format.",
+    )
+    batch.add_command(
+        _command(
+            "decode", decode, [extension], "archive/ photos/ --extension .webp", "Decode the .cray files"
+        )
+    )
+    return batch
+
+
+def _command(
+    name: str, conversion: Conversion, more: list[click.Parameter], example: str, does: str
+) -> click.Command:
+    own = [parameter for parameter in conversion.command.params if parameter.name not in _OF_FILES]
+    return click.Command(
+        name,
+        params=[*_BATCH_OPTIONS[:2], *own, *more, *_BATCH_OPTIONS[2:]],
+        callback=partial(_run, name, conversion),
+        help=f"{does} below SRC into the folder DST, whose tree is that of SRC.\n\n"
+        "SRC: a folder, or a list of files: paths, one to a line, or JSON Lines with a source and perhaps a "
+        "target. Both may be URLs (s3://, gs://, file://) with crayoncodec[ray]. The same command again does "
+        "what is not done yet, failed, or has changed.",
+        epilog=f"Example: cray batch {name} {example}",
+    )
+
+
+def _run(
+    name: str, conversion: Conversion, *, source: str, destination: str, workers: int | None, engine: str,
+    ray_address: str | None, gpus_per_actor: float | None, state: Path | None, report: Path | None,
+    verify: bool, overwrite: bool, as_json: bool, quiet: bool, extension: str | None = None, **options: Any,
+) -> None:  # fmt: skip
+    from crayoncodec import jobs
+    from crayoncodec.batch import batch, places, sources
+
+    extension = conversion.extension if extension is None else extension
+    if not extension.startswith(".") or os.sep in extension:
+        raise click.UsageError(f"--extension is {extension!r}, expected one like .png")
+    if engine != "ray" and (ray_address is not None or gpus_per_actor is not None):
+        raise click.UsageError("--ray-address and --gpus-per-actor are for --engine ray")
+    if options.get("model") is not None and Path(options["model"]).is_file():
+        options["model"] = str(Path(options["model"]).absolute())  # for processes elsewhere
+    convert = conversion.prepare(**options)
+    try:
+        asked = batch.Batch(
+            sources.find(source, extension, conversion.accepts), places.place(destination), convert,
+            _about(name, conversion, options), state, report, overwrite, verify,
+        )  # fmt: skip
+        chosen = _engine(engine, workers, ray_address, gpus_per_actor, options.get("device"))
+        with _progress(asked.sources, quiet) as watch:
+            totals = batch.run(asked, chosen, watch)
+    except (CrayError, OSError) as error:
+        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        click.echo(f"cray: batch: {place}{jobs.one_line(error)}", err=True)
+        sys.exit(jobs.code_of(error))
+    except KeyboardInterrupt:
+        click.echo("cray: batch: interrupted; the same command goes on from here", err=True)
+        sys.exit(_INTERRUPTED)
+    _finish(asked, totals, as_json, quiet)
+
+
+def _about(name: str, conversion: Conversion, options: dict[str, Any]) -> dict[str, Any]:
+    """What outputs depend on besides their sources. Raises CheckpointError."""
+    from crayoncodec import checkpoints
+
+    networks = [
+        checkpoints.read_card(checkpoints.find(network)) for network in conversion.networks(**options)
+    ]
+    return {
+        "command": name,
+        "options": {key: value for key, value in options.items() if key not in _SAME_OUTPUT},
+        "networks": {card.name: card.sha256 for card in networks},
+    }
+
+
+def _engine(
+    engine: str, workers: int | None, address: str | None, gpus: float | None, device: str | None
+) -> Engine:
+    from crayoncodec import pool
+    from crayoncodec.batch import batch, on_ray
+
+    if engine == "local":
+        return batch.local(workers or pool.cores())
+    return on_ray.engine(workers, address, float(device == "cuda") if gpus is None else gpus)
+
+
+@contextmanager
+def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], None]]:
+    """A bar where a person watches, and the first failures."""
+    from tqdm import tqdm
+
+    failed = 0
+    with tqdm(disable=True if quiet else None, unit=" files", smoothing=0.05, dynamic_ncols=True) as bar:
+
+        def count() -> None:
+            with suppress(CrayError, OSError):  # which the batch itself comes upon, too
+                bar.total = sum(1 for _ in sources.listed())
+
+        def watch(outcome: Outcome) -> None:
+            nonlocal failed
+            bar.update()
+            if outcome.error is None:
+                return
+            failed += 1
+            bar.set_postfix_str(f"{failed} failed", refresh=False)
+            if failed <= _SHOWN:
+                with tqdm.external_write_mode():
+                    click.echo(f"cray: {outcome.job.source}: {outcome.error}", err=True)
+
+        if not bar.disable:
+            threading.Thread(target=count, daemon=True).start()
+        yield watch
+
+
+def _finish(asked: Batch, totals: Totals, as_json: bool, quiet: bool) -> NoReturn:
+    from crayoncodec.batch.batch import REPORT
+
+    found = totals.summary()
+    if not totals.done + totals.skipped + totals.failed:
+        raise click.UsageError("nothing to do: SRC has no file that this command takes")
+    if totals.failed:
+        more = f" and {totals.failed - _SHOWN:,} more" if totals.failed > _SHOWN else ""
+        place = asked.report or asked.folder / REPORT
+        click.echo(
+            f"cray: batch: {totals.failed:,} failed{more and ', ' + more.strip()}: see {place}", err=True
+        )
+    if as_json:
+        click.echo(json.dumps(found))
+    elif not quiet:
+        click.echo(
+            f"{totals.done:,} done, {totals.skipped:,} done before, {totals.failed:,} failed: "
+            f"{totals.input_bytes:,} -> {totals.output_bytes:,} bytes ({100 * found['ratio']:.1f} %), "
+            f"{totals.pixels / 1e6:,.1f} MP; {found['seconds']:,.1f} s, "
+            f"{found['files_per_s']:,.2f} files/s, {found['megapixels_per_s']:,.2f} MP/s"
+        )
+    sys.exit(1 if totals.failed else 0)
