@@ -15,7 +15,7 @@ from crayoncodec.errors import CrayWarning
 from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
 from crayoncodec.guided import GuidedModel, shrunk
 
-TILE: Final = 1024
+TILE: Final = 1792
 """Side of a tile in pixels, without its overlap."""
 _SMALLEST: Final = 256
 """The same, where memory does not suffice for larger ones."""
@@ -83,25 +83,45 @@ def tiles(height: int, width: int, side: int, overlap: int) -> Iterator[Tile]:
 
 
 def equal_tiles(shape: tuple[int, ...], side: int, overlap: int, multiple: int) -> list[Tile]:
-    """As few tiles of about side x side pixels as cover a picture (H, W), their windows all of one size.
+    """Tiles that cover a picture (H, W), their windows all of one size and together as small as can be.
 
-    So a runtime prepares for one shape, and windows go into one batch. They begin at multiples of
-    ``multiple``, of which ``overlap`` is one; those that end with the picture are smaller by less than that.
+    A window has at most the pixels of a tile of side x side and what lies around it. With one size a runtime
+    prepares for one shape, and windows go into one batch. They begin at multiples of ``multiple``, of which
+    ``overlap`` is one; those that end with the picture are smaller by less than that.
     """
+    most = (side + 2 * overlap) ** 2
+    wholes = [-(-length // multiple) * multiple for length in shape]
 
-    def spans(length: int) -> list[tuple[slice, slice]]:
-        whole = -(-length // multiple) * multiple
-        count = max(1, -(-(whole - 2 * overlap) // max(side, multiple)))
+    def size(whole: int, count: int) -> int:
         # Windows overlap by twice the surroundings that a core needs.
-        size = -(-(whole + 2 * overlap * (count - 1)) // (count * multiple)) * multiple
-        starts = [min(i * (size - 2 * overlap), whole - size) for i in range(count)]
+        return -(-(whole + 2 * overlap * (count - 1)) // (count * multiple)) * multiple
+
+    def counts(whole: int) -> range:
+        return range(1, max(1, -(-(whole - 2 * overlap) // multiple)) + 1)
+
+    def chosen() -> tuple[int, int]:
+        found = []
+        for rows in counts(wholes[0]):
+            height = size(wholes[0], rows)
+            for columns in counts(wholes[1]):
+                width = size(wholes[1], columns)
+                if height * width <= most:
+                    found.append((rows * columns * height * width, rows, columns))
+                    break
+            if found and columns == 1:
+                break
+        return min(found)[1:]
+
+    def spans(length: int, whole: int, count: int) -> list[tuple[slice, slice]]:
+        extent = size(whole, count)
+        starts = [min(i * (extent - 2 * overlap), whole - extent) for i in range(count)]
         edges = [0, *(start + overlap for start in starts[1:]), length]
         return [
-            (slice(begin, end), slice(start, min(start + size, length)))
+            (slice(begin, end), slice(start, min(start + extent, length)))
             for start, (begin, end) in zip(starts, pairwise(edges), strict=True)
         ]
 
-    rows, columns = map(spans, shape)
+    rows, columns = map(spans, shape, wholes, chosen())
     return [Tile((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
 
 
