@@ -15,7 +15,7 @@ from crayoncodec.errors import CrayWarning
 from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
 from crayoncodec.guided import GuidedModel, shrunk
 
-TILE: Final = 1024
+TILE: Final = 1536
 """Side of a tile in pixels, without its overlap."""
 _SMALLEST: Final = 256
 """The same, where memory does not suffice for larger ones."""
@@ -147,35 +147,39 @@ def predict(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) 
         try:
             return _predict(lightness, grid, using, side)
         except MemoryError as error:
-            on_cpu = using.on_cpu() if side <= _SMALLEST else None
-            if side <= _SMALLEST and on_cpu is None:
+            said = str(error) or "not enough memory"
+            if side > _SMALLEST:
+                side = max(_SMALLEST, side // 2)
+                instead = f"tiles of {side} pixels"
+            elif (on_cpu := using.on_cpu()) is not None:
+                using, side = on_cpu, tile
+                instead = "the CPU"
+            else:
                 raise
-            smaller = max(_SMALLEST, side // 2)
-            instead = f"tiles of {smaller} pixels" if on_cpu is None else "the CPU"
-            warnings.warn(f"{_said(error)}, trying {instead}", CrayWarning, stacklevel=2)
-        using, side = (using, smaller) if on_cpu is None else (on_cpu, tile)
-
-
-def _said(error: MemoryError) -> str:
-    return str(error) or "not enough memory"
+        warnings.warn(f"{said}, trying {instead}", CrayWarning, stacklevel=2)
 
 
 def _predict(lightness: U8, grid: ColorGrid, backend: Backend, tile: int) -> F16:
-    model = _fitted(grid.ab(), grid, lightness)
     ab = np.empty((2, *lightness.shape), np.float16)
-    parts = equal_tiles(lightness.shape, tile, backend.reach, backend.multiple)
+    painted = backend.predict(windows(lightness, grid, backend, tile), grid.coarseness)
+    for part, window in zip(_parts(lightness, backend, tile), painted, strict=True):
+        ab[:, *part.core] = part.cut(window)
+    return ab
 
-    def given(part: Tile) -> Inputs:
+
+def windows(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) -> Iterator[Inputs]:
+    """What ``predict`` gives the network, window after window."""
+    model = _fitted(grid.ab(), grid, lightness)
+    for part in _parts(lightness, backend, tile):
         top, left = (span.start for span in part.window)
         inputs = model.planes(lightness_from_u8(lightness[part.window]), top, left)._asdict()
         if "sparse" in backend.inputs:
             inputs["sparse"] = scatter_samples(grid, lightness.shape, part.window)
-        return inputs
+        yield inputs
 
-    painted = backend.predict((given(part) for part in parts), grid.coarseness)
-    for part, window in zip(parts, painted, strict=True):
-        ab[:, *part.core] = part.cut(window)
-    return ab
+
+def _parts(lightness: U8, backend: Backend, tile: int) -> list[Tile]:
+    return equal_tiles(lightness.shape, tile, backend.reach, backend.multiple)
 
 
 def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[Window], F32]:

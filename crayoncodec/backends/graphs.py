@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -31,12 +33,10 @@ class GraphBackend:
 
     def predict(self, windows: Iterable[Feed], coarseness: float) -> Iterator[F32]:
         """As recolorize.Backend. Raises MemoryError."""
-        scale = np.array([coarseness], np.float32)
         for window in windows:
             height, width = window["lightness"].shape[-2:]
-            feed = {name: self._padded(window[name]) for name in _PLANES} | {"coarseness": scale}
             try:
-                found = self._run(feed)
+                found = self._run(self.feed(window, coarseness))
             except Exception as error:  # each runtime has its own
                 if is_out_of_memory(error):
                     raise MemoryError("not enough memory for the network") from error
@@ -45,6 +45,11 @@ class GraphBackend:
 
     def on_cpu(self) -> None:
         """Nothing: this is on one."""
+
+    def feed(self, window: Feed, coarseness: float) -> dict[str, F32]:
+        """What the graph is given for a window."""
+        planes = {name: self._padded(window[name]) for name in _PLANES}
+        return planes | {"coarseness": np.array([coarseness], np.float32)}
 
     def _padded(self, plane: F32) -> F32:
         """f32[H,W] or f32[C,H,W] -> f32[1,C,H',W'], the outermost pixels repeated."""
@@ -92,14 +97,29 @@ def _opencv(graph: bytes, precision: str) -> Run:
 
 
 def _openvino(graph: bytes, precision: str) -> Run:
-    import openvino
-
-    core = openvino.Core()
-    # On processors with AMX it would compute in bfloat16 unasked.
-    computed = "bf16" if precision == "bfloat16" else "f32"
-    settings = {"INFERENCE_PRECISION_HINT": computed, "PERFORMANCE_HINT": "LATENCY"}
+    core = _openvino_core()
+    settings = {
+        # On processors with AMX it would compute in bfloat16 unasked.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": _threads(),
+        # Processes side by side would all be pinned to the first processors.
+        "ENABLE_CPU_PINNING": False,
+    }
     request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
     return lambda feed: request.infer(feed, share_inputs=True)[0]
+
+
+@cache
+def _openvino_core() -> Any:
+    """One for the whole process, which is never given back.
+
+    Each gives its thread another stack for signals, and what it restores at its end may be that of another one
+    that is gone: the next signal would end the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _onnx(graph: bytes, precision: str) -> Run:
@@ -107,8 +127,15 @@ def _onnx(graph: bytes, precision: str) -> Run:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = _threads()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return lambda feed: session.run(None, feed)[0]
+
+
+def _threads() -> int:
+    """OMP_NUM_THREADS, as PyTorch takes it; 0, which leaves it to the runtime, if that is not a number."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() else 0
 
 
 _LOADERS: Final[dict[str, Callable[[bytes, str], Run]]] = {

@@ -115,7 +115,7 @@ class _Writer:
         self._constant("unshuffle.bias", bias)
         planes = self._add("Concat", *_CHANNELS, axis=1)
         return self._add(
-            "Conv", planes, "unshuffle.weight", "unshuffle.bias",
+            "Conv", planes, "unshuffle.weight", "unshuffle.bias", name="unshuffle",
             kernel_shape=[shuffle] * 2, strides=[shuffle] * 2,
         )  # fmt: skip
 
