@@ -60,6 +60,12 @@ class Card:
         if self.reach < 0 or self.multiple < 1 or self.reach % self.multiple:
             raise ValueError(f"reach is {self.reach} and multiple is {self.multiple}")
 
+    @property
+    def is_for_nested(self) -> bool:
+        """Whether it was trained behind nested grids."""
+        recipe = self.training.get("recipe", {})
+        return bool(recipe.get("nested_range", (0,))[-1])
+
     def graph(self, numbers: Numbers = "float32") -> str | None:
         """SHA-256 of a graph, None if there is none."""
         return self.int8_onnx_sha256 if numbers == "int8" else self.onnx_sha256

@@ -315,6 +315,41 @@ def models_verify(names: tuple[str, ...]) -> None:
     sys.exit(max(codes, default=jobs.EXIT_DONE))
 
 
+@main.command(epilog="Example: cray bench --size 12")
+@click.option(
+    "--size",
+    type=click.FloatRange(0.01, 50),
+    default=1.0,
+    show_default=True,
+    help="Megapixels of the picture.",
+)
+@click.option("--model", default="nested", show_default=True, metavar="NAME|PATH", help="Checkpoint to time.")
+@_json
+def bench(size: float, model: str, as_json: bool) -> None:
+    """Time decoding on this machine with every backend that is installed, and say which to choose."""
+    from crayoncodec import timing
+
+    try:
+        rows = timing.measure(model, size, lambda line: click.echo(line, err=True))
+    except CrayError as error:
+        _fail(model, error)
+    said = timing.advice(rows)
+    if as_json:
+        for row in rows:
+            click.echo(_json_line(dataclasses.asdict(row)))
+        click.echo(_json_line({"advice": said}))
+        return
+    click.echo(
+        f"{'backend':10}{'device':8}{'precision':12}{'load s':>8}{'network s/MP':>14}{'decode s/MP':>13}"
+    )
+    for row in rows:
+        figures = f"{row.load_s:8.2f}{row.network_s_per_mp:14.3f}" if row.precision else " " * 22
+        click.echo(
+            f"{row.backend:10}{row.device:8}{row.precision or '':12}{figures}{row.decode_s_per_mp:13.3f}"
+        )
+    click.echo(said)
+
+
 _sources = click.option(
     "--data",
     "sources",
@@ -420,9 +455,13 @@ def evaluate(
     "--measured-on", multiple=True, type=click.Path(exists=True, path_type=Path),
     help="Folder of pictures or tar pack to decode with it, for the card.",
 )  # fmt: skip
+@click.option(
+    "--int8", "calibration", multiple=True, type=click.Path(exists=True, path_type=Path),
+    help="Folder of pictures or tar pack to calibrate a graph of 8-bit whole numbers on.",
+)  # fmt: skip
 def export(
     source: str, output: Path, version: str | None, data: str | None, license: str | None,
-    measured_on: tuple[Path, ...],
+    measured_on: tuple[Path, ...], calibration: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Write the weights of a RUN as a checkpoint (float16) with its card, and a small network's ONNX graph.
 
@@ -437,10 +476,16 @@ def export(
                 Run.open(Path(source)), output, version=version or "1", data=data or "",
                 license=license or "Apache-2.0", measured_on=measured_on,
             )  # fmt: skip
-        elif version or data or license or measured_on:
-            raise click.UsageError("a checkpoint keeps its card, expected no other option than -o with one")
+        elif version or data or license or (measured_on and not calibration):
+            raise click.UsageError(
+                "a checkpoint keeps its card, expected -o and no option but --int8 with one"
+            )
         else:
             card = exporting.copy(source, output)
+        if calibration:
+            from crayoncodec.training import quantized
+
+            card = quantized.write(exporting.named(output), calibration, measured_on)
     except (CrayError, OSError) as error:
         _fail(source, error)
     click.echo(f"{card.name}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")

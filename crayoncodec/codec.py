@@ -225,10 +225,14 @@ class Decoder:
         # With a sample for every pixel nothing is left to paint.
         backend = None
         if self.color == "neural" and grid is not None and grid.spacing > 1:
-            backend = self._backend(grid.is_nested)
+            backend = self.network(grid.is_nested)
         return Picture(recolorize(lightness, grid, backend), decode_alpha(file), file.metadata)
 
-    def _backend(self, nested: bool) -> Backend:
+    def network(self, nested: bool) -> Backend:
+        """The network for a picture of nested grids, or of one; loaded at the first call.
+
+        Raises CheckpointError, DeviceError.
+        """
         from crayoncodec import checkpoints
 
         name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)

@@ -184,38 +184,39 @@ def predict_tiles(
     Where memory does not suffice tiles are made smaller, and then the CPU is taken, each with a CrayWarning;
     windows are then given again.
     """
-    model = _fitted(grid.ab(), grid, lightness)
     using, side = backend, tile
     while True:
         try:
-            yield from _predict_tiles(lightness, grid, model, using, side)
+            painted = using.predict(windows(lightness, grid, using, side), grid.coarseness)
+            for part, window in zip(_parts(lightness, using, side), painted, strict=True):
+                yield part.core, part.cut(window)
         except MemoryError as error:
-            on_cpu = using.on_cpu() if side <= _SMALLEST else None
-            if side <= _SMALLEST and on_cpu is None:
+            said = str(error) or "not enough memory"
+            if side > _SMALLEST:
+                side = max(_SMALLEST, side // 2)
+                instead = f"tiles of {side} pixels"
+            elif (on_cpu := using.on_cpu()) is not None:
+                using, side = on_cpu, tile
+                instead = "the CPU"
+            else:
                 raise
-            smaller = max(_SMALLEST, side // 2)
-            instead = f"tiles of {smaller} pixels" if on_cpu is None else "the CPU"
-            reason = str(error) or "not enough memory"
-            warnings.warn(f"{reason}, trying {instead}", CrayWarning, stacklevel=2)
         else:
             return
-        using, side = (using, smaller) if on_cpu is None else (on_cpu, tile)
+        warnings.warn(f"{said}, trying {instead}", CrayWarning, stacklevel=2)
 
 
-def _predict_tiles(
-    lightness: U8, grid: ColorGrid, model: GuidedModel, backend: Backend, tile: int
-) -> Iterator[tuple[Window, F32]]:
-    parts = equal_tiles(lightness.shape, tile, backend.reach, backend.multiple)
-
-    def given(part: Tile) -> Inputs:
+def windows(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) -> Iterator[Inputs]:
+    """What ``predict`` gives the network, window after window."""
+    model = _fitted(grid.ab(), grid, lightness)
+    for part in _parts(lightness, backend, tile):
         inputs = model.planes(lightness[part.window], *(span.start for span in part.window))._asdict()
         if "sparse" in backend.inputs:
             inputs["sparse"] = scatter_samples(grid, lightness.shape, part.window)
-        return inputs
+        yield inputs
 
-    painted = backend.predict((given(part) for part in parts), grid.coarseness)
-    for part, window in zip(parts, painted, strict=True):
-        yield part.core, part.cut(window)
+
+def _parts(lightness: U8, backend: Backend, tile: int) -> list[Tile]:
+    return equal_tiles(lightness.shape, tile, backend.reach, backend.multiple)
 
 
 def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[Window], F32]:

@@ -15,9 +15,19 @@ import pytest
 import torch
 from click.testing import CliRunner
 from pictures import photo
+from PIL import Image
 
 import crayoncodec
-from crayoncodec import CheckpointError, CrayWarning, DeviceError, backends, checkpoints, color, recolorize
+from crayoncodec import (
+    CheckpointError,
+    CrayWarning,
+    DeviceError,
+    backends,
+    checkpoints,
+    color,
+    recolorize,
+    timing,
+)
 from crayoncodec.backends import graphs, pytorch
 from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.cli import main
@@ -52,10 +62,22 @@ def coded():
                 ((3, 97), {}),
                 ((1, 1), {}),
                 ((99, 161), {"n": 5}),
-                ((1301, 53), {"quality": 60}),
+                ((1801, 53), {"quality": 60}),
             ]
         )
     ]
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Pretend that only these modules are installed, and no CUDA."""
+    find = backends.find_spec
+
+    def only(*modules):
+        monkeypatch.setattr(backends, "find_spec", lambda name: find(name) if name in modules else None)
+
+    monkeypatch.setattr(backends, "has_cuda", lambda: False)
+    return only
 
 
 def cray(*arguments, code=0):
@@ -129,8 +151,9 @@ class TestGraphs:
         given = dict(zip(network.inputs, (*plane, *ab, torch.tensor([13.0])), strict=True))
         expected = network(*given.values()).numpy()
         for load in graphs._LOADERS.values():
-            found = load(graph(network), "float32")({name: values.numpy() for name, values in given.items()})
-            assert np.abs(found - expected).max() < 1e-3
+            added = load(graph(network), "float32")({name: values.numpy() for name, values in given.items()})
+            found = given["base"] + torch.nn.functional.pixel_shuffle(torch.from_numpy(added), shuffle)
+            assert np.abs(found.numpy() - expected).max() < 1e-3
 
     def test_networks_that_are_large_or_shallow_have_none(self):
         from crayoncodec.networks import Crayon
@@ -144,7 +167,10 @@ class TestGraphs:
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         cray("export", str(weights), "-o", str(weights.with_suffix("")))
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-        assert "keeps its card" in cray("export", name, "-o", "x", "--license", "mine", code=2).stderr
+        assert (
+            "a checkpoint keeps its card"
+            in cray("export", name, "-o", "x", "--license", "mine", code=2).stderr
+        )
 
     def test_graphs_that_are_not_their_cards_are_not_loaded(self, copied):
         weights = copied()
@@ -176,6 +202,104 @@ class TestGraphs:
             backends.load(str(weights))
 
 
+class TestInt8:
+    @pytest.mark.parametrize("name", SMALL)
+    @pytest.mark.parametrize("backend", ["openvino", "onnx"])
+    def test_shipped_graphs_paint_nearly_the_same(self, coded, name, backend):
+        options = {"model": name, "device": "cpu", "backend": backend}
+        for data in coded[:4]:
+            exact, rounded = (
+                crayoncodec.decode(data, precision=precision, **options).astype(int)
+                for precision in ("float32", "int8")
+            )
+            assert np.abs(exact - rounded).mean() < 0.6
+        assert not np.array_equal(exact, rounded)
+
+    @pytest.mark.parametrize("name", SMALL)
+    def test_what_they_lose_is_a_small_part_of_what_networks_gain(self, name):
+        card = checkpoints.read_card(checkpoints.find(name))
+        (label,) = (label for label in card.metrics if label.startswith("kodak, coded with"))
+        values = card.metrics[label]
+        assert values["int8"] - values["float32"] < 0.05 * (values["guided"] - values["float32"])
+
+    def test_graphs_are_made_of_a_checkpoint_and_pictures(self, copied, tmp_path):
+        weights = copied()
+        for seed in range(3):
+            Image.fromarray(photo(70, 90, seed)).save(tmp_path / f"{seed}.png")
+        (tmp_path / "bad.png").write_bytes(b"no picture")
+        Image.fromarray(photo(50, 50)[..., 0]).save(tmp_path / "grey.png")
+        (tmp_path / "test").mkdir()
+        Image.fromarray(photo(60, 80, 9)).save(tmp_path / "test" / "0.png")
+        shipped = weights.with_name("nested.int8.onnx").read_bytes()
+        done = cray("export", str(weights), "-o", str(weights), "--int8", str(tmp_path),
+                    "--measured-on", str(tmp_path / "test"))  # fmt: skip
+        assert done.stdout.count("\n") == 1
+        card, data = checkpoints.graph(str(weights), "int8")
+        assert data != shipped
+        values = card.metrics["test, coded with quality 80, AB MSE"]
+        assert values["int8"] == pytest.approx(values["float32"], rel=0.05)
+        cray("models", "verify", str(weights))
+        for name in ("0.png", "1.png", "2.png", "test/0.png"):
+            (tmp_path / name).unlink()
+        error = cray("export", "nested", "-o", str(weights), "--int8", str(tmp_path), code=2).stderr
+        assert error.endswith(f"no colour picture that can be read in {tmp_path}\n")
+
+    def test_networks_without_one_say_so(self, copied):
+        with pytest.raises(DeviceError, match="network crayon has no int8 graph"):
+            backends.load("crayon", precision="int8")
+        with pytest.raises(DeviceError, match="network crayon has no int8 graph for onnx"):
+            backends.load("crayon", precision="int8", backend="onnx")
+
+    def test_what_runs_them_is_named_where_it_is_missing(self, installed):
+        installed("cv2", "torch")
+        with pytest.raises(DeviceError, match=r"int8 needs openvino or onnxruntime, expected pip install"):
+            backends.load("nested", precision="int8")
+
+
+class TestTiming:
+    def test_every_backend_is_timed_and_one_is_named(self):
+        done = cray("bench", "--size", "0.01", "--json")
+        *rows, last = map(json.loads, done.stdout.splitlines())
+        found = [(row["backend"], row["precision"]) for row in rows if row["device"] == "cpu"]
+        assert found == [
+            ("guided", None), ("openvino", "float32"), ("openvino", "bfloat16"), ("openvino", "int8"),
+            ("onnx", "float32"), ("onnx", "int8"), ("opencv", "float32"), ("torch", "float32"),
+        ]  # fmt: skip
+        for row in rows[1:]:
+            assert 0 < row["network_s_per_mp"] < 1000
+            assert row["decode_s_per_mp"] > 0
+        assert last["advice"].startswith("choose --backend ")
+
+    def test_advice(self, installed):
+        def row(backend, precision, seconds):
+            return timing.Row(backend, "cpu", precision, 0.1, seconds, seconds)
+
+        rows = [row("guided", None, 0.1), row("opencv", "float32", 0.5), row("torch", "float32", 0.4)]
+        installed("cv2", "torch")
+        assert timing.advice(rows) == (
+            "choose --backend torch --device cpu: 0.40 s a megapixel; "
+            "pip install crayoncodec[openvino] brings what is fastest on most processors"
+        )
+        installed("cv2", "torch", "openvino")
+        rows += [row("openvino", "float32", 0.3), row("openvino", "int8", 0.2)]
+        assert timing.advice(rows) == (
+            "choose --backend openvino --device cpu: 0.30 s a megapixel; "
+            "--backend openvino --precision int8 takes 0.20 s and moves colours a little"
+        )
+
+    def test_large_networks_get_small_pictures(self, monkeypatch):
+        monkeypatch.setattr(timing, "_MOST_MACS", 1e9)
+        monkeypatch.setattr(timing, "_REPEATS", 1)
+        monkeypatch.setattr(timing, "_candidates", lambda card: [])
+        said = []
+        (row,) = timing.measure("crayon", 1.0, said.append)
+        assert said[0] == "network crayon is large: a picture of 0.00074 megapixels"
+        assert row.backend == "guided"
+
+    def test_models_that_are_not_there(self):
+        assert "no checkpoint 'nonesuch'" in cray("bench", "--model", "nonesuch", code=4).stderr
+
+
 def operations(model):
     return [
         (node.op_type, *node.input, *node.output, *sorted(map(str, node.attribute)))
@@ -188,17 +312,6 @@ def weights(model):
 
 
 class TestChoice:
-    @pytest.fixture
-    def installed(self, monkeypatch):
-        """Pretend that only these modules are installed."""
-        find = backends.find_spec
-
-        def only(*modules):
-            monkeypatch.setattr(backends, "find_spec", lambda name: find(name) if name in modules else None)
-
-        monkeypatch.setattr(backends, "has_cuda", lambda: False)
-        return only
-
     @pytest.mark.parametrize(
         ("modules", "expected"),
         [(("cv2", "torch"), "opencv"), (("cv2", "onnxruntime"), "onnx"),
@@ -266,6 +379,27 @@ class TestChoice:
             done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
             assert done.stdout + done.stderr == ""
 
+    def test_signals_are_outlived_when_networks_come_and_go(self):
+        program = """
+import gc, os, signal
+from crayoncodec import backends
+signal.signal(signal.SIGINT, lambda *_: None)
+for _ in range(3):
+    first = backends.load("nested", backend="openvino", device="cpu")
+    second = backends.load("compact", backend="openvino", device="cpu")
+    del first
+    gc.collect()
+    del second
+    gc.collect()
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+        subprocess.run([sys.executable, "-c", program], check=True)
+
+    def test_processes_that_are_told_how_many_threads_use_them(self, monkeypatch):
+        for value, expected in (("3", 3), ("", 0), ("4,2", 0)):
+            monkeypatch.setenv("OMP_NUM_THREADS", value)
+            assert graphs._threads() == expected
+
 
 class TestBatches:
     def windows(self, *sizes):
@@ -319,7 +453,7 @@ class TestBatches:
 
 @pytest.fixture(scope="module")
 def picture():
-    lightness, ab = color.rgb_to_lab(photo(700, 1200))
+    lightness, ab = color.rgb_to_lab(photo(700, 2000))
     return color.lightness_to_u8(lightness), sample_grid(ab, 8)
 
 
@@ -359,21 +493,21 @@ class TestMemory:
         unlimited, said = self.run(picture, Limited(10**9))
         assert said == []
         small, said = self.run(picture, Limited(300 * 300))
-        assert said == [f"not enough memory on it, trying tiles of {side} pixels" for side in (512, 256)]
+        assert said == [f"not enough memory on it, trying tiles of {side} pixels" for side in (896, 448, 256)]
         assert np.abs(small - unlimited).max() < 0.1
 
     def test_then_the_cpu(self, picture):
         cpu = Limited(10**9)
         painted, said = self.run(picture, Limited(1, cpu))
         assert said[-1] == "not enough memory on it, trying the CPU"
-        assert len(said) == 3
+        assert len(said) == 4
         assert max(cpu.sides) > 600
         assert np.array_equal(painted, self.run(picture, cpu)[0])
 
     def test_then_it_fails(self, picture):
         painted, said = self.run(picture, Limited(1))
         assert painted is None
-        assert len(said) == 2
+        assert len(said) == 3
 
     @pytest.mark.parametrize("shape", [(1, 1), (700, 33), (333, 1000)])
     def test_tiles_cover_the_picture_and_are_of_one_size(self, shape):

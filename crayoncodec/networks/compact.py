@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _PLANES: Final = 6
+SCALE: Final = 8
+"""Units of AB in what the last layer gives."""
 MEAN: Final = 5
 """Side of the squares that texture is a difference from, and is averaged over."""
 QUIET: Final = 0.04
@@ -92,7 +94,7 @@ class Compact(nn.Module):
         fine = 50 * F.avg_pool2d(planes[:, :1], self.shuffle)
         heard = _gate(fine, self.multiple // self.shuffle)
         residual = F.pixel_shuffle(heard * self.head(x), self.shuffle)
-        return base + 8 * residual[..., :height, :width].to(base.dtype)
+        return base + SCALE * residual[..., :height, :width].to(base.dtype)
 
 
 def _gate(lightness: Tensor, stride: int) -> Tensor:

@@ -34,7 +34,7 @@ def export(
     data: what it was trained on, in words; by default the names of the sources. measured_on: folders or packs
     whose pictures are decoded with it, for the card.
     """
-    weights = _named(weights)
+    weights = named(weights)
     network, step = run.network()
     network.half().float().eval().requires_grad_(False)  # as the file will have it
     made = graph(network)
@@ -65,22 +65,22 @@ def export(
 
 
 def copy(model: str, weights: Path) -> Card:
-    """Write a checkpoint that there is already to ``weights`` (.safetensors), with a new graph.
+    """Write a checkpoint that there is already to ``weights`` (.safetensors), its graph made anew.
 
     Raises CheckpointError, TrainingError, OSError.
     """
-    weights = _named(weights)
+    weights = named(weights)
     network, card = checkpoints.load(model)
     made = graph(network)
     _, data = checkpoints.verify(model)
-    checkpoints.write(
-        weights,
-        replace(
-            card, name=weights.stem, onnx_sha256=None, int8_onnx_sha256=None,
-            reach=cast(int, network.reach), multiple=cast(int, network.multiple),
-        ),
-        data,
+    quantized = None if card.graph("int8") is None else checkpoints.graph(model, "int8")[1]
+    card = replace(
+        card, name=weights.stem, onnx_sha256=None, reach=cast(int, network.reach),
+        multiple=cast(int, network.multiple),
     )  # fmt: skip
+    checkpoints.write(weights, card, data)
+    if quantized is not None:
+        checkpoints.write_graph(weights, "int8", quantized)
     return _with_graph(weights, made)
 
 
@@ -90,7 +90,8 @@ def _with_graph(weights: Path, data: bytes | None) -> Card:
     )
 
 
-def _named(weights: Path) -> Path:
+def named(weights: Path) -> Path:
+    """The path of the weights, whose extension may have been left out."""
     return weights if weights.suffix == ".safetensors" else weights.with_name(weights.name + ".safetensors")
 
 

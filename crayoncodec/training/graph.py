@@ -21,7 +21,7 @@ from crayoncodec.networks.compact import Compact
 _OPSET: Final = 13
 _IR_VERSION: Final = 8
 _CHANNELS: Final = {"lightness": 1, "cell_lightness": 1, "bicubic": 2, "base": 2}
-_OUTPUT: Final = "ab"
+_OUTPUT: Final = "residual"
 
 
 def graph(network: nn.Module) -> bytes | None:
@@ -56,16 +56,13 @@ class _Writer:
     def serialized(self) -> bytes:
         onnx, helper = self._onnx, self._onnx.helper
 
-        def planes(name: str, channels: int) -> Any:
-            return helper.make_tensor_value_info(
-                name, onnx.TensorProto.FLOAT, [1, channels, "height", "width"]
-            )
+        def planes(name: str, channels: int, height: str, width: str) -> Any:
+            return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, channels, height, width])
 
-        inputs = [planes(name, channels) for name, channels in _CHANNELS.items()]
+        inputs = [planes(name, channels, "height", "width") for name, channels in _CHANNELS.items()]
         inputs.append(helper.make_tensor_value_info("coarseness", onnx.TensorProto.FLOAT, [1]))
-        made = helper.make_graph(
-            self._nodes, "compact", inputs, [planes(_OUTPUT, 2)], list(self._constants.values())
-        )
+        output = planes(_OUTPUT, 2 * self._network.shuffle**2, "rows", "columns")
+        made = helper.make_graph(self._nodes, "compact", inputs, [output], list(self._constants.values()))
         model = helper.make_model(
             made, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION,
             producer_name="crayoncodec",
@@ -75,10 +72,10 @@ class _Writer:
         return data
 
     def write(self) -> None:
-        """What Compact.forward does, but for padding."""
+        """What Compact.forward does, but for padding, and for what it does last: arrange and add."""
         network, shuffle = self._network, self._network.shuffle
         fine = self._add("AveragePool", "lightness", kernel_shape=[shuffle] * 2, strides=[shuffle] * 2)
-        x = self._relu(self._conv("stem", self._add("Concat", self._unshuffled(), self._scale(fine), axis=1)))
+        x = self._relu(self._conv("stem", self._unshuffled()))
         skips = []
         for level in range(len(network.down)):
             encoder = f"encoders.{level}"
@@ -88,34 +85,34 @@ class _Writer:
         for level in reversed(range(len(network.up))):
             up = self._add("Add", self._conv(f"up.{level}", x, "ConvTranspose"), skips.pop())
             x = self._residual(f"decoders.{level}", self._relu(up))
-        residual = self._add("Mul", self._conv("head", x), self._heard(fine))
-        residual = self._add("DepthToSpace", residual, blocksize=shuffle, mode="CRD")
-        residual = self._add("Mul", residual, self._number(8))
-        self._add("Add", residual, "base", name=_OUTPUT)
+        heard = self._add("Mul", self._heard(fine), self._number(compact.SCALE))
+        self._add("Mul", self._conv("head", x), heard, name=_OUTPUT)
 
     def _unshuffled(self) -> str:
-        """The planes scaled and rearranged, by a convolution whose kernels do not overlap.
+        """The planes scaled and rearranged, by a convolution whose kernels do not overlap, and coarseness.
 
         It is the cheapest way for all of the runtimes: one of their fast operations.
         """
         shuffle = self._network.shuffle
         # A row for each plane that the network is given, a column for each that the graph is.
-        scale = np.zeros((6, 6), np.float32)
+        scale = np.zeros((6, 7), np.float32)
         scale[0, 0] = 1 / 50
         scale[1, :2] = 1 / 16, -1 / 16
         for channel in (2, 3):
             scale[channel, channel + 2] = 1 / 32
             scale[channel + 2, channel : channel + 3 : 2] = -1 / 8, 1 / 8
-        kernels = np.zeros((6, shuffle, shuffle, 6, shuffle, shuffle), np.float32)
+        kernels = np.zeros((6, shuffle, shuffle, 7, shuffle, shuffle), np.float32)
         for row in range(shuffle):
             for column in range(shuffle):
                 kernels[:, row, column, :, row, column] = scale
+        once = np.zeros((1, 7, shuffle, shuffle), np.float32)
+        once[0, 6, 0, 0] = 1
         bias = np.repeat(np.array([-1, 0, 0, 0, 0, 0], np.float32), shuffle**2)
-        self._constant("unshuffle.weight", kernels.reshape(-1, 6, shuffle, shuffle))
-        self._constant("unshuffle.bias", bias)
-        planes = self._add("Concat", *_CHANNELS, axis=1)
+        self._constant("unshuffle.weight", np.concatenate([kernels.reshape(-1, 7, shuffle, shuffle), once]))
+        self._constant("unshuffle.bias", np.append(bias, np.float32(0)))
+        planes = self._add("Concat", *_CHANNELS, self._scale("lightness"), axis=1)
         return self._add(
-            "Conv", planes, "unshuffle.weight", "unshuffle.bias",
+            "Conv", planes, "unshuffle.weight", "unshuffle.bias", name="unshuffle",
             kernel_shape=[shuffle] * 2, strides=[shuffle] * 2,
         )  # fmt: skip
 
