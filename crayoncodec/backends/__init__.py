@@ -13,7 +13,6 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from crayoncodec import checkpoints
 from crayoncodec.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ def load(
 
     Raises CheckpointError, DeviceError for what is not there, ValueError as ``check_options``.
     """
+    from crayoncodec import checkpoints
+
     check_options(backend, device, precision)
     name = _chosen(checkpoints.read_card(checkpoints.find(model)), backend, device, precision)
     if name == "torch":
