@@ -355,6 +355,13 @@ class TestChoice:
         assert said.count("\n") == 1
         assert said.endswith(f", expected pip install crayoncodec[{extra}]\n")
 
+    def test_what_is_installed_but_broken_is_said(self, monkeypatch):
+        find = backends.find_spec
+        monkeypatch.setattr(backends, "find_spec", lambda name: find("cv2"))
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+        with pytest.raises(DeviceError, match="backend onnx cannot be imported"):
+            backends.load("nested", backend="onnx")
+
     def test_networks_without_a_graph_need_torch(self):
         with pytest.raises(DeviceError, match="network crayon has no graph for opencv, expected torch"):
             backends.load("crayon", backend="opencv")

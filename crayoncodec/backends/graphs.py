@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec import checkpoints, threads
-from crayoncodec.errors import CheckpointError
+from crayoncodec.errors import CheckpointError, DeviceError
 
 F32 = NDArray[np.float32]
 Feed = Mapping[str, F32]
@@ -27,9 +28,9 @@ class GraphBackend:
 
     inputs: tuple[str, ...] = (*_PLANES, "coarseness")
 
-    def __init__(self, run: Run, reach: int, multiple: int, shuffle: int) -> None:
+    def __init__(self, run: Run, reach: int, multiple: int) -> None:
         self.reach, self.multiple = reach, multiple
-        self._run, self._shuffle = run, shuffle
+        self._run = run
 
     def predict(self, windows: Iterable[Feed], coarseness: float) -> Iterator[F32]:
         """As recolorize.Backend. Raises MemoryError."""
@@ -52,8 +53,8 @@ class GraphBackend:
 
     def _finished(self, base: F32, residual: F32) -> F32:
         """AB f32[2,H,W]."""
-        side, out = self._shuffle, np.empty_like(base)
-        _, _, rows, columns = residual.shape
+        _, channels, rows, columns = residual.shape
+        side, out = math.isqrt(channels // 2), np.empty_like(base)
         parts = residual.reshape(2, side, side, rows, columns)
 
         def band(rows: slice) -> None:
@@ -84,18 +85,18 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def load(model: str, runtime: str, precision: str = "float32") -> GraphBackend:
-    """The graph of a checkpoint in "opencv", "openvino" or "onnx". Raises CheckpointError, ImportError."""
+    """The graph of a checkpoint in "opencv", "openvino" or "onnx". Raises CheckpointError, DeviceError."""
     card, data = checkpoints.graph(model, "int8" if precision == "int8" else "float32")
     try:
         run = _LOADERS[runtime](data, precision)
-    except ImportError:
-        raise
+    except ImportError as error:
+        raise DeviceError(f"backend {runtime} cannot be imported ({error})") from error
     except Exception as error:  # each runtime has its own
         if is_out_of_memory(error):
             raise MemoryError("not enough memory to load the network") from error
         reason = " ".join(str(error).split())
         raise CheckpointError(f"the graph of {card.name} cannot be loaded by {runtime} ({reason})") from error
-    return GraphBackend(run, card.reach, card.multiple, card.config["shuffle"])
+    return GraphBackend(run, card.reach, card.multiple)
 
 
 def _opencv(graph: bytes, precision: str) -> Run:
