@@ -195,7 +195,7 @@ def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Tim
     options = {"color": "guided"} if backend == GUIDED else {"backend": backend, "device": "cpu"}
     decoder = codec.Decoder(**options)  # type: ignore[arg-type]
     with clock.stage("loading"):
-        network = None if backend == GUIDED else decoder._backend(nested=True)
+        network = None if backend == GUIDED else decoder.network(nested=True)
     time_it(container, "unpack", "container")
     time_it(codec, "decode_lightness", "AVIF")
     time_it(codec, "decode_grid", "grids")
