@@ -7,7 +7,7 @@ row sum of the four-digit IEC matrix, so that every grey has a* = b* = 0 exactly
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -103,9 +103,10 @@ def lab_to_rgb(lightness: F32 | U8, ab: F32) -> U8:
         outside = cv2.inRange(linear, (-_INSIDE,) * 3, (1 + _INSIDE,) * 3) == 0
         if outside.any():
             linear[outside] = _into_gamut(lab[outside])
-        np.clip(linear, 0, 1, out=linear)
-        index = (linear * np.float32(_CURVE_STEPS) + np.float32(0.5)).astype(np.uint16)
-        np.take(_u8_of_linear(), index, out=rgb[rows])
+        # In rows of single numbers, to 0..65535 and rounded, what lies outside clipped.
+        steps = cast(Any, float(_CURVE_STEPS))  # of which OpenCV's stubs do not know
+        index = cv2.multiply(linear.reshape(len(linear), -1), steps, dtype=cv2.CV_16U)
+        rgb[rows] = cv2.LUT(index, _u8_of_linear()).reshape(linear.shape)
 
     threads.each(band, threads.bands(len(lightness)))
     return rgb
@@ -183,4 +184,4 @@ def _linear_of_u8() -> F32:
 def _u8_of_linear() -> U8:
     linear = np.arange(_CURVE_STEPS + 1) / _CURVE_STEPS
     value = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.floor(value * 255 + 0.5).astype(np.uint8)
+    return np.floor(value * 255 + 0.5).astype(np.uint8)[None]

@@ -26,7 +26,7 @@ EPSILON: Final = 160.0
 """Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
 _KEYS: Final = -0.75
 WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
-_COLUMN_BLOCK: Final = 128
+_COLUMN_BLOCK: Final = 64
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec import threads
 from crayoncodec.color import lab_to_rgb, shades
 from crayoncodec.errors import CrayWarning
 from crayoncodec.grid import ColorGrid, sample_rendered, scatter_samples
@@ -133,22 +134,18 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
     if grid is None:
         return shades(lightness)
     out = np.empty((*lightness.shape, 3), np.uint8)
-    for core, ab in _painted(lightness, grid, backend, tile):
-        out[core] = lab_to_rgb(lightness[core], ab)
-    return out
-
-
-def _painted(
-    lightness: U8, grid: ColorGrid, backend: Backend | None, tile: int
-) -> Iterator[tuple[Window, F32]]:
-    """AB f32[2,h,w] of windows that cover the picture."""
     if grid.is_nested and backend is not None:
-        yield from predict_tiles(lightness, grid, backend, tile)
-        return
+        for core, ab in predict_tiles(lightness, grid, backend, tile):
+            out[core] = lab_to_rgb(lightness[core], ab)
+        return out
     paint = painter(lightness, grid, backend, tile)
-    height, width = lightness.shape
-    for part in tiles(height, width, tile, 0):
-        yield part.core, paint(part.core)
+
+    def band(rows: slice) -> None:
+        window = rows, slice(0, lightness.shape[1])
+        out[rows] = lab_to_rgb(lightness[rows], paint(window))
+
+    threads.each(band, threads.bands(len(lightness)))
+    return out
 
 
 def painter(
