@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 Color = Literal["neural", "guided", "gray"]
 COLORS: Final[tuple[Color, ...]] = get_args(Color)
+_LARGE: Final = 2**24
+"""Pixels from which on memory is given back between the steps."""
 DEFAULT_QUALITY: Final = 80
 DEFAULT_EFFORT: Final = 5
 _EXCLUDES: Final = {
@@ -214,6 +216,7 @@ class Decoder:
 
     def picture(self, data: Buffer) -> Picture:
         """As ``decode``, with alpha and metadata apart."""
+        from crayoncodec import memory
         from crayoncodec.images import Picture
         from crayoncodec.recolorize import recolorize
 
@@ -222,6 +225,8 @@ class Decoder:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
         lightness = decode_lightness(file)
         grid = decode_grid(file, lightness, self.levels) if self.color != "gray" else None
+        if lightness.size > _LARGE:
+            memory.trim()
         # With a sample for every pixel nothing is left to paint.
         backend = None
         if self.color == "neural" and grid is not None and grid.spacing > 1:

@@ -18,6 +18,9 @@ from crayoncodec.guided import GuidedModel, shrunk
 
 TILE: Final = 1792
 """Side of a tile in pixels, without its overlap."""
+_LARGE: Final = 2**25
+_TILE_OF_LARGE: Final = 1152
+"""The same, of pictures of so many pixels, which take much memory by themselves."""
 _SMALLEST: Final = 256
 """The same, where memory does not suffice for larger ones."""
 
@@ -181,7 +184,7 @@ def predict_tiles(
     Where memory does not suffice tiles are made smaller, and then the CPU is taken, each with a CrayWarning;
     windows are then given again.
     """
-    using, side = backend, tile
+    using, side = backend, min(tile, _TILE_OF_LARGE) if lightness.size > _LARGE else tile
     while True:
         try:
             painted = using.predict(windows(lightness, grid, using, side), grid.coarseness)
@@ -205,11 +208,15 @@ def predict_tiles(
 def windows(lightness: U8, grid: ColorGrid, backend: Backend, tile: int = TILE) -> Iterator[Inputs]:
     """What ``predict`` gives the network, window after window."""
     model = _fitted(grid.ab(), grid, lightness)
-    for part in _parts(lightness, backend, tile):
-        inputs = model.planes(lightness[part.window], *(span.start for span in part.window))._asdict()
+
+    def inputs(window: Window) -> Inputs:
+        planes = model.planes(lightness[window], *(span.start for span in window))._asdict()
         if "sparse" in backend.inputs:
-            inputs["sparse"] = scatter_samples(grid, lightness.shape, part.window)
-        yield inputs
+            planes["sparse"] = scatter_samples(grid, lightness.shape, window)
+        return planes
+
+    for part in _parts(lightness, backend, tile):
+        yield inputs(part.window)  # of which nothing is kept here while the next is made
 
 
 def _parts(lightness: U8, backend: Backend, tile: int) -> list[Tile]:

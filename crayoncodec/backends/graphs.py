@@ -42,6 +42,7 @@ class GraphBackend:
                     raise MemoryError("not enough memory for the network") from error
                 raise
             yield self._finished(window["base"], residual)
+            del window, residual  # before the next are made
 
     def on_cpu(self) -> None:
         """Nothing: this is on one."""
