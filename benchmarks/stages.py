@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -73,10 +72,7 @@ def measure(decoder: str, _: str, rgb: np.ndarray) -> Values:
             "decode_ppm": ["decode", file, "-o", ppm, *how],
         }
         for name, command in commands.items():
-            runs = [
-                _command([sys.executable, "-m", "crayoncodec", *command, "--overwrite"])
-                for _ in range(repeats)
-            ]
+            runs = [_command([*command, "--overwrite"]) for _ in range(repeats)]
             values |= {
                 f"{name}_s": median(run[0] for run in runs),
                 f"{name}_peak_mb": max(run[1] for run in runs),
@@ -87,19 +83,27 @@ def measure(decoder: str, _: str, rgb: np.ndarray) -> Values:
     return values
 
 
-def _command(command: list[Any]) -> tuple[float, float]:
+_CRAY = """
+import sys
+from crayoncodec.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    with open("/proc/self/status") as status:
+        print(next(line for line in status if line.startswith("VmHWM")).split()[1], file=sys.stderr)
+"""
+"""The command, which says at its end what it has had at most; what its parent had does not count."""
+
+
+def _command(arguments: list[Any]) -> tuple[float, float]:
     """Seconds and peak megabytes of a process. Raises Failed."""
     start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    command = [sys.executable, "-c", _CRAY, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.monotonic() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    if process.returncode != 0:
-        raise Failed(said.decode().strip() or f"the process ended with {process.returncode}")
-    return seconds, usage.ru_maxrss * 1024 / 1e6
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip() or f"the process ended with {done.returncode}")
+    return seconds, int(done.stderr.split()[-1]) * 1024 / 1e6
 
 
 def _stages(what: str, source: Path, target: Path, backend: str) -> dict[str, float]:
@@ -201,6 +205,7 @@ def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Tim
     time_it(codec, "decode_grid", "grids")
     time_it(guided.GuidedModel, "fit", "guided base")
     time_it(guided.GuidedModel, "planes", "guided base")
+    time_it(recolorize, "recolorize", "guided base")  # without a network RGB is made band by band with it
     time_it(recolorize, "lab_to_rgb", "RGB")
     time_it(images, "save_picture", "PNG")
     if network is not None:

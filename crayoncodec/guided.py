@@ -130,9 +130,11 @@ def _upsample_rows(
 ) -> None:
     """Rows of ``upsample``, the first of which is ``top``, into f32[C,rows,width]."""
     first, by_row = interpolation(top, out.shape[1], cells.shape[1], spacing, sampling)
-    rows = by_row @ cells[:, first : first + by_row.shape[1]]
-    for pixels, near, weights in columns:
-        np.matmul(rows[..., near], weights, out=out[..., pixels])
+    # BLAS may compute with what lies beside the matrices, too, and NumPy would warn of that.
+    with np.errstate(invalid="ignore"):
+        rows = by_row @ cells[:, first : first + by_row.shape[1]]
+        for pixels, near, weights in columns:
+            np.matmul(rows[..., near], weights, out=out[..., pixels])
 
 
 def upsample_adjoint(
