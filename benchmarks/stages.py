@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -212,9 +211,7 @@ def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Tim
         predict = network.predict
         network.predict = lambda *given: clock.each("network", predict(*given))  # type: ignore[method-assign]
     with clock.stage("rest"):
-        stream = io.BytesIO()
-        images.save_picture(decoder.picture(data), stream, target.suffix)
-        target.write_bytes(stream.getvalue())
+        target.write_bytes(images.save_picture(decoder.picture(data), target.suffix))
 
 
 if __name__ == "__main__":

@@ -544,10 +544,9 @@ def _decode(data: bytes, extension: str, decoder: codec.Decoder) -> tuple[bytes,
     from crayoncodec import images
 
     picture = decoder.picture(data)
-    stream = io.BytesIO()
-    images.save_picture(picture, stream, extension or ".png")
+    result = images.save_picture(picture, extension or ".png")
     height, width = picture.rgb.shape[:2]
-    return stream.getvalue(), {"width": width, "height": height, "color": decoder.color}
+    return result, {"width": width, "height": height, "color": decoder.color}
 
 
 def _verify(job: jobs.Job) -> jobs.Outcome:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,8 +130,8 @@ def pil_mode(*, gray: bool, alpha: bool, icc: bytes | None) -> str:
     return mode + "A" * alpha
 
 
-def save_picture(picture: Picture, stream: IO[bytes], extension: str) -> None:
-    """Write in the format that Pillow knows by this file extension, metadata included.
+def save_picture(picture: Picture, extension: str) -> bytes:
+    """A file in the format that Pillow knows by this extension, metadata included.
 
     Raises ImageError for an extension or picture that Pillow cannot write.
     """
@@ -144,14 +144,14 @@ def save_picture(picture: Picture, stream: IO[bytes], extension: str) -> None:
     if kind == "PNG":
         options["compress_level"] = _PNG_LEVEL
     try:
-        data = _save(image, kind, options)
+        return _save(image, kind, options)
     except ImageError:
         # JPEG and its like have no transparency; anything else that is wrong goes wrong again.
         if picture.alpha is None:
             raise
         data = _save(image.convert("L" if image.mode == "LA" else "RGB"), kind, options)
         warnings.warn(f"{kind} has no transparency, alpha is left out", CrayWarning, stacklevel=2)
-    stream.write(data)
+        return data
 
 
 def _metadata_options(metadata: dict[str, bytes], kind: str) -> dict[str, Any]:
