@@ -27,6 +27,8 @@ EPSILON: Final = 160.0
 _KEYS: Final = -0.75
 WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _COLUMN_BLOCK: Final = 64
+_SMALL: Final = 4
+"""Spacing up to which OpenCV's scaling is quicker than matrix products."""
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -75,11 +77,10 @@ class GuidedModel:
         lightness = as_lightness(lightness)
         base = np.empty((2, *lightness.shape), np.float32)
         up = np.empty((5, *lightness.shape), np.float32)
-        columns = _columns(left, lightness.shape[1], self.cells.shape[2], self.spacing, self.sampling)
 
         def band(rows: slice) -> None:
             part = up[:, rows]
-            _upsample_rows(self.cells, self.spacing, self.sampling, top + rows.start, columns, part)
+            _upsample_into(part, self.cells, self.spacing, self.sampling, top + rows.start, left)
             np.subtract(lightness[rows], part[4], out=base[0, rows])
             np.multiply(part[3], base[0, rows], out=base[1, rows])
             base[0, rows] *= part[2]
@@ -102,12 +103,32 @@ def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, in
     """
     top, left, height, width = window
     out = np.empty((len(cells), height, width), np.float32)
-    columns = _columns(left, width, cells.shape[2], spacing, sampling)
     threads.each(
-        lambda rows: _upsample_rows(cells, spacing, sampling, top + rows.start, columns, out[:, rows]),
+        lambda rows: _upsample_into(out[:, rows], cells, spacing, sampling, top + rows.start, left),
         threads.bands(height),
     )
     return out
+
+
+def _upsample_into(out: F32, cells: F32, spacing: int, sampling: Sampling, top: int, left: int) -> None:
+    """Fill f32[C,height,width] with the window at (top, left)."""
+    if sampling == "mean" and spacing <= _SMALL:
+        _scale(out, cells, spacing, top, left)
+    else:
+        _multiply(out, cells, spacing, sampling, top, left)
+
+
+def _scale(out: F32, cells: F32, spacing: int, top: int, left: int) -> None:
+    """By OpenCV, whose cubic interpolation has this kernel and border, and cells' values in their middle."""
+    spans = []
+    for start, size, length in zip((top, left), out.shape[1:], cells.shape[1:], strict=True):
+        first = max(0, start // spacing - 2)
+        last = min(length, (start + size - 1) // spacing + 3)
+        spans.append((slice(first, last), slice(start - first * spacing, start - first * spacing + size)))
+    (rows, inner_rows), (columns, inner_columns) = spans
+    for plane, given in zip(cells[:, rows, columns], out, strict=True):
+        size = plane.shape[1] * spacing, plane.shape[0] * spacing
+        given[:] = cv2.resize(plane, size, interpolation=cv2.INTER_CUBIC)[inner_rows, inner_columns]
 
 
 _Columns = tuple[tuple[slice, slice, F32], ...]
@@ -125,10 +146,9 @@ def _columns(left: int, width: int, cells: int, spacing: int, sampling: Sampling
     return tuple(blocks)
 
 
-def _upsample_rows(
-    cells: F32, spacing: int, sampling: Sampling, top: int, columns: _Columns, out: F32
-) -> None:
-    """Rows of ``upsample``, the first of which is ``top``, into f32[C,rows,width]."""
+def _multiply(out: F32, cells: F32, spacing: int, sampling: Sampling, top: int, left: int) -> None:
+    """By matrix products."""
+    columns = _columns(left, out.shape[2], cells.shape[2], spacing, sampling)
     first, by_row = interpolation(top, out.shape[1], cells.shape[1], spacing, sampling)
     # BLAS may compute with what lies beside the matrices, too, and NumPy would warn of that.
     with np.errstate(invalid="ignore"):

@@ -27,7 +27,7 @@ def count() -> int:
 
 def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
     """``work`` of every part, in order. Within ``work`` there are no more threads."""
-    if count() == 1 or threading.current_thread().name.startswith(_NAME):
+    if count() == 1 or _is_part():
         return [work(part) for part in parts]
     with _single_products:
         return list(_pool(count()).map(work, parts))
@@ -35,8 +35,14 @@ def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
 
 def bands(height: int) -> list[slice]:
     """Rows 0 to ``height`` in slices of at most 64: two for each thread or more, but none of less than 8."""
-    rows = max(8, min(_MOST_ROWS, -(-height // (2 * count()))))
+    shares = 1 if _is_part() else 2 * count()
+    rows = max(8, min(_MOST_ROWS, -(-height // shares)))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _is_part() -> bool:
+    """Whether this is one of the threads of ``each``."""
+    return threading.current_thread().name.startswith(_NAME)
 
 
 @cache

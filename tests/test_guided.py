@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 from pictures import photo
 
+from crayoncodec import guided
 from crayoncodec.color import rgb_to_lab
 from crayoncodec.grid import reduce_to_cells, sample_grid
 from crayoncodec.guided import GuidedModel, guided_upsample, shrunk, upsample
 
 
+@pytest.fixture(params=[1000, 0], ids=["scaled", "multiplied"])
+def way(request, monkeypatch):
+    """Both ways of upsampling, whatever the spacing."""
+    monkeypatch.setattr(guided, "_SMALL", request.param)
+
+
 @pytest.mark.parametrize("n", [2, 3, 5, 8])
-def test_bicubic_is_that_of_opencv(n):
+def test_bicubic_is_that_of_opencv(n, monkeypatch):
+    monkeypatch.setattr(guided, "_SMALL", 0)
     cells = np.random.default_rng(0).normal(0, 20, (3, 7, 9)).astype(np.float32)
     height, width = 7 * n, 9 * n
     up = upsample(cells, n, "mean", (0, 0, height, width))
@@ -22,8 +30,27 @@ def test_bicubic_is_that_of_opencv(n):
         assert np.abs(ours - theirs).max() < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("shape", "n", "window"),
+    [
+        ((1, 1), 4, (1, 2, 3, 2)),
+        ((1, 9), 3, (0, 5, 3, 22)),
+        ((30, 40), 1, (7, 3, 11, 30)),
+        ((30, 40), 2, (0, 0, 60, 80)),
+        ((30, 40), 2, (13, 31, 20, 9)),
+        ((3, 20000), 2, (1, 3, 5, 39990)),
+    ],
+)
+def test_both_ways_of_upsampling_agree(shape, n, window, monkeypatch):
+    cells = np.random.default_rng(0).normal(0, 20, (2, *shape)).astype(np.float32)
+    scaled = upsample(cells, n, "mean", window)
+    monkeypatch.setattr(guided, "_SMALL", 0)
+    assert np.abs(scaled - upsample(cells, n, "mean", window)).max() < 1e-3
+
+
 @pytest.mark.parametrize("sampling", ["mean", "point"])
 @pytest.mark.parametrize("n", [1, 4, 7, 30, 1000])
+@pytest.mark.usefixtures("way")
 def test_a_window_is_that_part_of_the_whole(sampling, n):
     lightness, ab = rgb_to_lab(photo(61, 83))
     model = GuidedModel.fit(sample_grid(ab, n, sampling).ab(), lightness, n, sampling)

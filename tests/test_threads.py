@@ -94,6 +94,12 @@ def test_bands_cover_all_rows_once(height, several):
     assert (rows == 1).all()
 
 
+def test_a_part_is_one_band(several):
+    """It has one thread: what is cut for several would only be slower."""
+    assert threads.each(lambda _: threads.bands(64), range(4)) == [[slice(0, 64)]] * 4
+    assert len(threads.bands(64)) == 8
+
+
 def test_bands_do_not_show(several, monkeypatch):
     """Files and pictures are the same whatever the bands are."""
     image = photo(150, 110)
