@@ -1,22 +1,24 @@
 """Results -> a page of Markdown with plots, and the tables that stand in other documents.
 
 A document has ``<!-- results: FILE TABLE -->`` before and ``<!-- end of results -->`` after a table; FILE is
-one of ``benchmarks/results``, TABLE a name of ``tables.TABLES``.
+one of ``benchmarks/results``, TABLE a name of ``tables.TABLES``, or ``rates`` of one in ``results/archives``.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from benchmarks import plots, results
+from benchmarks import archive, plots, results
 from benchmarks.results import Results
 from benchmarks.tables import TABLES, markdown
 
 RESULTS = Path(__file__).parent / "results"
+ARCHIVES = "archives"
 _BLOCK = re.compile(r"(<!-- results: (\S+) (\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -65,6 +67,11 @@ def filled(document: str, folder: Path = RESULTS) -> str:
 
     def fill(block: re.Match[str]) -> str:
         before, file, name, after = block.groups()
-        return before + TABLES[name].render(load(folder / file)) + "\n" + after
+        path = folder / file
+        if path.parent.name == ARCHIVES:
+            table = archive.table(json.loads(path.read_text(encoding="utf-8")))
+        else:
+            table = TABLES[name].render(load(path))
+        return before + table + "\n" + after
 
     return _BLOCK.sub(fill, document)

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 Color = Literal["neural", "guided", "gray"]
 COLORS: Final[tuple[Color, ...]] = get_args(Color)
-_LARGE: Final = 2**24
-"""Pixels from which on memory is given back between the steps."""
 DEFAULT_QUALITY: Final = 80
 DEFAULT_EFFORT: Final = 5
 _EXCLUDES: Final = {
@@ -225,8 +223,7 @@ class Decoder:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
         lightness = decode_lightness(file)
         grid = decode_grid(file, lightness, self.levels) if self.color != "gray" else None
-        if lightness.size > _LARGE:
-            memory.trim()
+        memory.trim(lightness.size)
         # With a sample for every pixel nothing is left to paint.
         backend = None
         if self.color == "neural" and grid is not None and grid.spacing > 1:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec import color, fitting, threads
+from crayoncodec import color, fitting, memory, threads
 from crayoncodec.codestreams import grids, nested, planes
 from crayoncodec.container import STEP_UNIT, GridChunk, PlaneChunk, PlaneCoder, Sampling
 from crayoncodec.errors import CrayWarning, ImageError
@@ -108,7 +108,9 @@ class Encoder:
         )
 
     def _cell_means(self, spacing: int) -> ColorGrid:
-        return self._sampled(spacing, "mean", 1 / STEP_UNIT)
+        means = self._sampled(spacing, "mean", 1 / STEP_UNIT)
+        memory.trim(self._plane.size)  # of what the threads sampled from
+        return means
 
     def _nested(self, qualities: Qualities) -> nested.Coded:
         shown, step = self.lightness(qualities.lightness).shown, pixel_step(qualities.color)

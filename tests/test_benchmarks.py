@@ -644,7 +644,9 @@ def test_the_cost_of_a_step_is_measured(monkeypatch):
     assert study._cost(wide) > 1.3
 
 
-@pytest.mark.parametrize(("document", "tables_in_it"), [("README.md", 4), ("docs/training.md", 3)])
+@pytest.mark.parametrize(
+    ("document", "tables_in_it"), [("README.md", 4), ("docs/training.md", 3), ("docs/archives.md", 1)]
+)
 def test_documents_are_in_step_with_results(document, tables_in_it):
     text = (ROOT / document).read_text(encoding="utf-8")
     assert text.count("<!-- results: ") >= tables_in_it
