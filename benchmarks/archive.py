@@ -94,7 +94,7 @@ def table(found: dict[str, Any]) -> str:
                 row["engine"],
                 f"{row['megapixels_per_s']:.2f}",
                 f"{row['files_per_s']:.3g}",
-                f"{row['busy']:.0%}",
+                f"{100 * row['busy']:.0f} %",
                 f"{hours:.0f}",
                 f"{hours * cores * _PRICE:.2f}",
             ]

@@ -1,7 +1,7 @@
 """Results -> a page of Markdown with plots, and the tables that stand in other documents.
 
 A document has ``<!-- results: FILE TABLE -->`` before and ``<!-- end of results -->`` after a table; FILE is
-one of ``benchmarks/results``, TABLE a name of ``tables.TABLES``, or ``rates`` of one in ``results/archives``.
+one of ``benchmarks/results``, TABLE a name of ``tables.TABLES``, or ``archive``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from benchmarks.results import Results
 from benchmarks.tables import TABLES, markdown
 
 RESULTS = Path(__file__).parent / "results"
-ARCHIVES = "archives"
 _BLOCK = re.compile(r"(<!-- results: (\S+) (\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -68,7 +67,7 @@ def filled(document: str, folder: Path = RESULTS) -> str:
     def fill(block: re.Match[str]) -> str:
         before, file, name, after = block.groups()
         path = folder / file
-        if path.parent.name == ARCHIVES:
+        if name == "archive":
             table = archive.table(json.loads(path.read_text(encoding="utf-8")))
         else:
             table = TABLES[name].render(load(path))

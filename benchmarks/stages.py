@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -70,8 +70,8 @@ def measure(decoder: str, _: str, rgb: np.ndarray) -> Values:
             "decode": ["decode", file, "-o", png, *how],
             "decode_ppm": ["decode", file, "-o", ppm, *how],
         }
-        for name, command in commands.items():
-            runs = [_command([*command, "--overwrite"]) for _ in range(repeats)]
+        for name, arguments in commands.items():
+            runs = [command([*arguments, "--overwrite"]) for _ in range(repeats)]
             values |= {
                 f"{name}_s": median(run[0] for run in runs),
                 f"{name}_peak_mb": max(run[1] for run in runs),
@@ -94,11 +94,12 @@ finally:
 """The command, which says at its end what it has had at most; what its parent had does not count."""
 
 
-def _command(arguments: list[Any]) -> tuple[float, float]:
-    """Seconds and peak megabytes of a process. Raises Failed."""
+def command(arguments: Sequence[Any]) -> tuple[float, float]:
+    """Seconds and peak megabytes of a ``cray`` command. Raises Failed."""
     start = time.monotonic()
-    command = [sys.executable, "-c", _CRAY, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", _CRAY, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
     seconds = time.monotonic() - start
     if done.returncode != 0:
         raise Failed(done.stderr.strip() or f"the process ended with {done.returncode}")

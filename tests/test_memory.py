@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
@@ -10,25 +9,15 @@ import pytest
 from pictures import photo
 from PIL import Image
 
+from benchmarks import stages
+
 MEGAPIXELS = 6
 DECODERS = {"guided": ["--color", "guided"], "network": ["--backend", "opencv"]}
 
 
 def peak(*arguments):
     """Most megabytes that a command has had."""
-    program = """
-import sys
-from crayoncodec.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as end:
-    assert not end.code
-with open("/proc/self/status") as status:
-    print(next(line for line in status if line.startswith("VmHWM")).split()[1])
-"""
-    command = [sys.executable, "-c", program, *map(str, arguments), "--quiet"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return int(done.stdout) * 1024 / 1e6
+    return stages.command(arguments)[1]
 
 
 @pytest.fixture(scope="module")
