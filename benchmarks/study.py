@@ -27,7 +27,7 @@ from crayoncodec.grid import sample_grid
 from crayoncodec.recolorize import Backend, painter, whole
 from crayoncodec.training import batches, commands, recipes
 from crayoncodec.training.export import export, macs_per_pixel
-from crayoncodec.training.loop import Learner, Process
+from crayoncodec.training.loop import Learner, Process, learning_rate
 from crayoncodec.training.recipes import Recipe
 from crayoncodec.training.runs import Run
 
@@ -148,7 +148,7 @@ def _cost(recipe: Recipe) -> float:
             start = time.perf_counter()
             rng = np.random.default_rng(step)
             drawn = batches.draw(squares, range(16), one, one.batch, rng, torch.device("cpu"))
-            learner.step(step, _TIMED, *drawn)
+            learner.step(step, learning_rate(one, step, _TIMED), *drawn)
             spent.append(time.perf_counter() - start)
     baseline, other = (sum(sorted(spent[1:])[:3]) for spent in times)
     return other / baseline

@@ -154,6 +154,11 @@ class TestData:
         path.write_bytes(path.read_bytes()[:-1])
         assert np.array_equal(data.open_dataset(sources, path, SIDE).squares, before)
 
+    def test_lossy_lightness_is_made_where_it_is_wanted(self, dataset, sources, tmp_path):
+        exact = data.open_dataset(sources, tmp_path / "exact.lab", SIDE, lossy=False)
+        assert np.array_equal(exact.squares[:, :3], dataset.squares[:, :3])
+        assert np.array_equal(exact.squares[:, 3], exact.squares[:, 0])
+
     def test_named_pictures_are_left_out(self, sources, tmp_path):
         dataset = data.open_dataset(sources, tmp_path / "x.lab", SIDE, without=["a/b.png", "deep/0.png"])
         assert len(dataset.squares) == 2
@@ -389,6 +394,12 @@ class TestTraining:
         rates = [loop.learning_rate(recipe, step, 100) for step in range(101)]
         assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
         assert rates[100] == pytest.approx(last)
+
+    def test_learning_rates_follow_the_time_where_it_runs_out_first(self):
+        recipe = recipes.load("compact", ["learning_rate=1.0", "warmup=4"])
+        assert loop.learning_rate(recipe, 10, 1000, passed=0.5) == pytest.approx(0.5)
+        assert loop.learning_rate(recipe, 10, 1000, passed=1.2) == pytest.approx(0.0)
+        assert loop.learning_rate(recipe, 502, 1000, passed=0.1) == pytest.approx(0.5, abs=0.01)
 
 
 class TestRuns:

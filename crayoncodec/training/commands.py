@@ -90,13 +90,14 @@ def _material(run: Run, say: Say = lambda line: None) -> Material:
     for path in (*data, *validation):
         if not path.exists():
             raise TrainingError(f"{path}, which the run learns from, is not there any more")
-    training = open_dataset(data, run.folder / "train.lab", recipe.side, without, recipe.seed)
+    lossy = recipe.lossy > 0
+    training = open_dataset(data, run.folder / "train.lab", recipe.side, without, recipe.seed, lossy)
     say(f"training: {training.describe()}")
     if not validation:
         indices, others = held_out(training.squares, _HELD_OUT, recipe.seed)
         say(f"validation: {len(others)} of them")
         return Material(training.squares, indices, training.squares, others)
-    held = open_dataset(validation, run.folder / "validation.lab", recipe.side, without, recipe.seed)
+    held = open_dataset(validation, run.folder / "validation.lab", recipe.side, without, recipe.seed, False)
     say(f"validation: {held.describe()}")
     indices, others = (np.arange(len(dataset.squares)) for dataset in (training, held))
     return Material(training.squares, indices, held.squares, others)

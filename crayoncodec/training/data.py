@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
+import warnings
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from crayoncodec import codec, color, images
+from crayoncodec import codec, color, images, pool
 from crayoncodec.codestreams import planes as plane_coders
 from crayoncodec.container import PlaneCoder
 from crayoncodec.errors import CrayError, TrainingError
@@ -23,7 +26,7 @@ from crayoncodec.errors import CrayError, TrainingError
 UNIT: Final = 256
 """Cached planes are i16 in 1/256 of a CIELAB unit."""
 PLANES: Final = ("lightness", "a", "b", "lossy lightness")
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _LOSSY_QUALITIES: Final = (25, 95)
 _LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "avif", "webp")
 """The default coder twice as often as the other one."""
@@ -49,15 +52,17 @@ class Dataset:
 
 
 def open_dataset(
-    sources: Collection[Path], path: Path, side: int, without: Collection[str] = (), seed: int = 0
-) -> Dataset:
+    sources: Collection[Path], path: Path, side: int, without: Collection[str] = (), seed: int = 0,
+    lossy: bool = True,
+) -> Dataset:  # fmt: skip
     """The squares of side x side pixels from the middle of every picture in ``sources``, kept at ``path``.
 
     sources: folders (any layout) and tar packs. without: names (or ends of names) of pictures to leave out.
+    lossy: whether lossy lightness is wanted; without it that plane is the exact one again, sooner made.
     What is at ``path`` is used as it is if it was made of the same files in the same way. Pictures that
     are smaller, unreadable or grey are left out and counted. Raises TrainingError, OSError.
     """
-    made_of = _fingerprint(sources, side, without, seed)
+    made_of = _fingerprint(sources, side, without, seed, lossy)
     about = path.with_suffix(".json")
     try:
         known = json.loads(about.read_text(encoding="utf-8"))
@@ -68,7 +73,7 @@ def open_dataset(
     skipped = dict.fromkeys(("unreadable", "too small", "grey", "excluded"), 0)
     count = 0
     with codec.atomic_write(path) as stream:
-        for square in _squares(sources, side, without, seed, skipped):
+        for square in _squares(sources, side, without, seed, lossy, skipped):
             stream.write(square.tobytes())
             count += 1
     if not count:
@@ -118,40 +123,66 @@ def _packed(pack: Path) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _squares(
-    sources: Collection[Path], side: int, without: Collection[str], seed: int, skipped: dict[str, int]
-) -> Iterator[Squares]:
+    sources: Collection[Path], side: int, without: Collection[str], seed: int, lossy: bool,
+    skipped: dict[str, int],
+) -> Iterator[Squares]:  # fmt: skip
     rng = np.random.default_rng(seed)
-    for name, data in tqdm(pictures(sources), desc="decoding pictures", unit=" pictures"):
-        if any(name.endswith(end) for end in without):
-            skipped["excluded"] += 1
-            continue
-        try:
-            if data is None:
-                raise OSError
-            rgb = images.open_rgb(data)
-        except (CrayError, OSError):
-            skipped["unreadable"] += 1
-            continue
-        height, width = rgb.shape[:2]
-        if min(height, width) < side:
-            skipped["too small"] += 1
-            continue
-        top, left = (height - side) // 2, (width - side) // 2
-        lightness, ab = color.rgb_to_lab(rgb[top : top + side, left : left + side])
-        if np.abs(ab).mean(axis=(1, 2)).max() < _LEAST_COLOR:
-            skipped["grey"] += 1
-            continue
-        plane = color.lightness_to_u8(lightness)
-        coder, quality = _LOSSY_CODERS[rng.integers(len(_LOSSY_CODERS))], int(rng.integers(*_LOSSY_QUALITIES))
+    workers = pool.cores()
+    made: deque[Future[Squares | str]] = deque()
+
+    def squares(left: int) -> Iterator[Squares]:
+        while len(made) > left:
+            square = made.popleft().result()
+            if isinstance(square, str):
+                skipped[square] += 1
+            else:
+                yield square
+
+    # Threads, because nearly all of the time goes to libraries that do not hold the interpreter's lock.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as executor:
+        warnings.simplefilter("ignore")
+        for name, data in tqdm(pictures(sources), desc="decoding pictures", unit=" pictures"):
+            if any(name.endswith(end) for end in without):
+                skipped["excluded"] += 1
+                continue
+            coder = _LOSSY_CODERS[rng.integers(len(_LOSSY_CODERS))]
+            quality = int(rng.integers(*_LOSSY_QUALITIES))
+            made.append(executor.submit(_square, data, side, (coder, quality) if lossy else None))
+            yield from squares(2 * workers)
+        yield from squares(0)
+
+
+def _square(data: bytes | None, side: int, lossy: tuple[PlaneCoder, int] | None) -> Squares | str:
+    """One picture's square, or why there is none."""
+    try:
+        if data is None:
+            raise OSError
+        rgb = images.open_rgb(data)
+    except (CrayError, OSError):
+        return "unreadable"
+    height, width = rgb.shape[:2]
+    if min(height, width) < side:
+        return "too small"
+    top, left = (height - side) // 2, (width - side) // 2
+    lightness, ab = color.rgb_to_lab(rgb[top : top + side, left : left + side])
+    if np.abs(ab).mean(axis=(1, 2)).max() < _LEAST_COLOR:
+        return "grey"
+    plane = color.lightness_to_u8(lightness)
+    shown = plane
+    if lossy is not None:
+        coder, quality = lossy
         coded = plane_coders.encode(plane, coder, quality)
-        lossy = plane_coders.decode(coded, coder, plane.shape, "lightness")
-        exact, after = color.lightness_from_u8(plane), color.lightness_from_u8(lossy)
-        yield np.rint(np.stack([exact, *ab, after]) * UNIT).astype(np.int16)
+        shown = plane_coders.decode(coded, coder, plane.shape, "lightness")
+    exact, after = color.lightness_from_u8(plane), color.lightness_from_u8(shown)
+    square: Squares = np.rint(np.stack([exact, *ab, after]) * UNIT).astype(np.int16)
+    return square
 
 
-def _fingerprint(sources: Collection[Path], side: int, without: Collection[str], seed: int) -> str:
+def _fingerprint(
+    sources: Collection[Path], side: int, without: Collection[str], seed: int, lossy: bool
+) -> str:
     """SHA-256 of what a cache depends on: names, sizes and times of the files, and how they are cut."""
-    digest = hashlib.sha256(repr((_FORMAT, side, seed, sorted(without))).encode())
+    digest = hashlib.sha256(repr((_FORMAT, side, seed, sorted(without), lossy)).encode())
     for source in sources:
         for path in _files(source) if source.is_dir() else [source]:
             status = path.stat()

@@ -34,7 +34,6 @@ from crayoncodec.training.runs import Run
 from crayoncodec.training.widening import widen
 
 _EPSILON: Final = 0.01
-_EVALUATED_AT_ONCE: Final = 4
 _SAMPLES: Final = 4
 """Validation pictures that are shown at each evaluation."""
 
@@ -85,6 +84,28 @@ def processes(device: str) -> Iterator[Process]:
         dist.destroy_process_group()
 
 
+class Clock:
+    """How much of a recipe's minutes is over; part of a state: a run that goes on has what is left."""
+
+    def __init__(self, minutes: float) -> None:
+        self._seconds, self._spent, self._start = 60 * minutes, 0.0, time.monotonic()
+
+    def passed(self) -> float:
+        """0 to 1 and more; always 0 where there is no limit."""
+        return self._now() / self._seconds if self._seconds else 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """As of a part of a state."""
+        return {"seconds": self._now()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Go on from there."""
+        self._spent, self._start = state["seconds"], time.monotonic()
+
+    def _now(self) -> float:
+        return self._spent + time.monotonic() - self._start
+
+
 class Learner:
     """A network with what it learns by: optimiser, average, teacher."""
 
@@ -102,15 +123,18 @@ class Learner:
             fused=process.device.type == "cuda",
         )  # fmt: skip
         self.teacher = checkpoints.load(recipe.teacher)[0].to(process.device) if recipe.teacher else None
+        self.clock = Clock(recipe.minutes)
         self.parts = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
         """What a state is made of."""
+        if recipe.minutes:
+            self.parts["clock"] = self.clock
         self.together = DistributedDataParallel(self.network) if process.count > 1 else self.network
 
-    def step(self, step: int, steps: int, inputs: Inputs, truth: Tensor) -> float:
-        """Learn from a batch; the loss."""
+    def step(self, step: int, rate: float, inputs: Inputs, truth: Tensor) -> float:
+        """Learn from a batch at a learning rate; the loss."""
         recipe, device = self.recipe, self.process.device
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step, steps)
+            group["lr"] = rate
         with _autocast(recipe, device):
             painted = paint(self.together, inputs)
         counted = _counted(recipe, painted, inputs)
@@ -142,21 +166,25 @@ def train(run: Run, material: Material, process: Process) -> nn.Module:
         squares = torch.from_numpy(np.ascontiguousarray(material.squares)).to(device)
     steps, evaluate_every = _schedule(recipe, material)
     losses: list[float] = []
+    passed = _greatest(learner.clock.passed(), process)
     with (
         _stop_signals() as asked,
         run.tensorboard(chief) as board,
         tqdm(total=steps, initial=first, unit=" steps", mininterval=5, disable=not chief) as bar,
     ):
-        for step in range(first, steps):
+        for step in range(first, steps if passed < 1 else first):
             # Every step has a generator of its own, so that a resumed run draws what it would have drawn.
             rng = np.random.default_rng((recipe.seed, step, process.rank))
             pixels = recipe.batch // process.count
             inputs, truth = draw(squares, material.indices, recipe, pixels, rng, device)
-            losses.append(learner.step(step, steps, inputs, truth))
+            rate = learning_rate(recipe, step, steps, passed)
+            losses.append(learner.step(step, rate, inputs, truth))
             bar.update()
             bar.set_postfix(loss=f"{losses[-1]:.3f}", images_per_s=_rate(bar, len(truth) * process.count))
-            done, stop = step + 1, _agreed(asked(), process)
-            if chief and (done % evaluate_every == 0 or done == steps):
+            done, stop = step + 1, _greatest(float(asked()), process) > 0
+            passed = _greatest(learner.clock.passed(), process)
+            last = done == steps or passed >= 1
+            if chief and (done % evaluate_every == 0 or last):
                 errors = evaluate(learner.average, recipe, material, device)
                 line = {"step": done, "time": time.time(), "loss": float(np.mean(losses)), "ab_mse": errors}
                 run.log(line, board)
@@ -165,20 +193,25 @@ def train(run: Run, material: Material, process: Process) -> nn.Module:
                 if score(errors) < best:
                     best = score(errors)
                     run.save_best(learner.average, done)
-            if chief and (done % recipe.save_every == 0 or done == steps or stop):
+            if chief and (done % recipe.save_every == 0 or last or stop):
                 run.save(learner.parts, done, best)
-            if stop and done < steps:
+            if last:
+                break
+            if stop:
                 raise Interrupted
     return learner.average
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate for a step of ``steps``: linear warm-up, then half a cosine to zero, or constant."""
+def learning_rate(recipe: Recipe, step: int, steps: int, passed: float = 0.0) -> float:
+    """The rate for a step of ``steps``: linear warm-up, then half a cosine to zero, or constant.
+
+    passed: how much of the time is over, 0 to 1; the cosine follows it where it is ahead of the steps.
+    """
     if step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
     if recipe.schedule == "constant":
         return recipe.learning_rate
-    progress = (step - recipe.warmup) / max(1, steps - recipe.warmup)
+    progress = max(passed, (step - recipe.warmup) / max(1, steps - recipe.warmup))
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
@@ -188,11 +221,12 @@ def evaluate(
 ) -> dict[str, dict[str, float]]:
     """AB MSE by spacing over the validation pictures, exact lightness, step 1: network and guided base."""
     indices = material.validation_indices
+    at_once = max(1, recipe.batch // recipe.side**2)
     result = {}
     for spacing in recipe.evaluated:
         sums = np.zeros(2)
-        for start in range(0, len(indices), _EVALUATED_AT_ONCE):
-            some = indices[start : start + _EVALUATED_AT_ONCE]
+        for start in range(0, len(indices), at_once):
+            some = indices[start : start + at_once]
             inputs, truth = _whole(material, some, recipe, spacing, device)
             with _autocast(recipe, device):
                 predicted = _finished(recipe, network, inputs)
@@ -293,13 +327,13 @@ def _rate(bar: Any, pictures: int) -> str:
     return f"{rate * pictures:.3g}" if rate else "?"
 
 
-def _agreed(asked: bool, process: Process) -> bool:
-    """Whether any of the processes was asked to stop: they stop at the same step."""
+def _greatest(value: float, process: Process) -> float:
+    """The greatest of the processes' values: they have the same rate, and stop at the same step."""
     if process.count == 1:
-        return asked
-    flag = torch.tensor(float(asked), device=process.device)
-    dist.all_reduce(flag, dist.ReduceOp.MAX)
-    return bool(flag.item())
+        return value
+    shared = torch.tensor(value, device=process.device)
+    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    return shared.item()
 
 
 @contextlib.contextmanager

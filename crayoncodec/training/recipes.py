@@ -93,6 +93,9 @@ class Recipe:
     steps: int = 60_000
     epochs: float = 0.0
     """Passes over the data; if given, it decides the number of steps."""
+    minutes: float = 0.0
+    """Most minutes that training may take, evaluations included; 0 for no limit. The learning rate follows
+    the time where that runs out before the steps."""
     seed: int = 0
 
     evaluated: tuple[int, ...] = (2, 6, 10, 20, 40, 80)
@@ -114,6 +117,7 @@ class Recipe:
         for name in ("other_sampling", "lossy", "graphics", "teacher_weight", "averaging", "projected"):
             _expect(0 <= getattr(self, name) <= 1, self, name, "0 to 1")
         _expect(self.zoom >= 1, self, "zoom", "at least 1")
+        _expect(self.minutes >= 0, self, "minutes", "0 or more")
         for name in ("spacing_range", "step_range"):
             value = getattr(self, name)
             _expect(len(value) == 2 and 0 < value[0] <= value[-1], self, name, "least and largest value")
