@@ -6,19 +6,18 @@ import hashlib
 import json
 import tarfile
 import warnings
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from crayoncodec import codec, color, images, pool
+from crayoncodec import codec, color, images, threads
 from crayoncodec.codestreams import planes as plane_coders
 from crayoncodec.container import PlaneCoder
 from crayoncodec.errors import CrayError, TrainingError
@@ -32,6 +31,8 @@ _LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "avif", "webp")
 """The default coder twice as often as the other one."""
 _LEAST_COLOR: Final = 1.0
 """Squares with mean |a*| and mean |b*| under this are grey."""
+_AT_ONCE: Final = 64
+"""Pictures that are read before their squares are made, by as many threads as there are."""
 
 Squares = NDArray[np.int16]
 """i16[N,4,side,side]: PLANES of every square, in 1/UNIT."""
@@ -122,38 +123,44 @@ def _packed(pack: Path) -> Iterator[tuple[str, bytes | None]]:
         yield str(pack), None
 
 
+class _Given(NamedTuple):
+    """A picture to make a square of."""
+
+    data: bytes | None
+    side: int
+    lossy: tuple[PlaneCoder, int] | None
+    """Coder and quality of its lossy lightness."""
+
+
 def _squares(
     sources: Collection[Path], side: int, without: Collection[str], seed: int, lossy: bool,
     skipped: dict[str, int],
 ) -> Iterator[Squares]:  # fmt: skip
     rng = np.random.default_rng(seed)
-    workers = pool.cores()
-    made: deque[Future[Squares | str]] = deque()
 
-    def squares(left: int) -> Iterator[Squares]:
-        while len(made) > left:
-            square = made.popleft().result()
-            if isinstance(square, str):
-                skipped[square] += 1
-            else:
-                yield square
-
-    # Threads, because nearly all of the time goes to libraries that do not hold the interpreter's lock.
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as executor:
-        warnings.simplefilter("ignore")
+    def given() -> Iterator[_Given]:
         for name, data in tqdm(pictures(sources), desc="decoding pictures", unit=" pictures"):
             if any(name.endswith(end) for end in without):
                 skipped["excluded"] += 1
                 continue
             coder = _LOSSY_CODERS[rng.integers(len(_LOSSY_CODERS))]
-            quality = int(rng.integers(*_LOSSY_QUALITIES))
-            made.append(executor.submit(_square, data, side, (coder, quality) if lossy else None))
-            yield from squares(2 * workers)
-        yield from squares(0)
+            coded = coder, int(rng.integers(*_LOSSY_QUALITIES))
+            yield _Given(data, side, coded if lossy else None)
+
+    waiting = given()
+    with warnings.catch_warnings():  # of the process, so not in each thread
+        warnings.simplefilter("ignore")
+        while some := [*islice(waiting, _AT_ONCE)]:
+            for square in threads.each(_square, some):
+                if isinstance(square, str):
+                    skipped[square] += 1
+                else:
+                    yield square
 
 
-def _square(data: bytes | None, side: int, lossy: tuple[PlaneCoder, int] | None) -> Squares | str:
-    """One picture's square, or why there is none."""
+def _square(given: _Given) -> Squares | str:
+    """A picture's square, or why there is none."""
+    data, side, lossy = given
     try:
         if data is None:
             raise OSError
