@@ -335,6 +335,29 @@ class TestTraining:
         (line,) = Run.open(tmp_path / "whole").metrics()
         assert line["loss"] == pytest.approx(np.mean(seen), rel=1e-12)
 
+    def test_ends_with_its_minutes_and_goes_on_with_what_is_left(self, dataset, tmp_path, monkeypatch):
+        clock = iter(range(0, 10**6, 5))  # seconds: each look at it takes five
+        monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(clock)))
+        overrides = ("minutes=1", "steps=1000", "evaluate_every=1000")
+        learned = loop.Learner.step
+        taken = []
+
+        def stopping(self, step, rate, *arguments):
+            taken.append(rate)
+            if len(taken) == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            return learned(self, step, rate, *arguments)
+
+        monkeypatch.setattr(loop.Learner, "step", stopping)
+        with pytest.raises(loop.Interrupted):
+            trained(tmp_path / "run", dataset, *overrides)
+        trained(tmp_path / "run", dataset, *overrides)
+        assert 6 < len(taken) <= 12
+        assert Run.open(tmp_path / "run").network()[1] == len(taken)
+        trained(tmp_path / "run", dataset, *overrides)
+        assert Run.open(tmp_path / "run").network()[1] == len(taken)
+        assert len(Run.open(tmp_path / "run").metrics()) == 1
+
     def test_the_best_is_kept(self, dataset, tmp_path, monkeypatch):
         scores = iter([3.0, 2.0, 2.5])
         monkeypatch.setattr(loop, "score", lambda errors: current)
