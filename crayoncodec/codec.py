@@ -91,7 +91,7 @@ def encode(
     LimitError, ValueError for an option out of range or beside one that it does not go with.
     """
     from crayoncodec import grid, images
-    from crayoncodec.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_plane
+    from crayoncodec.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_alpha
 
     check_options(
         n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e, target_size=target_size,
@@ -106,7 +106,7 @@ def encode(
     if size > limits.metadata:
         raise LimitError(f"metadata has {size} bytes, the limit is {limits.metadata}")
     height, width = picture.rgb.shape[:2]
-    alpha = None if picture.alpha is None else encode_plane(picture.alpha, None, None)
+    alpha = None if picture.alpha is None else encode_alpha(picture.alpha)
     coder = Encoder(picture, lightness, lossless, effort)
 
     def whole(plane: PlaneChunk, grids: tuple[GridChunk, ...]) -> bytes:
