@@ -242,7 +242,7 @@ def _lightness_plane(rgb: U8) -> U8:
     def band(rows: slice) -> None:
         plane[rows] = color.lightness_to_u8(color.rgb_to_lightness(rgb[rows]))
 
-    threads.each(band, threads.bands(len(rgb)))
+    threads.each(band, threads.bands(*plane.shape))
     return plane
 
 

@@ -352,9 +352,9 @@ def _cells(found: _Blocks, there: Array) -> Array:
 
 def _in_bands(work: Callable[[slice], None], planes: Array) -> None:
     """``work`` of all rows, arrays' in bands, tensors' at once."""
-    height = planes.shape[-2]
+    height, width = planes.shape[-2:]
     if isinstance(planes, np.ndarray):
-        threads.each(work, threads.bands(height))
+        threads.each(work, threads.bands(height, width))
     else:
         work(slice(0, height))
 

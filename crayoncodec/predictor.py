@@ -94,7 +94,7 @@ class Predictor:
                 out[3:].clip(0, SPREADS - 1),
             )
 
-        threads.each(band, threads.bands(height))
+        threads.each(band, threads.bands(height, width))
         return shifts, spreads
 
     @staticmethod
@@ -118,7 +118,7 @@ class Predictor:
             found = self._convolve(name, *(part[:, near] for part in planes))
             out[:, rows] = found[:, rows.start - near.start : rows.stop - near.start].clip(0, TOP)
 
-        threads.each(band, threads.bands(height))
+        threads.each(band, threads.bands(height, width))
         return out
 
     def _convolve(self, name: str, *planes: Any) -> Planes:
@@ -155,23 +155,33 @@ def convolve(matrix: Planes, bias: Planes, *planes: Any) -> Planes:
         np.floor(out, out=out)
         return out
     side = 3
+    if width == 1 < height:  # a column as a row: rows are what is quick
+        turned = matrix.reshape(side, side, outputs, inputs).swapaxes(0, 1).reshape(-1, inputs)
+        row_planes = (given.reshape(len(given), 1, height) for given in planes)
+        return convolve(turned, bias, *row_planes).reshape(outputs, height, 1)
+    taps = [(y, x) for y in range(side) for x in range(side)]
+    if height == 1:  # what is added to the rows beside it is never looked at
+        taps, matrix = taps[side : 2 * side], matrix[side * outputs : 2 * side * outputs]
     # In rows one longer, which follow each other in memory, a neighbour is at the same distance everywhere.
     row = width + 1
     sums = np.empty((outputs, (height + 2) * row + 2), matrix.dtype)
     sums[:] = bias[:, None]
-    rows = min(height, max(1, _STRIP // row))
-    strip = np.zeros((inputs, rows, row), matrix.dtype)
-    products = np.empty((len(matrix), rows * row), matrix.dtype)
+    # Strips are whole rows, or parts of one.
+    rows, columns = (min(height, _STRIP // row), row) if row <= _STRIP else (1, _STRIP)
+    strip = np.zeros((inputs, rows, columns), matrix.dtype)
+    products = np.empty((len(matrix), rows * columns), matrix.dtype)
     for top in range(0, height, rows):
-        count = min(rows, height - top)
-        part, size = strip[:, :count], count * row
-        np.concatenate(
-            [given[:, top : top + count] for given in planes], out=part[..., :width], casting="unsafe"
-        )
-        np.matmul(matrix, strip.reshape(inputs, -1)[:, :size], out=products[:, :size])
-        for k, product in enumerate(products[:, :size].reshape(side * side, outputs, size)):
-            start = (top + side - 1 - k // side) * row + side - 1 - k % side
-            sums[:, start : start + size] += product
+        for left in range(0, width, columns):
+            near = slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
+            count, across = (span.stop - span.start for span in near)
+            size = count * columns if columns == row else across
+            np.concatenate(
+                [given[:, *near] for given in planes], out=strip[:, :count, :across], casting="unsafe"
+            )
+            np.matmul(matrix, strip.reshape(inputs, -1)[:, :size], out=products[:, :size])
+            for (y, x), product in zip(taps, products[:, :size].reshape(len(taps), outputs, size), strict=True):
+                start = (top + side - 1 - y) * row + left + side - 1 - x
+                sums[:, start : start + size] += product
     inner = sums[:, row + 1 : (height + 1) * row + 1].reshape(outputs, height, row)[..., :width]
     np.floor(inner, out=out)
     return out

@@ -147,7 +147,7 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
         window = rows, slice(0, lightness.shape[1])
         out[rows] = lab_to_rgb(lightness[rows], paint(window))
 
-    threads.each(band, threads.bands(len(lightness)))
+    threads.each(band, threads.bands(*lightness.shape))
     return out
 
 

@@ -14,6 +14,8 @@ import cv2
 _MOST: Final = 16
 """Threads, however many cores there are: every one of them has a part in memory."""
 _MOST_ROWS: Final = 64
+_NARROW: Final = 1024
+"""Pixels of a row below which a band has more rows: each costs some time of its own."""
 _NAME: Final = "crayoncodec-part"
 
 Part = TypeVar("Part")
@@ -33,10 +35,14 @@ def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
         return list(_pool(count()).map(work, parts))
 
 
-def bands(height: int) -> list[slice]:
-    """Rows 0 to ``height`` in slices of at most 64: two for each thread or more, but none of less than 8."""
+def bands(height: int, width: int = _NARROW) -> list[slice]:
+    """Rows 0 to ``height`` in slices: two for each thread or more, but none of less than 8.
+
+    They have at most 64 rows, more where rows are short.
+    """
     shares = 1 if _is_part() else 2 * count()
-    rows = max(8, min(_MOST_ROWS, -(-height // shares)))
+    most = _MOST_ROWS * max(1, _NARROW // width)
+    rows = max(8, min(most, -(-height // shares)))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
