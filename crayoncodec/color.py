@@ -69,7 +69,8 @@ def rgb_to_lightness(rgb: U8) -> F32:
         luminance = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS[1:2]))
         np.clip(_f(luminance) * np.float32(116) - np.float32(16), 0, 100, out=lightness[rows])
 
-    threads.each(band, threads.bands(*lightness.shape))
+    height, width = rgb.shape[:2]
+    threads.each(band, threads.bands(height, width))
     return lightness
 
 

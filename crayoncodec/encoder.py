@@ -242,7 +242,8 @@ def _lightness_plane(rgb: U8) -> U8:
     def band(rows: slice) -> None:
         plane[rows] = color.lightness_to_u8(color.rgb_to_lightness(rgb[rows]))
 
-    threads.each(band, threads.bands(*plane.shape))
+    height, width = rgb.shape[:2]
+    threads.each(band, threads.bands(height, width))
     return plane
 
 
@@ -282,7 +283,9 @@ def encode_plane(plane: U8, coder: PlaneCoder, quality: int | None, what: str, e
     """
     payload = planes.encode(plane, coder, quality, effort)
     shown = _decoded(
-        lambda what: planes.decode(payload, coder, plane.shape, what), what, plane if quality is None else None
+        lambda what: planes.decode(payload, coder, plane.shape, what),
+        what,
+        plane if quality is None else None,
     )
     return Plane(PlaneChunk(coder, payload, quality), shown)
 
@@ -293,9 +296,9 @@ def encode_alpha(plane: U8) -> PlaneChunk:
 
 
 def _decoded(decode: Callable[[str], Array], what: str, expected: Array | None) -> Array:
-    """What a decoder makes of what was coded just now. Raises ImageError if it makes nothing or another of it.
+    """What a decoder makes of what was just coded. Raises ImageError for nothing, or not what is expected.
 
-    Libraries write what they cannot read, where a picture is near their limits.
+    Libraries write what they cannot read, where a picture is beyond their limits.
     """
     try:
         found = decode(what)

@@ -179,7 +179,8 @@ def convolve(matrix: Planes, bias: Planes, *planes: Any) -> Planes:
                 [given[:, *near] for given in planes], out=strip[:, :count, :across], casting="unsafe"
             )
             np.matmul(matrix, strip.reshape(inputs, -1)[:, :size], out=products[:, :size])
-            for (y, x), product in zip(taps, products[:, :size].reshape(len(taps), outputs, size), strict=True):
+            parts = products[:, :size].reshape(len(taps), outputs, size)
+            for (y, x), product in zip(taps, parts, strict=True):
                 start = (top + side - 1 - y) * row + left + side - 1 - x
                 sums[:, start : start + size] += product
     inner = sums[:, row + 1 : (height + 1) * row + 1].reshape(outputs, height, row)[..., :width]

@@ -21,7 +21,7 @@ from crayoncodec.errors import FormatError, ImageError, LimitError
 LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "webp")
 LOSSLESS_CODERS: Final[tuple[PlaneCoder, ...]] = ("webp", "zstd")
 _MOST: Final[dict[PlaneCoder, tuple[int, int]]] = {"webp": (16383, 178_956_970), "avif": (32768, 2**28)}
-"""Pixels of a side and of a plane that can be decoded again: libwebp's and Pillow's limits, libavif's both."""
+"""Pixels of a side and of a plane that can be decoded again: libwebp's and Pillow's limits; libavif's."""
 _READERS: Final[dict[PlaneCoder, tuple[Callable[[bytes], tuple[int, int]], type[ImageFile.ImageFile]]]] = {
     "webp": (sizes.webp, WebPImagePlugin.WebPImageFile),
     "avif": (sizes.avif, AvifImagePlugin.AvifImageFile),

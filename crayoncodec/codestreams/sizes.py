@@ -1,7 +1,7 @@
-"""What WebP and AVIF files say of their size, read before anything of them is decoded (docs/format.md, section 4).
+"""What WebP and AVIF files say of their size, read before anything is decoded (docs/format.md, section 4).
 
-libavif decodes what the AV1 frame says, not what the file does (`ispe`), and whatever frames there are; so the
-frame's own header is read. Boxes are those of ISO/IEC 14496-12 and 23008-12; OBUs those of the AV1
+libavif decodes what the AV1 frame says, not what the file does (`ispe`), and whatever frames there are; so
+the frame's own header is read. Boxes are those of ISO/IEC 14496-12 and 23008-12; OBUs those of the AV1
 specification, section 5. libwebp compares a file's size with its frame's.
 """
 
