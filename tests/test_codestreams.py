@@ -218,7 +218,9 @@ def test_a_codestream_of_another_coder_is_refused(coder, other):
 
 def test_what_a_coder_cannot_do_is_said():
     long = np.zeros((1, 16384), np.uint8)
-    with pytest.raises(ImageError, match="webp takes sides up to 16383 and .* pixels, found 16384 x 1; zstd"):
+    with pytest.raises(
+        ImageError, match=r"webp takes sides up to 16383 and \d+ pixels, found 16384 x 1; zstd"
+    ):
         planes.encode(long, "webp", None)
     with pytest.raises(ValueError, match="zstd is not lossy"):
         planes.encode(PLANE, "zstd", 80)
