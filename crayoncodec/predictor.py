@@ -83,18 +83,18 @@ class Predictor:
         height, width = hidden.shape[1:]
         shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)
 
-        def band(rows: slice) -> None:
+        def part(window: threads.Window) -> None:
             if plane == 0:
-                out = self._convolve(f"one.{half}", hidden[:, rows])
+                out = self._convolve(f"one.{half}", hidden[:, *window])
             else:
-                given = [part[:, rows] for part in (hidden, *first)]
+                given = [planes[:, *window] for planes in (hidden, *first)]
                 out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", *given).clip(0, TOP))
-            shifts[:, rows], spreads[:, rows] = (
+            shifts[:, *window], spreads[:, *window] = (
                 out[:3].clip(-MAX_SHIFT, MAX_SHIFT),
                 out[3:].clip(0, SPREADS - 1),
             )
 
-        threads.each(band, threads.bands(height, width))
+        threads.each(part, threads.windows(height, width))
         return shifts, spreads
 
     @staticmethod
@@ -113,12 +113,12 @@ class Predictor:
         height, width = planes[0].shape[1:]
         out = np.empty((len(self._folded[name][1]), height, width), np.uint8)
 
-        def band(rows: slice) -> None:
-            near = slice(max(0, rows.start - 1), min(height, rows.stop + 1))
-            found = self._convolve(name, *(part[:, near] for part in planes))
-            out[:, rows] = found[:, rows.start - near.start : rows.stop - near.start].clip(0, TOP)
+        def part(window: threads.Window) -> None:
+            near, inner = threads.around(window, 1, height, width)
+            found = self._convolve(name, *(given[:, *near] for given in planes))
+            out[:, *window] = found[:, *inner].clip(0, TOP)
 
-        threads.each(band, threads.bands(height, width))
+        threads.each(part, threads.windows(height, width))
         return out
 
     def _convolve(self, name: str, *planes: Any) -> Planes:

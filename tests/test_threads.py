@@ -109,6 +109,7 @@ def test_bands_do_not_show(several, monkeypatch):
         slice(top, min(top + 1, height)) for top in range(height)
     ]):  # fmt: skip
         monkeypatch.setattr(threads, "bands", bands)
+        monkeypatch.setattr(threads, "_LONG", 7 if found else 10_000)  # columns, too
         data = crayoncodec.encode(image, color_quality=95)
         decoded = crayoncodec.decode(data, color="guided").astype(int)
         found.append((data, decoded))
