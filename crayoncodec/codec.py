@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, get_args
 
 from crayoncodec import backends, container
 from crayoncodec.container import (
@@ -23,7 +24,7 @@ from crayoncodec.container import (
     PlaneCoder,
     Sampling,
 )
-from crayoncodec.errors import CrayWarning, LimitError
+from crayoncodec.errors import CrayWarning, ImageError, LimitError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +48,43 @@ _EXCLUDES: Final = {
     "target_size": ("quality", "color_quality", "lossless"),
 }
 """Options of ``encode`` and those that they take the place of."""
+_RANGES: Final = (
+    ("quality", 0, 100),
+    ("color_quality", 0, 100),
+    ("effort", 1, 9),
+    ("n", container.MIN_SPACING, container.MAX_SPACING),
+)
+
+
+class EncodeOptions(TypedDict, total=False):
+    """The options of ``encode``, for functions that pass them on."""
+
+    n: int | None
+    quality: int | None
+    color_quality: int | None
+    max_delta_e: float | None
+    target_size: int | None
+    lossless: bool
+    sampling: Sampling
+    lightness: PlaneCoder | None
+    step: float | None
+    effort: int
+    exif: bytes | Image.Exif | None
+    icc_profile: bytes | None
+    xmp: bytes | None
+    limits: Limits
+
+
+class DecodeOptions(TypedDict, total=False):
+    """The options of ``decode``, likewise."""
+
+    color: Color
+    model: str | None
+    backend: backends.Name
+    device: backends.Device
+    precision: backends.Precision
+    levels: int | None
+    limits: Limits
 
 
 def encode(
@@ -88,15 +126,23 @@ def encode(
     exif, icc_profile, xmp: stored verbatim in place of the image's own; empty to leave them out.
 
     Returns the bytes of a .cray file. Raises ImageError (also for a ``target_size`` that is too small),
-    LimitError, ValueError for an option out of range or beside one that it does not go with.
+    LimitError, ValueError for an option out of range or beside one that it does not go with, TypeError for
+    metadata that are not bytes.
     """
     from crayoncodec import grid, images
-    from crayoncodec.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_plane
+    from crayoncodec.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_alpha
 
     check_options(
         n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e, target_size=target_size,
-        lossless=lossless, sampling=sampling, step=step, effort=effort,
+        lossless=lossless, sampling=sampling, lightness=lightness, step=step, effort=effort,
     )  # fmt: skip
+    if isinstance(image, str | bytes | os.PathLike) or hasattr(image, "read"):
+        raise ImageError(
+            f"image is {type(image).__name__}, expected an array or a PIL image, as PIL.Image.open gives"
+        )
+    for name, value in (("exif", exif), ("icc_profile", icc_profile), ("xmp", xmp)):
+        if not isinstance(value, bytes | bytearray | memoryview | None) and not hasattr(value, "tobytes"):
+            raise TypeError(f"{name} is {type(value).__name__}, expected bytes")
     picture = images.from_any(image, limits)
     if exif is not None:
         exif = images.exif_bytes(exif)
@@ -106,14 +152,14 @@ def encode(
     if size > limits.metadata:
         raise LimitError(f"metadata has {size} bytes, the limit is {limits.metadata}")
     height, width = picture.rgb.shape[:2]
-    alpha = None if picture.alpha is None else encode_plane(picture.alpha, None, None)
-    coder = Encoder(picture, lightness, lossless, effort)
+    alpha = None if picture.alpha is None else encode_alpha(picture.alpha)
+    coder = Encoder(picture, lightness, bool(lossless), effort)
 
     def whole(plane: PlaneChunk, grids: tuple[GridChunk, ...]) -> bytes:
         kept = {name: value for name, value in metadata.items() if value}
         return container.pack(CrayFile(Header(width, height, len(grids)), plane, grids, alpha, kept))
 
-    chosen = DEFAULT_QUALITY if quality is None else quality
+    chosen = DEFAULT_QUALITY if quality is None else int(quality)
     if n is not None:
         plane = coder.lightness(chosen)
         return whole(
@@ -126,7 +172,7 @@ def encode(
         qualities = coder.for_error(chosen, max_delta_e)
     else:
         tied = LOSSLESS_COLOR if lossless else chosen
-        qualities = Qualities(chosen, tied if color_quality is None else color_quality)
+        qualities = Qualities(chosen, tied if color_quality is None else int(color_quality))
     return whole(coder.lightness(qualities.lightness).chunk, coder.nested_chunks(qualities))
 
 
@@ -154,8 +200,8 @@ def decode(
     elsewhere.
     levels: of nested colour grids decode only so many, from the coarsest on; all by default.
 
-    Raises FormatError, LimitError, CheckpointError, DeviceError, and ValueError for an option that is not
-    known or does not go with another. For many files use a Decoder.
+    Raises FormatError, LimitError, CheckpointError, DeviceError, TypeError for what is not bytes, and
+    ValueError for an option that is not known or does not go with another. For many files use a Decoder.
     """
     decoder = Decoder(
         color=color, model=model, backend=backend, device=device, precision=precision, levels=levels,
@@ -164,12 +210,12 @@ def decode(
     return decoder.decode(data)
 
 
-def read(path: str | os.PathLike[str], **options: Any) -> U8:
+def read(path: str | os.PathLike[str], **options: Unpack[DecodeOptions]) -> U8:
     """``decode`` the file at ``path``."""
     return decode(Path(path).read_bytes(), **options)
 
 
-def write(path: str | os.PathLike[str], image: Any, **options: Any) -> None:
+def write(path: str | os.PathLike[str], image: Any, **options: Unpack[EncodeOptions]) -> None:
     """``encode`` a picture into the file at ``path``, which is replaced whole or not at all."""
     data = encode(image, **options)
     with atomic_write(Path(path)) as stream:
@@ -178,7 +224,7 @@ def write(path: str | os.PathLike[str], image: Any, **options: Any) -> None:
 
 def is_cray(data: Buffer) -> bool:
     """Whether bytes begin like a .cray file; eight of them are enough."""
-    return bytes(data[: len(container.MAGIC)]) == container.MAGIC
+    return _bytes(data, len(container.MAGIC)) == container.MAGIC
 
 
 class Decoder:
@@ -218,7 +264,7 @@ class Decoder:
         from crayoncodec.images import Picture
         from crayoncodec.recolorize import recolorize
 
-        file = container.unpack(bytes(data), self.limits, salvage=self.color == "gray")
+        file = container.unpack(_bytes(data), self.limits, salvage=self.color == "gray")
         for damage in file.damaged:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
         lightness = decode_lightness(file)
@@ -244,8 +290,11 @@ class Decoder:
 
 
 def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Check all checksums and decode lightness, grids and alpha. Raises FormatError, LimitError."""
-    file = container.unpack(bytes(data), limits)
+    """Check all checksums and decode lightness, grids and alpha.
+
+    Raises FormatError, LimitError, TypeError for what is not bytes.
+    """
+    file = container.unpack(_bytes(data), limits)
     decode_grid(file, decode_lightness(file))
     decode_alpha(file)
 
@@ -258,12 +307,22 @@ def level_sizes(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> list[float]:
     """
     from crayoncodec.codestreams import nested
 
-    file = container.unpack(bytes(data), limits)
+    file = container.unpack(_bytes(data), limits)
     if not file.is_nested:
         return []
     sizes: dict[int, float] = {}
     nested.decode(file.grids, decode_lightness(file), sizes=sizes)
     return [sizes[spacing] for spacing in sorted(sizes, reverse=True)]
+
+
+def _bytes(data: Buffer, most: int | None = None) -> bytes:
+    """A bytes-like object's first bytes, all by default. Raises TypeError for anything else."""
+    try:
+        return bytes(memoryview(data)[:most])
+    except TypeError:
+        raise TypeError(
+            f"data is {type(data).__name__}, expected the bytes of a .cray file; read(path) takes its path"
+        ) from None
 
 
 def decode_lightness(file: CrayFile) -> U8:
@@ -323,12 +382,13 @@ def _decode_plane(chunk: PlaneChunk, shape: tuple[int, int], what: str) -> U8:
 
 def check_options(**given: Any) -> None:
     """Raise ValueError for an option of ``encode`` that is out of range, or beside one that it excludes."""
-    for name, least, most in (("quality", 0, 100), ("color_quality", 0, 100), ("effort", 1, 9)):
-        if given.get(name) is not None and given[name] not in range(least, most + 1):
-            raise ValueError(f"{name} is {given[name]}, expected a whole number of {least} to {most}")
-    for name, unit in (("max_delta_e", ""), ("target_size", " bytes")):
-        if given.get(name) is not None and not given[name] > 0:
-            raise ValueError(f"{name} is {given[name]}, expected more than 0{unit}")
+    _check_numbers(given)
+    if given.get("lossless", False) not in (True, False):
+        raise ValueError(f"lossless is {given['lossless']!r}, expected True or False")
+    if given.get("lightness") not in (None, *container.PLANE_CODERS):
+        raise ValueError(
+            f"lightness is {given['lightness']!r}, expected one of {', '.join(container.PLANE_CODERS)}"
+        )
     if given.get("sampling", "mean") not in container.SAMPLINGS:
         raise ValueError(
             f"sampling is {given['sampling']!r}, expected one of {', '.join(container.SAMPLINGS)}"
@@ -342,3 +402,22 @@ def check_options(**given: Any) -> None:
             for other in others:
                 if given.get(other) is not None and given[other] is not False:
                     raise ValueError(f"{one} does not go with {other}, expected one of them")
+
+
+def _check_numbers(given: dict[str, Any]) -> None:
+    """The part of ``check_options`` that is of numbers; numpy's are taken, True and False are none."""
+    for name, least, most in _RANGES:
+        value = given.get(name)
+        if value is not None and not (_is_number(value, Integral) and least <= value <= most):
+            raise ValueError(f"{name} is {value}, expected a whole number of {least} to {most}")
+    for name, kind, what in (
+        ("max_delta_e", Real, "more than 0"), ("step", Real, "more than 0"),
+        ("target_size", Integral, "more than 0 bytes, a whole number"),
+    ):  # fmt: skip
+        value = given.get(name)
+        if value is not None and not (_is_number(value, kind) and value > 0):
+            raise ValueError(f"{name} is {value}, expected {what}")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -69,7 +69,8 @@ def rgb_to_lightness(rgb: U8) -> F32:
         luminance = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS[1:2]))
         np.clip(_f(luminance) * np.float32(116) - np.float32(16), 0, 100, out=lightness[rows])
 
-    threads.each(band, threads.bands(len(rgb)))
+    height, width = rgb.shape[:2]
+    threads.each(band, threads.bands(height, width))
     return lightness
 
 
@@ -85,7 +86,7 @@ def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
         cv2.split(lab, [lightness[rows], *ab[:, rows]])
         np.clip(lightness[rows], 0, 100, out=lightness[rows])
 
-    threads.each(band, threads.bands(height))
+    threads.each(band, threads.bands(height, width))
     return lightness, ab
 
 
@@ -108,7 +109,7 @@ def lab_to_rgb(lightness: F32 | U8, ab: F32) -> U8:
         index = cv2.multiply(linear.reshape(len(linear), -1), steps, dtype=cv2.CV_16U)
         rgb[rows] = cv2.LUT(index, _u8_of_linear()).reshape(linear.shape)
 
-    threads.each(band, threads.bands(len(lightness)))
+    threads.each(band, threads.bands(*lightness.shape))
     return rgb
 
 

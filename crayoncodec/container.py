@@ -72,7 +72,9 @@ class Limits:
     side: int = 2**20
     """Pixels of the longer side; the lossless coder's time grows with it."""
     metadata: int = 64 * 2**20
-    """Bytes of all ancillary chunks together."""
+    """Bytes of all ancillary chunks together: their payloads, and the framing of those of unknown types."""
+    ancillary: int = 1000
+    """Ancillary chunks; encoders write three at most."""
 
     def check_size(self, width: int, height: int) -> None:
         """Raise LimitError for a picture that is too large."""
@@ -285,7 +287,7 @@ class _Reader:
         self.damaged: list[str] = []
         self.ended = False
         self._rank = -1
-        self._ancillary = 0
+        self._ancillary = self._ancillary_size = 0
 
     def take(self, kind: bytes, payload: bytes, offset: int, size: int | None = None) -> None:
         size = len(payload) if size is None else size
@@ -305,7 +307,7 @@ class _Reader:
         if kind == HEAD:
             self.header = _parse_head(payload, self.limits)
         elif kind == GRID:
-            self.grids.append(_parse_grid(payload, offset))
+            self._take_grid(payload, offset)
         elif kind == LIGHTNESS:
             self.lightness = _parse_lightness(payload, offset)
         elif kind == ALPHA:
@@ -315,14 +317,24 @@ class _Reader:
             self.ended = True
         self._rank = rank
 
+    def _take_grid(self, payload: bytes, offset: int) -> None:
+        assert self.header is not None
+        if len(self.grids) == self.header.grids:  # before more of them are kept
+            raise _Damage(_grid_count(len(self.grids) + 1, self.header))
+        self.grids.append(_parse_grid(payload, offset))
+
     def _take_ancillary(self, kind: bytes, payload: bytes, offset: int, size: int) -> None:
         name = kind.decode("ascii")
         if self.header is None:
             raise _Damage(f"chunk {name} at offset {offset}, expected HEAD")
         if not kind[0] & 0x20:
             raise FormatError(f"unknown critical chunk {name} at offset {offset}, made by a newer version?")
-        self._ancillary += size
-        if self._ancillary > self.limits.metadata:
+        self._ancillary += 1
+        if self._ancillary > self.limits.ancillary:
+            raise LimitError(f"more than {self.limits.ancillary} ancillary chunks at offset {offset}")
+        # Those that are known come once each, so that their framing is next to nothing.
+        self._ancillary_size += size if kind in METADATA else size + _FRAME
+        if self._ancillary_size > self.limits.metadata:
             raise LimitError(f"ancillary chunks exceed {self.limits.metadata} bytes at offset {offset}")
         if kind not in METADATA:
             self.unknown.append((kind, payload))
@@ -449,10 +461,14 @@ def _parse_grid(payload: bytes, offset: int) -> GridChunk:
     return GridChunk(spacing, sampling, step, coder, payload[needed:], level, network, levels)
 
 
+def _grid_count(found: int, header: Header) -> str:
+    return f"{found} GRID chunks, HEAD says {header.grids}"
+
+
 def _misfit(header: Header, grids: list[GridChunk]) -> str:
     """What is wrong with a picture's grids together; empty if they are one, or nest."""
     if len(grids) != header.grids:
-        return f"{len(grids)} GRID chunks, HEAD says {header.grids}"
+        return _grid_count(len(grids), header)
     level, spacing = 0, grids[0].spacing if grids else 0
     for grid in grids:
         if len(grids) > 1 and grid.coder != NESTED:

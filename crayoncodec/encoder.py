@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from crayoncodec import color, fitting, memory, threads
 from crayoncodec.codestreams import grids, nested, planes
 from crayoncodec.container import STEP_UNIT, GridChunk, PlaneChunk, PlaneCoder, Sampling
-from crayoncodec.errors import CrayWarning, ImageError
+from crayoncodec.errors import CrayWarning, FormatError, ImageError
 from crayoncodec.grid import ColorGrid, sample_grid_of
 from crayoncodec.images import Picture
 from crayoncodec.metrics import ciede2000
@@ -40,10 +40,11 @@ _WHOLE: Final = 101
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+Array = TypeVar("Array", bound=NDArray[Any])
 
 
-class Lightness(NamedTuple):
-    """A coded lightness plane, and what a decoder makes of it."""
+class Plane(NamedTuple):
+    """A coded plane, and what a decoder makes of it."""
 
     chunk: PlaneChunk
     shown: U8
@@ -60,11 +61,19 @@ class Encoder:
     """A picture, coded as often as it takes."""
 
     def __init__(self, picture: Picture, coder: PlaneCoder | None, lossless: bool, effort: int) -> None:
-        self._picture, self._coder, self._lossless, self._effort = picture, coder, lossless, effort
+        self._picture, self._effort = picture, effort
         self._plane = _lightness_plane(picture.rgb)
+        self._coder = coder or default_coder(self._plane.shape, lossless)
+        self._lossless = lossless or (coder is None and self._coder not in planes.LOSSY_CODERS)
+        if self._lossless and not lossless:
+            height, width = self._plane.shape
+            warnings.warn(
+                f"no lossy coder takes {width} x {height} pixels, lightness is kept exactly",
+                CrayWarning,
+                stacklevel=3,
+            )
         self._visible = None if picture.alpha is None else picture.alpha > 0
-        self.lightness: Callable[[int], Lightness] = lru_cache(2)(self._lightness)
-        """Quality -> the lightness plane."""
+        self._coded: Callable[[int | None], Plane] = lru_cache(2)(self._lightness)
         self._means: Callable[[int], ColorGrid] = lru_cache(2)(self._cell_means)
         """Spacing -> the finest level of nested grids before they are coded."""
         self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
@@ -80,11 +89,12 @@ class Encoder:
         """AB f32[2,H,W], where errors are measured or samples are fitted: 8 bytes a pixel."""
         return color.rgb_to_lab(self._picture.rgb)[1]
 
-    def _lightness(self, quality: int) -> Lightness:
-        kept = None if self._lossless else quality
-        chunk = encode_plane(self._plane, self._coder, kept, self._effort)
-        shown = planes.decode(chunk.payload, chunk.coder, self._plane.shape, "lightness plane")
-        return Lightness(chunk, shown)
+    def lightness(self, quality: int) -> Plane:
+        """The lightness plane of a quality; one and the same where it is kept exactly."""
+        return self._coded(None if self._lossless else quality)
+
+    def _lightness(self, quality: int | None) -> Plane:
+        return encode_plane(self._plane, self._coder, quality, "lightness plane", self._effort)
 
     def grid(self, shown: U8, n: int, sampling: Sampling, step: float) -> tuple[GridChunk, ...]:
         """One grid, for the lightness plane that a decoder has; none for a grey picture."""
@@ -94,6 +104,11 @@ class Encoder:
         if self._effort >= _FITTED and sampling == "mean" and n > 1:
             samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK)
         payload, coder = grids.encode(samples.samples)
+        _decoded(
+            lambda what: grids.decode(payload, coder, samples.samples.shape[1:], what),
+            "colour grid",
+            samples.samples,
+        )
         return (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
 
     def _sampled(self, n: int, sampling: Sampling, step: float) -> ColorGrid:
@@ -227,7 +242,8 @@ def _lightness_plane(rgb: U8) -> U8:
     def band(rows: slice) -> None:
         plane[rows] = color.lightness_to_u8(color.rgb_to_lightness(rgb[rows]))
 
-    threads.each(band, threads.bands(len(rgb)))
+    height, width = rgb.shape[:2]
+    threads.each(band, threads.bands(height, width))
     return plane
 
 
@@ -254,21 +270,43 @@ def pixel_step(quality: int) -> float:
     return float(2 ** (7 - 5 * share - 2 * share**8))
 
 
-def encode_plane(
-    plane: U8, coder: PlaneCoder | None, quality: int | None, effort: int = 5
-) -> PlaneChunk:  # fmt: skip
-    """Code u8[H,W]; by default with the first coder that takes its sides, lossless if ``quality`` is None."""
-    if coder is None:
-        coders = planes.LOSSLESS_CODERS if quality is None else planes.LOSSY_CODERS
-        fitting_coders = [name for name in coders if planes.fits(name, plane.shape)]
-        if not fitting_coders:
-            warnings.warn(
-                f"no lossy coder takes sides of {max(plane.shape)} pixels, lightness is kept exactly",
-                CrayWarning,
-                stacklevel=3,
-            )
-        coder, quality = (fitting_coders[0], quality) if fitting_coders else ("zstd", None)
-    return PlaneChunk(coder, planes.encode(plane, coder, quality, effort), quality)
+def default_coder(shape: tuple[int, int], lossless: bool) -> PlaneCoder:
+    """The first coder that takes planes as large as these: a lossless one if no lossy one does."""
+    coders = (() if lossless else planes.LOSSY_CODERS) + planes.LOSSLESS_CODERS
+    return next(coder for coder in coders if planes.fits(coder, shape))
+
+
+def encode_plane(plane: U8, coder: PlaneCoder, quality: int | None, what: str, effort: int = 5) -> Plane:
+    """Code u8[H,W], losslessly if ``quality`` is None, and see that it can be decoded again.
+
+    Raises ImageError if not, or as planes.encode does.
+    """
+    payload = planes.encode(plane, coder, quality, effort)
+    shown = _decoded(
+        lambda what: planes.decode(payload, coder, plane.shape, what),
+        what,
+        plane if quality is None else None,
+    )
+    return Plane(PlaneChunk(coder, payload, quality), shown)
+
+
+def encode_alpha(plane: U8) -> PlaneChunk:
+    """Code alpha u8[H,W], which is kept exactly."""
+    return encode_plane(plane, default_coder(plane.shape, True), None, "alpha plane").chunk
+
+
+def _decoded(decode: Callable[[str], Array], what: str, expected: Array | None) -> Array:
+    """What a decoder makes of what was just coded. Raises ImageError for nothing, or not what is expected.
+
+    Libraries write what they cannot read, where a picture is beyond their limits.
+    """
+    try:
+        found = decode(what)
+    except FormatError as error:
+        raise ImageError(f"what was coded cannot be decoded: {error}") from error
+    if expected is not None and not np.array_equal(found, expected):
+        raise ImageError(f"{what}: what was coded decodes to other values")
+    return found
 
 
 def least(first: int, good: Callable[[int], bool]) -> int:

@@ -26,7 +26,8 @@ EPSILON: Final = 160.0
 """Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
 _KEYS: Final = -0.75
 WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
-_COLUMN_BLOCK: Final = 64
+_BLOCK: Final = 64
+"""Rows or columns of pixels that are made at once: few, so that they touch few cells."""
 _SMALL: Final = 4
 """Spacing up to which OpenCV's scaling is quicker than matrix products."""
 
@@ -86,7 +87,7 @@ class GuidedModel:
             base[0, rows] *= part[2]
             base[:, rows] += part[:2]
 
-        threads.each(band, threads.bands(len(lightness)))
+        threads.each(band, threads.bands(*lightness.shape))
         return Planes(lightness, up[4], up[:2], base)
 
 
@@ -105,7 +106,7 @@ def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, in
     out = np.empty((len(cells), height, width), np.float32)
     threads.each(
         lambda rows: _upsample_into(out[:, rows], cells, spacing, sampling, top + rows.start, left),
-        threads.bands(height),
+        threads.bands(height, width),
     )
     return out
 
@@ -137,10 +138,9 @@ _Columns = tuple[tuple[slice, slice, F32], ...]
 
 @lru_cache(4)
 def _columns(left: int, width: int, cells: int, spacing: int, sampling: Sampling) -> _Columns:
-    """Narrow blocks: each touches few cells."""
     blocks = []
-    for start in range(0, width, _COLUMN_BLOCK):
-        size = min(_COLUMN_BLOCK, width - start)
+    for start in range(0, width, _BLOCK):
+        size = min(_BLOCK, width - start)
         first, weights = interpolation(left + start, size, cells, spacing, sampling)
         blocks.append((slice(start, start + size), slice(first, first + weights.shape[1]), weights.T))
     return tuple(blocks)
@@ -149,12 +149,14 @@ def _columns(left: int, width: int, cells: int, spacing: int, sampling: Sampling
 def _multiply(out: F32, cells: F32, spacing: int, sampling: Sampling, top: int, left: int) -> None:
     """By matrix products."""
     columns = _columns(left, out.shape[2], cells.shape[2], spacing, sampling)
-    first, by_row = interpolation(top, out.shape[1], cells.shape[1], spacing, sampling)
-    # BLAS may compute with what lies beside the matrices, too, and NumPy would warn of that.
-    with np.errstate(invalid="ignore"):
-        rows = by_row @ cells[:, first : first + by_row.shape[1]]
-        for pixels, near, weights in columns:
-            np.matmul(rows[..., near], weights, out=out[..., pixels])
+    for start in range(0, out.shape[1], _BLOCK):
+        part = out[:, start : start + _BLOCK]
+        first, by_row = interpolation(top + start, part.shape[1], cells.shape[1], spacing, sampling)
+        # BLAS may compute with what lies beside the matrices, too, and NumPy would warn of that.
+        with np.errstate(invalid="ignore"):
+            rows = by_row @ cells[:, first : first + by_row.shape[1]]
+            for pixels, near, weights in columns:
+                np.matmul(rows[..., near], weights, out=part[..., pixels])
 
 
 def upsample_adjoint(
@@ -166,8 +168,8 @@ def upsample_adjoint(
     first_row, weights = interpolation(top, height, cells[0], spacing, sampling)
     by_row[:, first_row : first_row + weights.shape[1]] = weights.T @ planes
     out = np.zeros((channels, *cells), np.float32)
-    for start in range(0, width, _COLUMN_BLOCK):
-        size = min(_COLUMN_BLOCK, width - start)
+    for start in range(0, width, _BLOCK):
+        size = min(_BLOCK, width - start)
         first, weights = interpolation(start, size, cells[1], spacing, sampling)
         out[..., first : first + weights.shape[1]] += by_row[..., start : start + size] @ weights
     return out

@@ -75,13 +75,17 @@ def info(
 ) -> Info:
     """Describe a file: a path, its bytes, or a seekable stream. Payloads are neither read nor checked.
 
-    Raises FormatError, LimitError, OSError.
+    Raises FormatError, LimitError, OSError, TypeError.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return info(io.BytesIO(source), limits)
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as stream:
             return info(stream, limits)
+    if not hasattr(source, "read") or hasattr(source, "encoding"):
+        raise TypeError(
+            f"source is {type(source).__name__}, expected a path, bytes of a .cray file or a binary stream"
+        )
     file, chunks = container.scan(source, limits)
     header = file.header
     size = chunks[-1].offset + chunks[-1].size

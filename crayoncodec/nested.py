@@ -222,9 +222,9 @@ class _Blocks(NamedTuple):
     """Whole numbers, likewise."""
     step: Array
 
-    def rows(self, rows: slice) -> _Blocks:
-        """Some rows of blocks."""
-        parents, guided, symbols, shifts = (planes[..., rows, :] for planes in self[:4])
+    def window(self, window: threads.Window) -> _Blocks:
+        """Some of the blocks."""
+        parents, guided, symbols, shifts = (planes[..., *window] for planes in self[:4])
         return _Blocks(parents, guided, symbols, shifts, self.step)
 
     def corrections(self) -> Array:
@@ -289,22 +289,21 @@ def _prepared(
     parents: Array, symbols: Array, levels: dict[int, Lightness], spacing: int, step: Array, loudness: Array
 ) -> tuple[Array, Array]:
     """Guided details of a level, and its features; arguments as for ``features``."""
-    height = parents.shape[-2]
+    height, width = parents.shape[-2:]
     guided, given = _empty(parents, 6, "int32"), _empty(parents, FEATURES, "int8")
 
-    def band(rows: slice) -> None:
-        near = slice(max(0, rows.start - _AROUND), min(height, rows.stop + _AROUND))
+    def part(window: threads.Window) -> None:
+        near, inner = threads.around(window, _AROUND, height, width)
         light = {}
         for n in (2 * spacing, spacing, max(1, spacing // 2)):
-            inside = slice(near.start * 2 * spacing // n, near.stop * 2 * spacing // n)
-            light[n] = Lightness(*(planes[..., inside, :] for planes in levels[n]))
-        own = parents[..., near, :]
+            inside = [slice(span.start * 2 * spacing // n, span.stop * 2 * spacing // n) for span in near]
+            light[n] = Lightness(*(planes[..., *inside] for planes in levels[n]))
+        own = parents[..., *near]
         details, bicubic = guided_details(own, light[2 * spacing], light[spacing])
-        planes = features(own, symbols[..., near, :], details, bicubic, light, spacing, step, loudness)
-        inner = slice(rows.start - near.start, rows.stop - near.start)
-        guided[..., rows, :], given[..., rows, :] = details[..., inner, :], planes[..., inner, :]
+        planes = features(own, symbols[..., *near], details, bicubic, light, spacing, step, loudness)
+        guided[..., *window], given[..., *window] = details[..., *inner], planes[..., *inner]
 
-    _in_bands(band, parents)
+    _in_parts(part, parents)
     return guided, given
 
 
@@ -312,11 +311,11 @@ def _known(found: _Blocks, first: Array) -> Array:
     """As ``known``, of blocks whose first half is decoded."""
     out = _empty(found.parents, KNOWN, "int8")
 
-    def band(rows: slice) -> None:
-        part = found.rows(rows)
-        out[..., rows, :] = known(part.symbols, part.corrections(), found.step, first[..., rows, :])
+    def part(window: threads.Window) -> None:
+        own = found.window(window)
+        out[..., *window] = known(own.symbols, own.corrections(), found.step, first[..., *window])
 
-    _in_bands(band, out)
+    _in_parts(part, out)
     return out
 
 
@@ -324,13 +323,13 @@ def _first_plane(found: _Blocks) -> tuple[Array, Array]:
     """As ``seen``, of the first colour plane."""
     out = _empty(found.parents, 3, "int8"), _empty(found.parents, 3, "int8")
 
-    def band(rows: slice) -> None:
-        part = found.rows(rows)
-        both = seen(part.symbols[..., 0::2, :, :], part.corrections()[..., 0::2, :, :], found.step)
-        for planes, own in zip(out, both, strict=True):
-            planes[..., rows, :] = own
+    def part(window: threads.Window) -> None:
+        own = found.window(window)
+        both = seen(own.symbols[..., 0::2, :, :], own.corrections()[..., 0::2, :, :], found.step)
+        for planes, values in zip(out, both, strict=True):
+            planes[..., *window] = values
 
-    _in_bands(band, found.parents)
+    _in_parts(part, found.parents)
     return out
 
 
@@ -340,23 +339,23 @@ def _cells(found: _Blocks, there: Array) -> Array:
     out = _empty(found.parents, 2, "int32", (2 * height, 2 * width))
     meant = _namespace(there).stack([there, there], 1).reshape(6, height, width)
 
-    def band(rows: slice) -> None:
-        part = found.rows(rows)
-        details = (part.guided + part.corrections()) * meant[:, rows]
-        cells = children(part.parents, details).clip(-MAX_CELL, MAX_CELL)
-        out[..., 2 * rows.start : 2 * rows.stop, :] = cells
+    def part(window: threads.Window) -> None:
+        own = found.window(window)
+        details = (own.guided + own.corrections()) * meant[:, *window]
+        cells = children(own.parents, details).clip(-MAX_CELL, MAX_CELL)
+        out[..., *(slice(2 * span.start, 2 * span.stop) for span in window)] = cells
 
-    _in_bands(band, found.parents)
+    _in_parts(part, found.parents)
     return out
 
 
-def _in_bands(work: Callable[[slice], None], planes: Array) -> None:
-    """``work`` of all rows, arrays' in bands, tensors' at once."""
-    height = planes.shape[-2]
+def _in_parts(work: Callable[[threads.Window], None], planes: Array) -> None:
+    """``work`` of all rows and columns, arrays' in parts, tensors' at once."""
+    height, width = planes.shape[-2:]
     if isinstance(planes, np.ndarray):
-        threads.each(work, threads.bands(height))
+        threads.each(work, threads.windows(height, width))
     else:
-        work(slice(0, height))
+        work((slice(0, height), slice(0, width)))
 
 
 def _there(rows: int, columns: int) -> NDArray[np.bool_]:

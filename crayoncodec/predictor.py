@@ -83,18 +83,18 @@ class Predictor:
         height, width = hidden.shape[1:]
         shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)
 
-        def band(rows: slice) -> None:
+        def part(window: threads.Window) -> None:
             if plane == 0:
-                out = self._convolve(f"one.{half}", hidden[:, rows])
+                out = self._convolve(f"one.{half}", hidden[:, *window])
             else:
-                given = [part[:, rows] for part in (hidden, *first)]
+                given = [planes[:, *window] for planes in (hidden, *first)]
                 out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", *given).clip(0, TOP))
-            shifts[:, rows], spreads[:, rows] = (
+            shifts[:, *window], spreads[:, *window] = (
                 out[:3].clip(-MAX_SHIFT, MAX_SHIFT),
                 out[3:].clip(0, SPREADS - 1),
             )
 
-        threads.each(band, threads.bands(height))
+        threads.each(part, threads.windows(height, width))
         return shifts, spreads
 
     @staticmethod
@@ -113,12 +113,12 @@ class Predictor:
         height, width = planes[0].shape[1:]
         out = np.empty((len(self._folded[name][1]), height, width), np.uint8)
 
-        def band(rows: slice) -> None:
-            near = slice(max(0, rows.start - 1), min(height, rows.stop + 1))
-            found = self._convolve(name, *(part[:, near] for part in planes))
-            out[:, rows] = found[:, rows.start - near.start : rows.stop - near.start].clip(0, TOP)
+        def part(window: threads.Window) -> None:
+            near, inner = threads.around(window, 1, height, width)
+            found = self._convolve(name, *(given[:, *near] for given in planes))
+            out[:, *window] = found[:, *inner].clip(0, TOP)
 
-        threads.each(band, threads.bands(height))
+        threads.each(part, threads.windows(height, width))
         return out
 
     def _convolve(self, name: str, *planes: Any) -> Planes:
@@ -155,23 +155,34 @@ def convolve(matrix: Planes, bias: Planes, *planes: Any) -> Planes:
         np.floor(out, out=out)
         return out
     side = 3
+    if width == 1 < height:  # a column as a row: rows are what is quick
+        turned = matrix.reshape(side, side, outputs, inputs).swapaxes(0, 1).reshape(-1, inputs)
+        row_planes = (given.reshape(len(given), 1, height) for given in planes)
+        return convolve(turned, bias, *row_planes).reshape(outputs, height, 1)
+    taps = [(y, x) for y in range(side) for x in range(side)]
+    if height == 1:  # what is added to the rows beside it is never looked at
+        taps, matrix = taps[side : 2 * side], matrix[side * outputs : 2 * side * outputs]
     # In rows one longer, which follow each other in memory, a neighbour is at the same distance everywhere.
     row = width + 1
     sums = np.empty((outputs, (height + 2) * row + 2), matrix.dtype)
     sums[:] = bias[:, None]
-    rows = min(height, max(1, _STRIP // row))
-    strip = np.zeros((inputs, rows, row), matrix.dtype)
-    products = np.empty((len(matrix), rows * row), matrix.dtype)
+    # Strips are whole rows, or parts of one.
+    rows, columns = (min(height, _STRIP // row), row) if row <= _STRIP else (1, _STRIP)
+    strip = np.zeros((inputs, rows, columns), matrix.dtype)
+    products = np.empty((len(matrix), rows * columns), matrix.dtype)
     for top in range(0, height, rows):
-        count = min(rows, height - top)
-        part, size = strip[:, :count], count * row
-        np.concatenate(
-            [given[:, top : top + count] for given in planes], out=part[..., :width], casting="unsafe"
-        )
-        np.matmul(matrix, strip.reshape(inputs, -1)[:, :size], out=products[:, :size])
-        for k, product in enumerate(products[:, :size].reshape(side * side, outputs, size)):
-            start = (top + side - 1 - k // side) * row + side - 1 - k % side
-            sums[:, start : start + size] += product
+        for left in range(0, width, columns):
+            near = slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
+            count, across = (span.stop - span.start for span in near)
+            size = count * columns if columns == row else across
+            np.concatenate(
+                [given[:, *near] for given in planes], out=strip[:, :count, :across], casting="unsafe"
+            )
+            np.matmul(matrix, strip.reshape(inputs, -1)[:, :size], out=products[:, :size])
+            parts = products[:, :size].reshape(len(taps), outputs, size)
+            for (y, x), product in zip(taps, parts, strict=True):
+                start = (top + side - 1 - y) * row + left + side - 1 - x
+                sums[:, start : start + size] += product
     inner = sums[:, row + 1 : (height + 1) * row + 1].reshape(outputs, height, row)[..., :width]
     np.floor(inner, out=out)
     return out

@@ -27,7 +27,7 @@ _SMALLEST: Final = 256
 F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
-Window = tuple[slice, slice]
+Window = threads.Window
 """Rows and columns of a picture."""
 
 
@@ -143,11 +143,11 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
         return out
     paint = painter(lightness, grid, backend, tile)
 
-    def band(rows: slice) -> None:
-        window = rows, slice(0, lightness.shape[1])
-        out[rows] = lab_to_rgb(lightness[rows], paint(window))
+    def part(window: Window) -> None:
+        out[window] = lab_to_rgb(lightness[window], paint(window))
 
-    threads.each(band, threads.bands(len(lightness)))
+    height, width = lightness.shape
+    threads.each(part, threads.windows(height, width))
     return out
 
 

@@ -14,8 +14,14 @@ import cv2
 _MOST: Final = 16
 """Threads, however many cores there are: every one of them has a part in memory."""
 _MOST_ROWS: Final = 64
+_NARROW: Final = 1024
+"""Pixels of a row below which a band has more rows: each costs some time of its own."""
+_LONG: Final = 2**14
+"""Columns of a window at most."""
 _NAME: Final = "crayoncodec-part"
 
+Window = tuple[slice, slice]
+"""Rows and columns."""
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -33,11 +39,34 @@ def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
         return list(_pool(count()).map(work, parts))
 
 
-def bands(height: int) -> list[slice]:
-    """Rows 0 to ``height`` in slices of at most 64: two for each thread or more, but none of less than 8."""
+def bands(height: int, width: int = _NARROW) -> list[slice]:
+    """Rows 0 to ``height`` in slices: two for each thread or more, but none of less than 8.
+
+    They have at most 64 rows, more where rows are short.
+    """
     shares = 1 if _is_part() else 2 * count()
-    rows = max(8, min(_MOST_ROWS, -(-height // shares)))
+    most = _MOST_ROWS * max(1, _NARROW // width)
+    rows = max(8, min(most, -(-height // shares)))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def windows(height: int, width: int) -> list[Window]:
+    """Bands, cut where rows are very long."""
+    columns = [slice(left, min(left + _LONG, width)) for left in range(0, width, _LONG)]
+    return [(rows, part) for rows in bands(height, width) for part in columns]
+
+
+def around(window: Window, reach: int, height: int, width: int) -> tuple[Window, Window]:
+    """A window with what is at most ``reach`` away from it, and where in that the window is."""
+    near = [
+        slice(max(0, span.start - reach), min(length, span.stop + reach))
+        for span, length in zip(window, (height, width), strict=True)
+    ]
+    inner = [
+        slice(span.start - wide.start, span.stop - wide.start)
+        for span, wide in zip(window, near, strict=True)
+    ]
+    return (near[0], near[1]), (inner[0], inner[1])
 
 
 def _is_part() -> bool:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -139,6 +147,22 @@ def test_info_says_what_was_asked_for(tmp_path):
         ({"lossless": True, "target_size": 5000}, "target_size does not go with lossless"),
         ({"lightness": "zstd"}, "zstd is not lossy"),
         ({"lightness": "avif", "lossless": True}, "avif is not lossless"),
+        ({"quality": True}, "quality is True, expected a whole number of 0 to 100"),
+        ({"color_quality": np.bool_(True)}, "color_quality is True, expected a whole number"),
+        ({"quality": "80"}, "quality is 80, expected a whole number"),
+        ({"effort": 5.5}, "effort is 5.5, expected a whole number of 1 to 9"),
+        ({"n": True}, "n is True, expected a whole number of 1 to 65535"),
+        ({"n": 4, "step": True}, "step is True"),
+        ({"n": 4, "step": -1.0}, "step is -1.0, expected more than 0"),
+        ({"n": 4, "step": "1"}, "step is 1, expected more than 0"),
+        ({"max_delta_e": float("nan")}, "max_delta_e is nan, expected more than 0"),
+        ({"max_delta_e": True}, "max_delta_e is True"),
+        ({"max_delta_e": "2"}, "max_delta_e is 2, expected more than 0"),
+        ({"target_size": True}, "target_size is True"),
+        ({"target_size": float("nan")}, "target_size is nan"),
+        ({"target_size": 900.5}, "target_size is 900.5, expected more than 0 bytes, a whole number"),
+        ({"lossless": "no"}, "lossless is 'no', expected True or False"),
+        ({"lightness": "jpeg"}, "lightness is 'jpeg', expected one of zstd, webp, avif"),
     ],
 )
 def test_options_out_of_range_are_refused(options, text):
@@ -155,12 +179,156 @@ def test_limits_are_those_of_the_caller():
         crayoncodec.encode(photo(10, 10), limits=Limits(pixels=99))
 
 
-def test_sides_that_no_lossy_coder_takes_are_kept_exactly():
-    image = np.tile(photo(1, 64), (1, 1100, 1))
-    with pytest.warns(CrayWarning, match="kept exactly"):
-        data = crayoncodec.encode(image)
-    assert crayoncodec.info(data).lightness_coder == "zstd"
+@pytest.mark.parametrize("options", [{}, {"n": 20}, {"target_size": 90_000}, {"max_delta_e": 5.0}])
+@pytest.mark.parametrize("turned", [False, True])
+def test_sides_that_no_lossy_coder_takes_are_kept_exactly(turned, options):
+    image = np.tile(photo(2, 64), (1, 513, 1))[:, :32769]
+    image = np.ascontiguousarray(image.swapaxes(0, 1)) if turned else image
+    with pytest.warns(CrayWarning, match="no lossy coder takes .* lightness is kept exactly") as caught:
+        data = crayoncodec.encode(image, **options)
+    assert len(caught) == 1
+    assert (crayoncodec.info(data).lightness_coder, crayoncodec.info(data).lightness_quality) == (
+        "zstd",
+        None,
+    )
+    assert np.array_equal(
+        codec.decode_lightness(container.unpack(data)), color.lightness_to_u8(color.rgb_to_lightness(image))
+    )
     assert crayoncodec.decode(data, color="guided").shape == image.shape
+    with pytest.raises(ImageError, match="plane coder avif takes sides up to 32768 and"):
+        crayoncodec.encode(image, lightness="avif")
+
+
+@pytest.mark.parametrize("side", [32768, 32769])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.filterwarnings("ignore:no lossy coder")
+def test_files_at_the_limits_of_coders_decode(side, turned):
+    image = np.tile(np.dstack([photo(1, 64), np.arange(64)]).astype(np.uint8), (1, 513, 1))[:, :side]
+    image = np.ascontiguousarray(image.swapaxes(0, 1)) if turned else image
+    data = crayoncodec.encode(image)
+    crayoncodec.verify(data)
+    assert crayoncodec.info(data).lightness_coder == ("avif" if side == 32768 else "zstd")
+    assert np.array_equal(crayoncodec.decode(data, color="gray")[..., 3], image[..., 3])
+
+
+@pytest.mark.parametrize("shape", [(1, 2**20), (2**20, 1)])
+@pytest.mark.filterwarnings("ignore:no lossy coder")
+def test_the_longest_side_is_encoded_and_decoded(shape):
+    image = np.tile(np.arange(256, dtype=np.uint8), 4096).reshape(shape)
+    data = crayoncodec.encode(image)
+    start = time.process_time()
+    decoded = crayoncodec.decode(data, color="gray")
+    assert time.process_time() - start < 3
+    assert decoded.shape == (*shape, 3)
+    longer = np.zeros([side + (side > 1) for side in shape], np.uint8)
+    with pytest.raises(LimitError, match="the limit of a side is 1048576"):
+        crayoncodec.encode(longer)
+
+
+def test_what_cannot_be_decoded_is_not_written(monkeypatch):
+    """Libraries write what they cannot read; the last word is the decoder's."""
+    from crayoncodec.codestreams import grids, planes
+
+    image = np.dstack([photo(30, 40), np.eye(30, 40, dtype=np.uint8)])
+    encode, encode_grid = planes.encode, grids.encode
+    monkeypatch.setattr(planes, "encode", lambda plane, *rest: encode(plane, *rest)[:-20])
+    with pytest.raises(ImageError, match="what was coded cannot be decoded: alpha plane"):
+        crayoncodec.encode(image)
+    with pytest.raises(ImageError, match="what was coded cannot be decoded: lightness plane"):
+        crayoncodec.encode(image[..., :3])
+    monkeypatch.setattr(planes, "encode", lambda plane, *rest: encode(plane ^ 1, *rest))
+    with pytest.raises(ImageError, match="alpha plane: what was coded decodes to other values"):
+        crayoncodec.encode(image)
+    monkeypatch.setattr(planes, "encode", encode)
+    monkeypatch.setattr(grids, "encode", lambda samples: encode_grid(samples + 1))
+    with pytest.raises(ImageError, match="colour grid: what was coded decodes to other values"):
+        crayoncodec.encode(image, n=4)
+
+
+def test_numbers_of_numpy_are_numbers():
+    image = photo(20, 30)
+    for numpy_options, plain in (
+        ({"quality": np.int64(70), "color_quality": np.uint8(50)}, {"quality": 70, "color_quality": 50}),
+        ({"n": np.int32(4), "step": np.float32(0.5)}, {"n": 4, "step": 0.5}),
+        ({"lossless": np.True_, "effort": np.int8(1)}, {"lossless": True, "effort": 1}),
+        ({"max_delta_e": np.float64(5)}, {"max_delta_e": 5}),
+        ({"target_size": np.int64(1500)}, {"target_size": 1500}),
+    ):
+        assert crayoncodec.encode(image, **numpy_options) == crayoncodec.encode(image, **plain)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x.cray", Path("x.cray"), io.BytesIO(b"\x89CRY"), 5, None, [1, 2]],
+    ids=lambda x: type(x).__name__,
+)
+@pytest.mark.parametrize("function", ["decode", "verify", "is_cray"])
+def test_a_path_or_a_file_is_not_its_bytes(function, source):
+    text = (
+        rf"data is {type(source).__name__}, expected the bytes of a .cray file; read\(path\) takes its path"
+    )
+    with pytest.raises(TypeError, match=text):
+        getattr(crayoncodec, function)(source)
+    with pytest.raises(TypeError, match=text):
+        crayoncodec.Decoder().decode(source)
+
+
+@pytest.mark.parametrize("source", [5, None, [1, 2], io.StringIO("x")], ids=lambda x: type(x).__name__)
+def test_info_says_what_it_takes(source):
+    with pytest.raises(TypeError, match=f"source is {type(source).__name__}, expected a path, bytes"):
+        crayoncodec.info(source)
+
+
+@pytest.mark.parametrize(
+    "image", ["x.png", Path("x.png"), b"\x89PNG", io.BytesIO(b"x")], ids=lambda x: type(x).__name__
+)
+def test_a_path_or_a_file_is_not_a_picture(image):
+    with pytest.raises(
+        ImageError, match=f"image is {type(image).__name__}, expected an array or a PIL image"
+    ):
+        crayoncodec.encode(image)
+
+
+@pytest.mark.parametrize("name", ["exif", "icc_profile", "xmp"])
+@pytest.mark.parametrize("value", ["text", 5, [1]])
+def test_metadata_are_bytes(name, value):
+    with pytest.raises(TypeError, match=f"{name} is {type(value).__name__}, expected bytes"):
+        crayoncodec.encode(photo(4, 4), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [(codec.encode, codec.EncodeOptions), (codec.decode, codec.DecodeOptions)],
+)
+def test_options_that_are_passed_on_are_those_of_the_function(function, options):
+    parameters = inspect.signature(function).parameters.values()
+    assert {name: kind.__forward_arg__ for name, kind in options.__annotations__.items()} == {
+        one.name: one.annotation for one in parameters if one.kind is one.KEYWORD_ONLY
+    }
+
+
+def test_a_type_checker_sees_what_read_and_write_take(tmp_path):
+    pytest.importorskip("mypy")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import crayoncodec, numpy\n"
+        "crayoncodec.write('x.cray', numpy.zeros((2, 2)), quality=80, n=None)\n"
+        "picture = crayoncodec.read('x.cray', color='guided')\n"
+        "crayoncodec.write('x.cray', picture, bogus=3)\n"
+        "crayoncodec.write('x.cray', picture, quality='high')\n"
+        "crayoncodec.read('x.cray', color='sepia')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", script.name],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": str(Path(crayoncodec.__file__).parents[1])},
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("script.py:")]
+    assert [line.split(":")[1] for line in lines if "error" in line] == ["4", "5", "6"], done.stdout
+    assert 'Unexpected keyword argument "bogus" for "write"' in lines[0]
 
 
 def test_metadata_given_replaces_the_pictures_own():

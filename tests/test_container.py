@@ -323,13 +323,35 @@ def test_a_tiny_file_that_claims_a_huge_picture_costs_nothing(read):
 @pytest.mark.parametrize("read", [unpack, scan])
 def test_limits(read):
     data = pack(FULL)
-    assert read(data, Limits(pixels=774, metadata=4)).header == FULL.header
+    assert read(data, Limits(pixels=774, metadata=16, ancillary=4)).header == FULL.header
     with pytest.raises(LimitError, match="258 x 3 = 774 pixels, the limit is 773"):
         read(data, Limits(pixels=773))
     with pytest.raises(LimitError, match="the limit of a side is 42"):
         read(data, Limits(side=42))
-    with pytest.raises(LimitError, match="ancillary chunks exceed 3 bytes at offset"):
-        read(data, Limits(metadata=3))
+    with pytest.raises(LimitError, match="ancillary chunks exceed 15 bytes at offset"):
+        read(data, Limits(metadata=15))
+    with pytest.raises(LimitError, match="more than 3 ancillary chunks at offset"):
+        read(data, Limits(ancillary=3))
+
+
+@pytest.mark.parametrize("read", [unpack, scan])
+@pytest.mark.parametrize(
+    ("many", "limits", "text"),
+    [
+        (chunk(b"teSt"), Limits(), "more than 1000 ancillary chunks"),
+        (chunk(b"teSt"), Limits(metadata=12 * 2000 - 1, ancillary=2000), "ancillary chunks exceed 23999"),
+        (grid(), Limits(), "2 GRID chunks, HEAD says 1"),
+    ],
+    ids=["number", "framing", "grids"],
+)
+def test_chunks_without_end_are_given_up_at_the_limit(read, many, limits, text):
+    data = MAGIC + head() + many * 20_000
+    tracemalloc.start()
+    with pytest.raises((LimitError, FormatError), match=text):
+        read(data, limits)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_chunks_of_more_than_2_gib_are_not_written(monkeypatch):

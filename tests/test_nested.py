@@ -100,14 +100,21 @@ class TestNetwork:
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("side", [1, 3])
-    def test_convolutions_are_those_of_integers(self, side, dtype):
+    @pytest.mark.parametrize(
+        "shape", [(40, 131), (1, 1), (1, 9000), (9000, 1), (2, 4096), (3, 4095), (5000, 2)]
+    )
+    def test_convolutions_are_those_of_integers(self, shape, side, dtype):
         rng = np.random.default_rng(side)
         weights = rng.integers(-127, 128, (5, 7, side, side)).astype(np.int8)
         bias, shift = rng.integers(-(2**20), 2**20, 5).astype(np.int32), np.array([0, 3, 8, 11, 16], np.uint8)
-        values = rng.integers(-127, 256, (7, 40, 131))
+        (height, width), values = shape, rng.integers(-127, 256, (7, *shape))
         wide = np.pad(values, ((0, 0), (side // 2,) * 2, (side // 2,) * 2))
         sums = bias[:, None, None] + sum(
-            np.einsum("oi,ihw->ohw", weights[:, :, y, x].astype(np.int64), wide[:, y : y + 40, x : x + 131])
+            np.einsum(
+                "oi,ihw->ohw",
+                weights[:, :, y, x].astype(np.int64),
+                wide[:, y : y + height, x : x + width],
+            )
             for y in range(side)
             for x in range(side)
         )

@@ -85,11 +85,12 @@ def test_settings_come_back_after_overlapping_calls(several):
     assert blas_threads() == before
 
 
-@pytest.mark.parametrize("height", [1, 7, 8, 9, 64, 65, 1000])
-def test_bands_cover_all_rows_once(height, several):
+@pytest.mark.parametrize("width", [1, 100, 513, 100_000])
+@pytest.mark.parametrize("height", [1, 7, 8, 9, 64, 65, 1000, 2**20])
+def test_bands_cover_all_rows_once(height, width, several):
     rows = np.zeros(height, int)
-    for band in threads.bands(height):
-        assert band.stop - band.start <= 64
+    for band in threads.bands(height, width):
+        assert (band.stop - band.start) * width <= 64 * max(width, 1024)
         rows[band] += 1
     assert (rows == 1).all()
 
@@ -104,10 +105,11 @@ def test_bands_do_not_show(several, monkeypatch):
     """Files and pictures are the same whatever the bands are."""
     image = photo(150, 110)
     found = []
-    for bands in (threads.bands, lambda height: [slice(0, height)], lambda height: [
+    for bands in (threads.bands, lambda height, _=0: [slice(0, height)], lambda height, _=0: [
         slice(top, min(top + 1, height)) for top in range(height)
     ]):  # fmt: skip
         monkeypatch.setattr(threads, "bands", bands)
+        monkeypatch.setattr(threads, "_LONG", 7 if found else 10_000)  # columns, too
         data = crayoncodec.encode(image, color_quality=95)
         decoded = crayoncodec.decode(data, color="guided").astype(int)
         found.append((data, decoded))

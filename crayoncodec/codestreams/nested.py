@@ -162,7 +162,7 @@ class _Means:
 
             if finer > self._spacing:
                 self.level(finer)
-            threads.each(band, threads.bands(rows))
+            threads.each(band, threads.bands(rows, columns))
             self._coarser[spacing] = means
         return self._coarser[spacing]
 
@@ -175,7 +175,7 @@ class _Means:
             cells = self._rows(spacing, slice(2 * rows.start, 2 * rows.stop))
             found[:, rows] = nested.details(cells[plane : plane + 1])
 
-        threads.each(band, threads.bands(height))
+        threads.each(band, threads.bands(height, width))
         return found
 
     def _rows(self, spacing: int, rows: slice) -> F64:
@@ -291,5 +291,5 @@ def _samples(cells: Integers, turn: int) -> I16:
         ab = np.stack([cosine * first - sine * second, sine * first + cosine * second])
         samples[:, rows] = ((ab + _UNIT // 2) // _UNIT).clip(-32768, 32767)
 
-    threads.each(band, threads.bands(cells.shape[1]))
+    threads.each(band, threads.bands(*cells.shape[1:]))
     return samples

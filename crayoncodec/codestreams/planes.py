@@ -7,20 +7,26 @@ lossless one and the only one without a limit on sides. All decode to the same i
 from __future__ import annotations
 
 import io
-import warnings
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, features
+from PIL import AvifImagePlugin, Image, ImageFile, WebPImagePlugin, features
 
-from crayoncodec.codestreams import residuals
+from crayoncodec.codestreams import residuals, sizes
 from crayoncodec.container import PlaneCoder
-from crayoncodec.errors import FormatError, ImageError
+from crayoncodec.errors import FormatError, ImageError, LimitError
 
 LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "webp")
 LOSSLESS_CODERS: Final[tuple[PlaneCoder, ...]] = ("webp", "zstd")
-_MAX_SIDE: Final[dict[PlaneCoder, int]] = {"webp": 16383, "avif": 65535}
+_MOST: Final[dict[PlaneCoder, tuple[int, int]]] = {"webp": (16383, 178_956_970), "avif": (32768, 2**28)}
+"""Pixels of a side and of a plane that can be decoded again: libwebp's and Pillow's limits; libavif's."""
+_READERS: Final[dict[PlaneCoder, tuple[Callable[[bytes], tuple[int, int]], type[ImageFile.ImageFile]]]] = {
+    "webp": (sizes.webp, WebPImagePlugin.WebPImageFile),
+    "avif": (sizes.avif, AvifImagePlugin.AvifImageFile),
+}
+"""What reads a codestream's size, and what its picture."""
 
 _AVIF_SPEEDS: Final = ((9, 4), (7, 6), (0, 8))
 """From which effort on which speed of libaom (docs/design.md)."""
@@ -31,8 +37,9 @@ U8 = NDArray[np.uint8]
 
 
 def fits(coder: PlaneCoder, shape: tuple[int, int]) -> bool:
-    """Whether the coder takes planes with sides as long as these."""
-    return max(shape) <= _MAX_SIDE.get(coder, max(shape))
+    """Whether the coder takes planes as large as these, and gives them back."""
+    side, pixels = _MOST.get(coder, (max(shape), shape[0] * shape[1]))
+    return max(shape) <= side and shape[0] * shape[1] <= pixels
 
 
 def encode(plane: U8, coder: PlaneCoder, quality: int | None, effort: int = 5) -> bytes:
@@ -44,9 +51,10 @@ def encode(plane: U8, coder: PlaneCoder, quality: int | None, effort: int = 5) -
     quality that it does not have.
     """
     if not fits(coder, plane.shape):
+        side, pixels = _MOST[coder]
         raise ImageError(
-            f"plane coder {coder} takes sides up to {_MAX_SIDE[coder]} pixels, "
-            f"found {plane.shape[1]} x {plane.shape[0]}; zstd takes any"
+            f"plane coder {coder} takes sides up to {side} and {pixels} pixels, "
+            f"found {_sides(plane)}; zstd, which is lossless, takes any"
         )
     if coder not in (LOSSLESS_CODERS if quality is None else LOSSY_CODERS):
         raise ValueError(f"plane coder {coder} is not {'lossless' if quality is None else 'lossy'}")
@@ -61,7 +69,12 @@ def encode(plane: U8, coder: PlaneCoder, quality: int | None, effort: int = 5) -
     if not features.check(coder):
         raise ImageError(f"the installed Pillow has no {coder} support, expected one with it")
     stream = io.BytesIO()
-    Image.fromarray(plane).save(stream, coder.upper(), **options)
+    try:
+        Image.fromarray(plane).save(stream, coder.upper(), **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # as when decoding
+        raise ImageError(f"plane coder {coder} cannot code {_sides(plane)} ({error})") from error
     return stream.getvalue()
 
 
@@ -79,18 +92,27 @@ def decode_picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what:
 
 def _picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # The container's limits have passed this size already; Pillow's own limit is not ours.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=[coder.upper()]) as image:
-                if (image.height, image.width) != shape:
-                    raise FormatError(
-                        f"{what}: {coder} codestream is {image.width} x {image.height}, "
-                        f"expected {shape[1]} x {shape[0]}"
-                    )
-                image.load()
-                return image
+        read_size, plugin = _READERS[coder]
+        _check_size(read_size(data), coder, shape, what)
+        # Not by Image.open: the container's limits have passed this size, and Pillow's own limit is not ours.
+        with plugin(io.BytesIO(data)) as image:
+            _check_size(image.size, coder, shape, what)
+            image.load()
+            return image
     except (FormatError, MemoryError):
         raise
+    except Image.DecompressionBombError as error:
+        raise LimitError(f"{what}: {error}") from error
     except Exception as error:  # Pillow's plugins raise whatever their library gave them
         raise FormatError(f"{what}: damaged {coder} codestream ({error})") from error
+
+
+def _sides(plane: U8) -> str:
+    return f"{plane.shape[1]} x {plane.shape[0]}"
+
+
+def _check_size(size: tuple[int, int], coder: PlaneCoder, shape: tuple[int, int], what: str) -> None:
+    if size != shape[::-1]:
+        raise FormatError(
+            f"{what}: {coder} codestream is {size[0]} x {size[1]}, expected {shape[1]} x {shape[0]}"
+        )

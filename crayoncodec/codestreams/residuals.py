@@ -17,6 +17,8 @@ Integers = TypeVar("Integers", bound=np.integer[Any])
 Plane = NDArray[np.int32]
 
 _MAX_WINDOW: Final = 2**27
+_THIN: Final = 40
+"""Rows from which on samples are restored diagonal by diagonal."""
 
 
 def compress(planes: NDArray[Integers], level: int) -> bytes:
@@ -48,12 +50,13 @@ def _decompress_frame(data: bytes, size: int, what: str) -> bytes:
         declared = zstandard.frame_content_size(data)
         if declared != size:
             raise FormatError(f"{what}: zstd frame holds {declared} bytes, expected {size}")
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
-        raw = decompressor.decompress(data)
+        # Into a buffer of that size, and no further.
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+        raw = decompressor.decompress(data, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise FormatError(f"{what}: damaged zstd frame ({error})") from error
-    if len(raw) != size or not decompressor.eof or decompressor.unused_data:
-        raise FormatError(f"{what}: zstd frame ends early or late, expected {size} bytes")
+    if len(raw) != size:
+        raise FormatError(f"{what}: zstd frame ends after {len(raw)} bytes, expected {size}")
     return raw
 
 
@@ -68,7 +71,38 @@ def predict(plane: NDArray[Integers]) -> Plane:
 
 
 def restore(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
-    """Inverse of predict, modulo the dtype's range; pixels of one anti-diagonal are independent."""
+    """Inverse of predict, modulo the dtype's range."""
+    height, width = residual.shape
+    if height > width:  # the prediction is the same in both directions
+        return restore(residual.T, dtype).T
+    if height == 1:  # each sample is predicted by the one before
+        return residual.cumsum(axis=1, dtype=dtype)
+    return _by_rows(residual, dtype) if height < _THIN else _by_diagonals(residual, dtype)
+
+
+def _by_rows(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
+    """Sample by sample: a plane with few rows has a diagonal for every column, and hardly a sample on it."""
+    low, last = int(np.iinfo(dtype).min), 2 ** (8 * np.dtype(dtype).itemsize) - 1
+    out = np.empty(residual.shape, dtype)
+    row = [0] * residual.shape[1]
+    for y, given in enumerate(residual):
+        left = corner = 0
+        found = []
+        for step, above in zip(given.tolist(), row, strict=True):
+            predicted = left + above - corner
+            if left < above:
+                predicted = left if predicted < left else above if predicted > above else predicted
+            else:
+                predicted = above if predicted < above else left if predicted > left else predicted
+            left = (step + predicted - low & last) + low
+            corner = above
+            found.append(left)
+        out[y] = row = found
+    return out
+
+
+def _by_diagonals(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
+    """Pixels of one anti-diagonal are independent."""
     height, width = residual.shape
     stride = width + 1
     padded = np.zeros((height + 1) * stride, dtype)
@@ -78,10 +112,9 @@ def restore(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
         count = last - first + 1
         at = (first + 1) * stride + diagonal - first + 1
         left, above, corner, here = (
-            padded[start :: max(stride - 1, 1)][:count]
-            for start in (at - 1, at - stride, at - stride - 1, at)
+            padded[start :: stride - 1][:count] for start in (at - 1, at - stride, at - stride - 1, at)
         )
-        values = source[first * width + diagonal - first :: max(width - 1, 1)][:count]
+        values = source[first * width + diagonal - first :: width - 1][:count]
         predicted = _median_edge(left.astype(np.int32), above.astype(np.int32), corner.astype(np.int32))
         here[:] = (values + predicted).astype(dtype)
     return padded.reshape(height + 1, stride)[1:, 1:]
