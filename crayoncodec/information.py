@@ -73,7 +73,7 @@ def info(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes],
     limits: Limits = DEFAULT_LIMITS,
 ) -> Info:
-    """Describe a file: a path, its bytes, or a seekable stream. Payloads are neither read nor checked.
+    """Describe a file: a path, its bytes, or a stream. Payloads are neither read nor checked.
 
     Raises FormatError, LimitError, OSError.
     """
@@ -82,6 +82,8 @@ def info(
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as stream:
             return info(stream, limits)
+    if not source.seekable():  # a pipe
+        return info(source.read(), limits)
     file, chunks = container.scan(source, limits)
     header = file.header
     size = chunks[-1].offset + chunks[-1].size

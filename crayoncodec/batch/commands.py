@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from crayoncodec import streams
 from crayoncodec.errors import CrayError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 10
 """Failures that are printed; the report has all."""
-_INTERRUPTED: Final = 130
 _OF_FILES: Final = ("inputs", "output", "recursive", "workers", "overwrite", "as_json", "quiet")
 """Parameters of the commands for single files that a batch has of its own, or has not."""
 _SAME_OUTPUT: Final = ("device", "backend", "model")
@@ -150,11 +150,11 @@ def _run(
             totals = batch.run(asked, chosen, watch)
     except (CrayError, OSError) as error:
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        click.echo(f"cray: batch: {place}{jobs.one_line(error)}", err=True)
+        streams.say(f"cray: batch: {place}{jobs.one_line(error)}", err=True)
         sys.exit(jobs.code_of(error))
     except KeyboardInterrupt:
-        click.echo("cray: batch: interrupted; the same command goes on from here", err=True)
-        sys.exit(_INTERRUPTED)
+        streams.say("cray: batch: interrupted; the same command goes on from here", err=True)
+        sys.exit(jobs.EXIT_INTERRUPTED)
     _finish(asked, totals, as_json, quiet)
 
 
@@ -204,7 +204,7 @@ def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], Non
             bar.set_postfix_str(f"{failed} failed", refresh=False)
             if failed <= _SHOWN:
                 with tqdm.external_write_mode():
-                    click.echo(f"cray: {outcome.job.source}: {outcome.error}", err=True)
+                    streams.say(f"cray: {outcome.job.source}: {outcome.error}", err=True)
 
         if not bar.disable:
             threading.Thread(target=count, daemon=True).start()
@@ -220,13 +220,13 @@ def _finish(asked: Batch, totals: Totals, as_json: bool, quiet: bool) -> NoRetur
     if totals.failed:
         more = f" and {totals.failed - _SHOWN:,} more" if totals.failed > _SHOWN else ""
         place = asked.report or asked.folder / REPORT
-        click.echo(
+        streams.say(
             f"cray: batch: {totals.failed:,} failed{more and ', ' + more.strip()}: see {place}", err=True
         )
     if as_json:
-        click.echo(json.dumps(found))
+        streams.say(json.dumps(found))
     elif not quiet:
-        click.echo(
+        streams.say(
             f"{totals.done:,} done, {totals.skipped:,} done before, {totals.failed:,} failed: "
             f"{totals.input_bytes:,} -> {totals.output_bytes:,} bytes ({100 * found['ratio']:.1f} %), "
             f"{totals.pixels / 1e6:,.1f} MP; {found['seconds']:,.1f} s, "

@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from crayoncodec import jobs
 from crayoncodec.codec import atomic_write
 from crayoncodec.errors import BatchError
+from crayoncodec.jobs import Found
 
 STATE: Final = ".cray-batch"
 """The folder in a destination that is the batch's own; no place lists it."""
@@ -26,13 +28,6 @@ class Stat(NamedTuple):
 
     size: int
     mtime_ns: int
-
-
-class Found(NamedTuple):
-    """A file below a place, or a folder that cannot be listed, and why."""
-
-    path: str
-    error: str | None = None
 
 
 class Place(Protocol):
@@ -71,21 +66,7 @@ class Folder:
     root: str
 
     def walk(self) -> Iterator[Found]:
-        return self._walk("")
-
-    def _walk(self, prefix: str) -> Iterator[Found]:
-        try:
-            with os.scandir(os.path.join(self.root, prefix)) as entries:  # noqa: PTH118
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            yield Found(prefix or ".", error.strerror or str(error))
-            return
-        for entry in inside:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != STATE:
-                    yield from self._walk(f"{prefix}{entry.name}/")
-            elif entry.is_file():
-                yield Found(prefix + entry.name)
+        return jobs.walk(self.root, STATE)
 
     def stats(self, paths: Sequence[str]) -> list[Stat | None]:
         return [self._stat(path) for path in paths]
