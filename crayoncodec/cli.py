@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -466,7 +467,10 @@ def evaluate(
     streams.say(f"{count} pictures, {sampling} samples")
     for n, by_decoder in report.items():
         for decoder, values in by_decoder.items():
-            shown = "  ".join(f"{name} {value:8.3f}" for name, value in values.items())
+            shown = "  ".join(
+                f"{name} {value:8.3f}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in values.items()
+            )
             streams.say(f"n={n:<4} {decoder:8} {shown}")
 
 
@@ -543,7 +547,7 @@ def _encoder(**options: Any) -> jobs.Convert:
     try:
         codec.check_options(**options)
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_as_typed(encode, str(error))) from error
     return partial(_encode, options=options)
 
 
@@ -554,8 +558,14 @@ def _decoder(**options: Any) -> jobs.Convert:
     try:
         decoder = codec.Decoder(**options)
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_as_typed(decode, str(error))) from error
     return partial(_decode, decoder=decoder)
+
+
+def _as_typed(command: click.Command, message: str) -> str:
+    """What the library says of its arguments, with the options of a command that they come from."""
+    typed = {param.name: param.opts[0] for param in command.params if isinstance(param, click.Option)}
+    return re.sub(r"\w+", lambda word: typed.get(word[0], word[0]), message)
 
 
 def _encode(data: bytes, extension: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:

@@ -127,13 +127,14 @@ def _command(
 def _run(
     name: str, conversion: Conversion, *, source: str, destination: str, workers: int | None, engine: str,
     ray_address: str | None, gpus_per_actor: float | None, state: Path | None, report: Path | None,
-    verify: bool, overwrite: bool, as_json: bool, quiet: bool, extension: str | None = None, **options: Any,
+    verify: bool, overwrite: bool, as_json: bool, quiet: bool, extension: str | None = None,
+    keep_extension: bool = False, **options: Any,
 ) -> None:  # fmt: skip
     from crayoncodec import jobs
     from crayoncodec.batch import batch, places, sources
 
-    extension = conversion.extension if extension is None else extension
-    if not extension.startswith(".") or os.sep in extension:
+    extension = conversion.extension if extension is None else "." + extension.removeprefix(".")
+    if extension == "." or os.sep in extension or "\0" in extension:
         raise click.UsageError(f"--extension is {extension!r}, expected one like .png")
     if engine != "ray" and (ray_address is not None or gpus_per_actor is not None):
         raise click.UsageError("--ray-address and --gpus-per-actor are for --engine ray")
@@ -142,8 +143,9 @@ def _run(
     convert = conversion.prepare(**options)
     try:
         asked = batch.Batch(
-            sources.find(source, extension, conversion.accepts), places.place(destination), convert,
-            _about(name, conversion, options), state, report, overwrite, verify,
+            sources.find(source, extension, conversion.accepts, keep_extension),
+            places.place(destination), convert, _about(name, conversion, options),
+            state, report, overwrite, verify,
         )  # fmt: skip
         chosen = _engine(engine, workers, ray_address, gpus_per_actor, options.get("device"))
         with _progress(asked.sources, quiet) as watch:
@@ -193,7 +195,7 @@ def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], Non
 
         def count() -> None:
             with suppress(CrayError, OSError):  # which the batch itself comes upon, too
-                bar.total = sum(1 for _ in sources.listed())
+                bar.total = sum(1 for job in sources.listed() if job is not None)
 
         def watch(outcome: Outcome) -> None:
             nonlocal failed
@@ -212,22 +214,20 @@ def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], Non
 
 
 def _finish(asked: Batch, totals: Totals, as_json: bool, quiet: bool) -> NoReturn:
-    from crayoncodec.batch.batch import REPORT
+    from crayoncodec import jobs
 
     found = totals.summary()
     if not totals.done + totals.skipped + totals.failed:
         raise click.UsageError("nothing to do: SRC has no file that this command takes")
     if totals.failed:
-        more = f" and {totals.failed - _SHOWN:,} more" if totals.failed > _SHOWN else ""
-        place = asked.report or asked.folder / REPORT
-        streams.say(
-            f"cray: batch: {totals.failed:,} failed{more and ', ' + more.strip()}: see {place}", err=True
-        )
+        shown = f", the first {_SHOWN} are above" if totals.failed > _SHOWN else ""
+        streams.say(f"cray: batch: {totals.failed:,} failed{shown}: see {asked.report_path}", err=True)
     if as_json:
         streams.say(json.dumps(found))
     elif not quiet:
+        left_out = f", {totals.left_out:,} left out ({jobs.CLUTTER})" if totals.left_out else ""
         streams.say(
-            f"{totals.done:,} done, {totals.skipped:,} done before, {totals.failed:,} failed: "
+            f"{totals.done:,} done, {totals.skipped:,} done before, {totals.failed:,} failed{left_out}: "
             f"{totals.input_bytes:,} -> {totals.output_bytes:,} bytes ({100 * found['ratio']:.1f} %), "
             f"{totals.pixels / 1e6:,.1f} MP; {found['seconds']:,.1f} s, "
             f"{found['files_per_s']:,.2f} files/s, {found['megapixels_per_s']:,.2f} MP/s"

@@ -109,7 +109,9 @@ class Manifest:
     def _append(self, content: dict[str, Any]) -> None:
         line = json.dumps(content).encode() + b"\n"
         # In one piece, and for all to see before the output is.
-        self._stream.write(line)
+        written = self._stream.write(line)
+        while written < len(line):  # a disk that is full takes a part first, and then says so
+            written += self._stream.write(line[written:])
         self._end += len(line)
 
     def close(self) -> None:
