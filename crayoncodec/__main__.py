@@ -8,6 +8,8 @@ def main() -> None:
     try:
         from crayoncodec.cli import main as cray
     except KeyboardInterrupt:
+        if sys.stderr is not None:
+            sys.stderr.write("cray: interrupted\n")
         sys.exit(130)
     cray(prog_name="cray")
 
