@@ -291,9 +291,10 @@ def _sources(
             raise ValueError(f"{name} is a directory, expected a file or -r")
         else:
             for found in walk(name):
-                if found.error is not None or accepts(Path(found.path)):
-                    relative = None if found.is_clutter else Path(found.path)
-                    yield str(path / found.path), relative, found.error
+                source = str(path / found.path)
+                if found.error is None and not accepts(Path(found.path)):
+                    continue
+                yield (source, None, None) if found.is_clutter else (source, Path(found.path), found.error)
 
 
 def _is_own(job: Job) -> bool:
