@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import logging
 import math
@@ -78,18 +79,32 @@ _quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings 
 
 
 class _Cray(click.Group):
-    """Ends as it should, whatever becomes of the standard streams, and by Ctrl-C."""
+    """Prints and ends as it should whatever the standard streams are, and by Ctrl-C."""
 
-    def main(self, *args: Any, **options: Any) -> Any:
+    def main(self, *args: Any, **options: Any) -> NoReturn:
         with streams.standard():
-            return super().main(*args, **options)
+            try:
+                sys.exit(super().main(*args, **options | {"standalone_mode": False}))
+            except click.ClickException as error:
+                text = io.StringIO()
+                error.show(text)
+                for line in text.getvalue().splitlines():
+                    streams.say(line, err=True)
+                sys.exit(error.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except Exception as error:
+                jobs.give_way(error)
+                raise
         except KeyboardInterrupt:
             streams.say("cray: interrupted", err=True)
             sys.exit(jobs.EXIT_INTERRUPTED)
+        except MemoryError as error:
+            streams.say(f"cray: {jobs.one_line(error)}", err=True)
+            sys.exit(jobs.code_of(error))
 
 
 @click.group(
@@ -604,6 +619,7 @@ def _verify(job: jobs.Job) -> jobs.Outcome:
     try:
         codec.verify(jobs.read_input(job.source))
     except Exception as error:  # as in jobs.do: the other files are still to be verified
+        jobs.give_way(error)
         return jobs.Outcome(job, time.perf_counter() - start, jobs.code_of(error), jobs.one_line(error))
     return jobs.Outcome(job, time.perf_counter() - start)
 
@@ -771,6 +787,7 @@ def _is_cray_name(path: Path) -> bool:
 
 
 def _fail(name: str, error: BaseException) -> NoReturn:
+    jobs.give_way(error)
     streams.say(f"cray: {name}: {jobs.one_line(error)}", err=True)
     sys.exit(jobs.code_of(error))
 

@@ -116,6 +116,8 @@ def plan(
     is clutter is left out. keep_extension: append ``extension`` to the input's own.
     Raises ValueError for a combination that makes no sense.
     """
+    if output == "/dev/stdout":
+        output = STREAM
     many = len(inputs) > 1 or any(_is_directory(name) for name in inputs if name != STREAM)
     directory = output is not None and output != STREAM and (
         many or output.endswith(os.sep) or _is_directory(output)
@@ -228,6 +230,7 @@ def do(job: Job, convert: Convert) -> Outcome:
         caught = [str(warning.message) for warning in collected]
         _write(job.target, result)
     except Exception as error:  # whatever it is, the other files are still to be done
+        give_way(error)
         return Outcome(job, time.perf_counter() - start, code_of(error), one_line(error), tuple(caught))
     return Outcome(
         job,
@@ -251,6 +254,15 @@ def read_input(source: str) -> bytes:
     return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
 
 
+def give_way(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if it is what an error comes from, as it may where Ctrl-C stops an import."""
+    reason: BaseException | None = error
+    while reason is not None:
+        if isinstance(reason, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        reason = reason.__cause__ or reason.__context__
+
+
 def code_of(error: BaseException) -> int:
     """The exit code that stands for an error."""
     if isinstance(error, CheckpointError):
@@ -272,6 +284,8 @@ def one_line(error: BaseException) -> str:
     """An error's text on one line, without the path that OSError repeats."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, MemoryError):
+        return "out of memory"
     text = " ".join(str(error).split())
     return text if isinstance(error, CrayError | OSError) else f"{type(error).__name__} {text}".strip()
 

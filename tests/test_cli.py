@@ -458,6 +458,23 @@ def test_whatever_goes_wrong_with_one_file_the_others_are_done():
     assert [outcome.error for outcome in outcomes] == ["RuntimeError something nobody thought of", None]
 
 
+@pytest.mark.parametrize(
+    "command", [("encode", "photo.png"), ("verify", "photo.cray"), ("info", "photo.cray")]
+)
+def test_an_interrupt_that_comes_as_another_error(command, monkeypatch):
+    def stopped(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    for name in ("codec.encode", "codec.verify", "cli.read_info"):
+        monkeypatch.setattr(f"crayoncodec.{name}", stopped)
+    assert cray(*command, "--json", *["--overwrite"] * (command[0] == "encode"), code=130).stderr == (
+        "cray: interrupted\n"
+    )
+
+
 class TestDecode:
     @pytest.mark.parametrize("color", ["neural", "guided", "gray"])
     def test_beside_the_input(self, color):

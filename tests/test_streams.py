@@ -163,6 +163,7 @@ class TestPipes:
         expected = crayoncodec.encode(PHOTO)
         assert shell("cray encode <(cat photo.png)").stdout == expected
         assert shell("cat photo.png | cray encode /dev/stdin").stdout == expected
+        assert shell("cray encode photo.png -o /dev/stdout > out; cat out").stdout == expected
         assert b"has no name to have in ." in shell("cray encode <(cat photo.png) -o .").stderr
         # Another process has no such descriptor.
         done = shell("cray encode photo.png <(cat photo.png) second.png -j 2 --overwrite")
@@ -220,6 +221,13 @@ class TestEncodings:
         for encoding in ("ascii", "cp932"):
             text = shell("cray info grid.cray", PYTHONIOENCODING=encoding).stdout.decode("ascii")
             assert "1/3 + 1/n^2 = " in text
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp932"])
+    def test_usage_errors(self, encoding):
+        done = shell("cray encode photo.png --na\u00efve", PYTHONIOENCODING=encoding)
+        assert done.returncode == 2
+        assert rb"--na\xefve" in done.stderr.splitlines()[-1]
+        assert shell("cray na\u00efve", PYTHONIOENCODING=encoding).stderr.isascii()
 
     @pytest.mark.parametrize("encoding", ["ascii", "utf-8", "cp932"])
     def test_json_is_ascii(self, encoding):
