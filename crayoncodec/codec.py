@@ -307,13 +307,12 @@ def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[IO[bytes]]
     """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise.
 
     Links are followed, and a file that is replaced passes its permissions on.
-    scratch: a folder of the same file system for what is not whole yet; by default that of ``path``. What
-    was left in it by a process that was killed is removed a day later.
+    What a process that was killed left in the folder of ``path`` is removed a day later.
+    scratch: a folder of the same file system for what is not whole yet; by default that of ``path``.
     """
     path = path.resolve()
-    folder = scratch or path.parent
-    _sweep(folder)
-    temporary = folder / f".cray-{os.urandom(8).hex()}.tmp"
+    _sweep(path.parent)
+    temporary = (scratch or path.parent) / f".cray-{os.urandom(8).hex()}.tmp"
     try:
         with temporary.open("xb") as stream:
             yield stream
