@@ -91,6 +91,8 @@ class _Cray(click.Group):
                 for line in text.getvalue().splitlines():
                     streams.say(line, err=True)
                 sys.exit(error.exit_code)
+            except click.Abort:  # Ctrl-C before any command is begun
+                sys.exit(jobs.EXIT_INTERRUPTED)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

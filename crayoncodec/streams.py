@@ -36,10 +36,12 @@ def standard() -> Iterator[None]:
     except SystemExit as end:
         code = end.code
         raise
-    except OSError as error:  # what click prints itself
-        if error.filename is not None:
-            raise
-        _lost.append(error)
+    except OSError as error:
+        # Of what click prints itself, or of nothing that a command expected.
+        _settle()
+        if not _lost:
+            say(f"cray: {error.strerror or error}", err=True)
+            sys.exit(1)
     finally:
         _settle()
         if _lost and not code:

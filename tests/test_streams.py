@@ -100,10 +100,15 @@ class TestFull:
         assert (done.returncode, done.stderr) == (1, b"cray: standard output: No space left on device\n")
         assert is_whole("second.cray")
 
-    @pytest.mark.parametrize("command", ["info photo.cray", "--version", "verify photo.cray", "models list"])
+    @pytest.mark.parametrize("command", ["info photo.cray", "verify photo.cray", "models list"])
     def test_lines(self, command):
         done = shell(f"cray {command} > /dev/full")
         assert (done.returncode, done.stderr) == (1, b"cray: standard output: No space left on device\n")
+
+    @pytest.mark.parametrize("command", ["--help", "encode --help", "--version"])
+    def test_help(self, command):
+        done = shell(f"cray {command} > /dev/full")
+        assert (done.returncode, done.stderr) == (1, b"cray: No space left on device\n")
 
     @pytest.mark.parametrize("unbuffered", ["", "1"])
     def test_pictures(self, unbuffered):
