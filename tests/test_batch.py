@@ -383,6 +383,7 @@ class TestRefusals:
             assert "another batch is at work in" in encode(code=2)
             assert "another batch is at work in" in encode("--state", "state", code=2)
         assert counts(encode("--state", "state")) == (3, 0, 0)
+        assert counts(batch("encode", "in", "elsewhere", "--state", ".", "-j", "1")) == (3, 0, 0)
         assert counts(encode("--state", "state")) == (0, 3, 0)
         assert Path("state/report.jsonl").exists()
         assert not (STATE / "manifest.jsonl").exists()

@@ -219,8 +219,10 @@ class _Run:
             None if place.folder is None else place.folder.resolve()
             for place in (batch.destination, batch.sources.place)
         )
-        own = [*batch.locks, batch.folder, batch.report_path, batch.sources.listing]
-        return _Real(destination, source, [path.resolve() for path in own if path is not None])
+        own = [batch.folder / name for name in (state.MANIFEST, state.LOCK)]
+        own += [batch.report_path, *([] if batch.sources.listing is None else [batch.sources.listing])]
+        own += [] if destination is None else [destination / STATE]
+        return _Real(destination, source, [path.resolve() for path in own])
 
     def settle(self, outcome: Outcome) -> None:
         """Write down what became of a file. Raises what is not that file's fault."""

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from crayoncodec.errors import BatchError
 
 MANIFEST: Final = "manifest.jsonl"
-_LOCK: Final = "lock"
+LOCK: Final = "lock"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def opened(folder: Path) -> Iterator[Manifest]:
 def locked(folder: Path) -> Iterator[None]:
     """A folder, made if need be, that no other batch has meanwhile. Raises BatchError if one has, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK)
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
