@@ -7,11 +7,14 @@ import io
 import json
 import logging
 import math
+import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -19,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 import crayoncodec
-from crayoncodec import backends, codec, jobs
+from crayoncodec import backends, codec, jobs, streams
 from crayoncodec.batch import commands as batches
 from crayoncodec.container import MAX_SPACING, MIN_SPACING, PLANE_CODERS, SAMPLINGS, Sampling
-from crayoncodec.errors import CrayError
+from crayoncodec.errors import CrayError, CrayWarning
 from crayoncodec.information import Info
 from crayoncodec.information import info as read_info
 
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from crayoncodec.checkpoints import Card
 
 _BAR_DELAY: Final = 1.0
-_INTERRUPTED: Final = 130
 _NOT_PICTURES: Final = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 """What Pillow recognises but cannot decode, or only with a program that is not Pillow's."""
 
@@ -42,6 +44,15 @@ _recursive = click.option(
     "-r", "--recursive", is_flag=True, help="Take directories, and keep their trees under -o."
 )
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+_workers = click.option(
+    "-j",
+    "--jobs",
+    "workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Pictures at a time.",
+)
 _device = click.option(
     "--device",
     type=click.Choice(backends.DEVICES),
@@ -67,23 +78,53 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines."
 _quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 
 
+class _Cray(click.Group):
+    """Prints and ends as it should whatever the standard streams are, and by Ctrl-C."""
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        with streams.standard():
+            try:
+                sys.exit(super().main(*args, **options | {"standalone_mode": False}))
+            except click.ClickException as error:
+                text = io.StringIO()
+                error.show(text)
+                for line in text.getvalue().splitlines():
+                    streams.say(line, err=True)
+                sys.exit(error.exit_code)
+            except click.Abort:  # Ctrl-C before any command is begun
+                sys.exit(jobs.EXIT_INTERRUPTED)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            except Exception as error:
+                jobs.give_way(error)
+                raise
+        except KeyboardInterrupt:
+            streams.say("cray: interrupted", err=True)
+            sys.exit(jobs.EXIT_INTERRUPTED)
+        except MemoryError as error:
+            streams.say(f"cray: {jobs.one_line(error)}", err=True)
+            sys.exit(jobs.code_of(error))
+
+
 @click.group(
+    cls=_Cray,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: cray encode photo.jpg, then cray decode photo.cray",
 )
 @click.version_option(crayoncodec.__version__, package_name="crayoncodec", prog_name="cray")
 def main() -> None:
-    r"""Pictures as a lightness plane and sparse grids of their colours.
+    """Pictures as a lightness plane and sparse grids of their colours.
 
     \b
     Exit codes: 0 all done, 1 some inputs failed (the others are done), 2 usage,
-    3 corrupt or unsupported file, 4 checkpoint missing or not as its card says.
-    """
+    3 corrupt or unsupported file, 4 checkpoint missing or not as its card says,
+    130 interrupted.
+    """  # noqa: D301  # click's mark of lines to keep
     # What Pillow logs of damaged files would come on top of our one line.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names need not be text.
-        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 @main.command(epilog="Example: cray encode photo.jpg -q 80")
@@ -98,7 +139,7 @@ def main() -> None:
 @click.option(
     "--color-quality",
     type=click.IntRange(0, 100),
-    help="Of the colours.  [default: as -q, which balances them; 90 with --lossless]",
+    help="Of the colours.  [default: as -q, which balances them; 90 with --lossless-lightness]",
 )
 @click.option(
     "--max-delta-e",
@@ -119,7 +160,11 @@ def main() -> None:
     type=click.IntRange(MIN_SPACING, MAX_SPACING),
     help="Store one uniform colour grid instead: pixels from one sample to the next.",
 )
-@click.option("--lossless", is_flag=True, help="Keep the lightness plane exactly.")
+@click.option(
+    "--lossless-lightness", "--lossless", "lossless", is_flag=True,
+    help="Keep the lightness plane exactly; colours are lossy. --lossless is the old name and goes with the "
+    "next release.",
+)  # fmt: skip
 @click.option(
     "--sampling",
     type=click.Choice(SAMPLINGS),
@@ -131,7 +176,7 @@ def main() -> None:
     "--lightness",
     type=click.Choice(PLANE_CODERS),
     help="Coder of the lightness plane.  [default: avif, "
-    "with --lossless webp; zstd is the fast lossless one]",
+    "with --lossless-lightness webp; zstd is the fast lossless one]",
 )
 @click.option(
     "-e",
@@ -143,14 +188,9 @@ def main() -> None:
     "7 on (with -n at 9) to the default network; from 7 on AVIF takes longer for fewer bytes.",
 )
 @_recursive
+@_workers
 @click.option(
-    "-j",
-    "--jobs",
-    "workers",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Pictures to encode at a time.",
+    "--keep-extension", is_flag=True, help="Name outputs like photo.jpg.cray, so that photo.png has its own."
 )
 @_overwrite
 @_json
@@ -158,15 +198,15 @@ def main() -> None:
 def encode(
     inputs: tuple[str, ...], output: str | None, quality: int | None, color_quality: int | None,
     max_delta_e: float | None, target_size: int | None, n: int | None, lossless: bool, sampling: str,
-    lightness: str | None, effort: int, recursive: bool, workers: int, overwrite: bool, as_json: bool,
-    quiet: bool,
+    lightness: str | None, effort: int, recursive: bool, workers: int, keep_extension: bool,
+    overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
     convert = _encoder(n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e,
                        target_size=target_size, lossless=lossless, sampling=sampling, lightness=lightness,
                        effort=effort)  # fmt: skip
-    planned = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite)
-    _finish(jobs.run(planned, convert, workers), planned, as_json, quiet)
+    planned, left_out = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite, keep_extension)
+    _finish(jobs.run(planned, convert, workers), planned, as_json, quiet, left_out)
 
 
 @main.command(epilog="Example: cray decode photo.cray -o photo.png --color guided")
@@ -194,20 +234,21 @@ def encode(
 @_device
 @_precision
 @_recursive
+@_workers
 @_overwrite
 @_json
 @_quiet
 def decode(
     inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None,
     levels: int | None, backend: backends.Name, device: backends.Device, precision: backends.Precision,
-    recursive: bool, overwrite: bool, as_json: bool, quiet: bool,
+    recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
     convert = _decoder(
         color=color, model=model, backend=backend, device=device, precision=precision, levels=levels
     )
-    planned = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
-    _finish(jobs.run(planned, convert), planned, as_json, quiet)
+    planned, left_out = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
+    _finish(jobs.run(planned, convert, workers), planned, as_json, quiet, left_out)
 
 
 @main.command(epilog="Example: cray info photo.cray --json")
@@ -227,9 +268,10 @@ def info(file: str, levels: bool, as_json: bool) -> None:
         _fail(file, error)
     if as_json:
         more = {} if sizes is None else {"level_bytes": sizes}
-        click.echo(_json_line(dataclasses.asdict(found) | more))
+        streams.say(_json_line(dataclasses.asdict(found) | more))
     else:
-        click.echo("\n".join(_describe(found, sizes or [])))
+        for line in _describe(found, sizes or []):
+            streams.say(line)
 
 
 @main.command(epilog="Example: cray verify *.cray")
@@ -258,15 +300,16 @@ def compare(first: str, second: str, as_json: bool) -> None:
         except (CrayError, OSError) as error:
             _fail(name, error)
         for warning in collected:
-            click.echo(f"cray: {name}: warning: {warning.message}", err=True)
+            streams.say(f"cray: {name}: warning: {warning.message}", err=True)
     try:
         values = dataclasses.asdict(metrics.compare(*pictures))
     except ValueError as error:
         _fail(second, error)
     if as_json:
-        click.echo(_json_line({"first": first, "second": second, **values}))
+        streams.say(_json_line({"first": first, "second": second, **values}))
     else:
-        click.echo("\n".join(f"{name:16} {value:.4f}" for name, value in values.items()))
+        for name, value in values.items():
+            streams.say(f"{name:16} {value:.4f}")
 
 
 @main.group(invoke_without_command=True, epilog="Example: cray models show compact")
@@ -284,7 +327,7 @@ def models_list() -> None:
 
     for name in checkpoints.names():
         card = _card(name)
-        click.echo(f"{name:12} {card.parameters:>11,} parameters {card.macs_per_pixel:>10,} MAC/pixel  "
+        streams.say(f"{name:12} {card.parameters:>11,} parameters {card.macs_per_pixel:>10,} MAC/pixel  "
                    f"{card.description}")  # fmt: skip
 
 
@@ -292,7 +335,7 @@ def models_list() -> None:
 @click.argument("name")
 def models_show(name: str) -> None:
     """The model card of a checkpoint, as JSON."""
-    click.echo(json.dumps(dataclasses.asdict(_card(name)), indent=2))
+    _say_all(json.dumps(dataclasses.asdict(_card(name)), indent=2))
 
 
 @models.command("verify", epilog="Example: cray models verify")
@@ -307,10 +350,10 @@ def models_verify(names: tuple[str, ...]) -> None:
             checkpoints.load(name)
             checkpoints.verify_graphs(name)
         except CrayError as error:
-            click.echo(f"cray: {name}: {jobs.one_line(error)}", err=True)
+            streams.say(f"cray: {name}: {jobs.one_line(error)}", err=True)
             codes.append(jobs.code_of(error))
         else:
-            click.echo(f"{name}: ok")
+            streams.say(f"{name}: ok")
             codes.append(jobs.EXIT_DONE)
     sys.exit(max(codes, default=jobs.EXIT_DONE))
 
@@ -330,24 +373,24 @@ def bench(size: float, model: str, as_json: bool) -> None:
     from crayoncodec import timing
 
     try:
-        rows = timing.measure(model, size, lambda line: click.echo(line, err=True))
+        rows = timing.measure(model, size, lambda line: streams.say(line, err=True))
     except CrayError as error:
         _fail(model, error)
     said = timing.advice(rows)
     if as_json:
         for row in rows:
-            click.echo(_json_line(dataclasses.asdict(row)))
-        click.echo(_json_line({"advice": said}))
+            streams.say(_json_line(dataclasses.asdict(row)))
+        streams.say(_json_line({"advice": said}))
         return
-    click.echo(
+    streams.say(
         f"{'backend':10}{'device':8}{'precision':12}{'load s':>8}{'network s/MP':>14}{'decode s/MP':>13}"
     )
     for row in rows:
         figures = f"{row.load_s:8.2f}{row.network_s_per_mp:14.3f}" if row.precision else " " * 22
-        click.echo(
+        streams.say(
             f"{row.backend:10}{row.device:8}{row.precision or '':12}{figures}{row.decode_s_per_mp:13.3f}"
         )
-    click.echo(said)
+    streams.say(said)
 
 
 _sources = click.option(
@@ -403,12 +446,12 @@ def train(
             assert recipe is not None
             assert out is not None
             run = commands.new_run(out, recipe, overrides, sources, validation, _names(without))
-        done = commands.train(run, resume is None, device, click.echo)
+        done = commands.train(run, resume is None, device, _say_all)
     except (CrayError, OSError) as error:
         _fail("train", error)
     if not done:
-        click.echo(f"interrupted; cray train --resume {run.folder} goes on", err=True)
-        sys.exit(_INTERRUPTED)
+        streams.say(f"interrupted; cray train --resume {run.folder} goes on", err=True)
+        sys.exit(jobs.EXIT_INTERRUPTED)
 
 
 @main.command("eval", epilog="Example: cray eval compact --data kodak/ -n 10 -n 20")
@@ -436,13 +479,16 @@ def evaluate(
     except (CrayError, OSError) as error:
         _fail(model, error)
     if as_json:
-        click.echo(_json_line({"model": model, "pictures": count, "n": report}))
+        streams.say(_json_line({"model": model, "pictures": count, "n": report}))
         return
-    click.echo(f"{count} pictures, {sampling} samples")
+    streams.say(f"{count} pictures, {sampling} samples")
     for n, by_decoder in report.items():
         for decoder, values in by_decoder.items():
-            shown = "  ".join(f"{name} {value:8.3f}" for name, value in values.items())
-            click.echo(f"n={n:<4} {decoder:8} {shown}")
+            shown = "  ".join(
+                f"{name} {value:8.3f}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in values.items()
+            )
+            streams.say(f"n={n:<4} {decoder:8} {shown}")
 
 
 @main.command(epilog="Example: cray export runs/mine -o models/mine")
@@ -488,30 +534,37 @@ def export(
             card = quantized.write(exporting.named(output), calibration, measured_on)
     except (CrayError, OSError) as error:
         _fail(source, error)
-    click.echo(f"{card.name}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")
+    streams.say(f"{card.name}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")
 
 
 def _names(path: Path | None) -> list[str]:
     """The lines of a file."""
-    return path.read_text(encoding="utf-8").split() if path is not None else []
+    if path is None:
+        return []
+    return [name for line in path.read_bytes().splitlines() if (name := os.fsdecode(line.strip()))]
+
+
+def _say_all(lines: str) -> None:
+    for line in lines.splitlines():
+        streams.say(line)
 
 
 def _warn(line: str) -> None:
-    click.echo(f"cray: {line}", err=True)
+    streams.say(f"cray: {line}", err=True)
 
 
 def _encoder(**options: Any) -> jobs.Convert:
     """The conversion with these options of ``encode``. Raises click.UsageError."""
     if options["lightness"] == "zstd" and not options["lossless"]:
-        raise click.UsageError("--lightness zstd keeps the plane exactly, expected --lossless with it")
+        raise click.UsageError("--lightness zstd is exact, expected --lossless-lightness with it")
     if options["lossless"] and options["quality"] is not None:
-        raise click.UsageError("--lossless has no --quality")
+        raise click.UsageError("--lossless-lightness has no --quality")
     if options["lightness"] == "avif" and options["lossless"]:
-        raise click.UsageError("--lightness avif cannot be --lossless, expected webp or zstd")
+        raise click.UsageError("--lightness avif cannot be --lossless-lightness, expected webp or zstd")
     try:
         codec.check_options(**options)
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_as_typed(encode, str(error))) from error
     return partial(_encode, options=options)
 
 
@@ -522,15 +575,29 @@ def _decoder(**options: Any) -> jobs.Convert:
     try:
         decoder = codec.Decoder(**options)
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_as_typed(decode, str(error))) from error
     return partial(_decode, decoder=decoder)
 
 
-def _encode(data: bytes, _: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+def _as_typed(command: click.Command, message: str) -> str:
+    """What the library says of its arguments, with the options of a command that they come from."""
+    typed = {param.name: param.opts[0] for param in command.params if isinstance(param, click.Option)}
+    return re.sub(r"\w+", lambda word: typed.get(word[0], word[0]), message)
+
+
+def _encode(data: bytes, extension: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     from crayoncodec import images
 
     picture = images.open_picture(data)
     result = codec.encode(picture, **options)
+    if extension.lower() not in ("", ".cray"):
+        warnings.warn(f"it is a .cray file in spite of its extension {extension}", CrayWarning, stacklevel=2)
+    if len(result) > len(data):
+        warnings.warn(
+            f"it is larger than its source: {len(result):,} bytes, not {len(data):,}",
+            CrayWarning,
+            stacklevel=2,
+        )
     height, width = picture.rgb.shape[:2]
     return result, {
         "width": width,
@@ -554,6 +621,7 @@ def _verify(job: jobs.Job) -> jobs.Outcome:
     try:
         codec.verify(jobs.read_input(job.source))
     except Exception as error:  # as in jobs.do: the other files are still to be verified
+        jobs.give_way(error)
         return jobs.Outcome(job, time.perf_counter() - start, jobs.code_of(error), jobs.one_line(error))
     return jobs.Outcome(job, time.perf_counter() - start)
 
@@ -569,22 +637,26 @@ def _read_rgb(name: str) -> Any:
 
 def _plan(
     inputs: Sequence[str], output: str | None, extension: str, recursive: bool,
-    accepts: Callable[[Path], bool], overwrite: bool,
-) -> list[jobs.Job]:  # fmt: skip
+    accepts: Callable[[Path], bool], overwrite: bool, keep_extension: bool = False,
+) -> tuple[list[jobs.Job], int]:  # fmt: skip
     try:
-        planned = jobs.plan(
-            inputs, output, extension, recursive=recursive, accepts=accepts, overwrite=overwrite
-        )
+        planned, left_out = jobs.plan(
+            inputs, output, extension, recursive=recursive, accepts=accepts, overwrite=overwrite,
+            keep_extension=keep_extension,
+        )  # fmt: skip
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if not planned:
         raise click.UsageError(f"nothing to do in {', '.join(inputs)}")
-    return planned
+    if any(job.target == jobs.STREAM for job in planned) and sys.stdout.isatty():
+        raise click.UsageError("standard output is a terminal, expected -o FILE, or a pipe behind it")
+    return planned, left_out
 
 
 def _finish(
-    outcomes: Iterable[jobs.Outcome], planned: Sequence[jobs.Job], as_json: bool, quiet: bool
-) -> None:
+    outcomes: Generator[jobs.Outcome, None, None], planned: Sequence[jobs.Job], as_json: bool, quiet: bool,
+    left_out: int = 0,
+) -> None:  # fmt: skip
     """Print outcomes as they come, under a progress bar where a person watches, and exit."""
     from tqdm import tqdm
 
@@ -593,6 +665,7 @@ def _finish(
     to_stderr = any(job.target == jobs.STREAM for job in planned)
     delay = _BAR_DELAY if len(planned) == 1 else 0
     with (
+        closing(outcomes),
         tqdm(
             total=len(planned), delay=delay, disable=True if quiet else None, leave=False, unit=" files"
         ) as bar,
@@ -603,6 +676,8 @@ def _finish(
             bar.update()
             with tqdm.external_write_mode():
                 _print(outcome, as_json, quiet, to_stderr)
+    if left_out and not quiet:
+        streams.say(f"cray: {left_out} left out: {jobs.CLUTTER}", err=True)
     sys.exit(jobs.exit_code(codes))
 
 
@@ -629,9 +704,9 @@ def _alive(bar: Any) -> Iterator[None]:
 def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool, to_stderr: bool) -> None:
     job = outcome.job
     for warning in outcome.warnings:
-        click.echo(f"cray: {job.source}: warning: {warning}", err=True)
-    if outcome.error is not None:
-        click.echo(f"cray: {job.source}: {outcome.error}", err=True)
+        streams.say(f"cray: {job.source}: warning: {warning}", err=True)
+    if outcome.error is not None and not (job.target == jobs.STREAM and streams.reader_left()):
+        streams.say(f"cray: {job.source}: {outcome.error}", err=True)
     if quiet or (outcome.error is not None and not as_json):
         return
     if as_json:
@@ -644,13 +719,13 @@ def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool, to_stderr: bool) -
             "seconds": round(outcome.seconds, 4),
             **outcome.report,
         }
-        click.echo(_json_line(line), err=to_stderr)
+        streams.say(_json_line(line), err=to_stderr)
     elif not outcome.report:
-        click.echo(f"{job.source}: ok")
+        streams.say(f"{job.source}: ok")
     else:
         report = outcome.report
         share = 100 * report["output_bytes"] / max(1, report["input_bytes"])
-        click.echo(
+        streams.say(
             f"{job.source} -> {job.target}: {report['width']} x {report['height']}, "
             f"{report['input_bytes']:,} -> {report['output_bytes']:,} bytes ({share:.0f} %), "
             f"{outcome.seconds:.2f} s",
@@ -676,8 +751,9 @@ def _describe(found: Info, level_sizes: list[float]) -> Iterable[str]:
     yield f"size         {found.size:,} bytes, {found.bpp:.4f} bpp"
     yield f"ratio        {found.ratio:.4f} of raw"
     if found.paper_bound is not None:
-        yield f"paper        1/3 + 1/n² = {found.paper_bound:.4f} of raw"
-        yield f"corrected    1/3 + 2/(3n²) = {found.corrected_bound:.4f} of raw"
+        square = "n²" if streams.fits("n²") else "n^2"
+        yield f"paper        1/3 + 1/{square} = {found.paper_bound:.4f} of raw"
+        yield f"corrected    1/3 + 2/(3{square}) = {found.corrected_bound:.4f} of raw"
 
 
 def _card(name: str) -> Card:
@@ -690,8 +766,14 @@ def _card(name: str) -> Card:
 
 
 def _json_line(values: dict[str, Any]) -> str:
-    finite = {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in values.items()}
-    return json.dumps(finite)
+    return json.dumps(_finite(values))
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _is_picture(path: Path) -> bool:
@@ -707,7 +789,8 @@ def _is_cray_name(path: Path) -> bool:
 
 
 def _fail(name: str, error: BaseException) -> NoReturn:
-    click.echo(f"cray: {name}: {jobs.one_line(error)}", err=True)
+    jobs.give_way(error)
+    streams.say(f"cray: {name}: {jobs.one_line(error)}", err=True)
     sys.exit(jobs.code_of(error))
 
 

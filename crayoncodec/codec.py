@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, get_args
@@ -48,6 +51,9 @@ _EXCLUDES: Final = {
     "target_size": ("quality", "color_quality", "lossless"),
 }
 """Options of ``encode`` and those that they take the place of."""
+_TEMPORARY: Final = re.compile(r"\.cray-[0-9a-f]{16}\.tmp")
+_DAY: Final = 24 * 60 * 60
+"""Seconds."""
 _RANGES: Final = (
     ("quality", 0, 100),
     ("color_quality", 0, 100),
@@ -360,9 +366,11 @@ def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[IO[bytes]]
     """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise.
 
     Links are followed, and a file that is replaced passes its permissions on.
+    What a process that was killed left in the folder of ``path`` is removed a day later.
     scratch: a folder of the same file system for what is not whole yet; by default that of ``path``.
     """
     path = path.resolve()
+    _sweep(path.parent)
     temporary = (scratch or path.parent) / f".cray-{os.urandom(8).hex()}.tmp"
     try:
         with temporary.open("xb") as stream:
@@ -372,6 +380,18 @@ def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[IO[bytes]]
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1024)
+def _sweep(folder: Path) -> None:
+    """Once for each process: remove what atomic_write left in a folder more than a day ago."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name):
+                with suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _DAY:
+                        Path(entry.path).unlink()
 
 
 def _decode_plane(chunk: PlaneChunk, shape: tuple[int, int], what: str) -> U8:

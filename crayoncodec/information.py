@@ -73,7 +73,7 @@ def info(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes],
     limits: Limits = DEFAULT_LIMITS,
 ) -> Info:
-    """Describe a file: a path, its bytes, or a seekable stream. Payloads are neither read nor checked.
+    """Describe a file: a path, its bytes, or a stream. Payloads are neither read nor checked.
 
     Raises FormatError, LimitError, OSError, TypeError.
     """
@@ -86,6 +86,8 @@ def info(
         raise TypeError(
             f"source is {type(source).__name__}, expected a path, bytes of a .cray file or a binary stream"
         )
+    if not source.seekable():  # a pipe
+        return info(source.read(), limits)
     file, chunks = container.scan(source, limits)
     header = file.header
     size = chunks[-1].offset + chunks[-1].size

@@ -10,15 +10,19 @@ import sys
 import termios
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from archives import batch, counts, draw, failures, tree
+from click.testing import CliRunner
 from filelock import FileLock
 from PIL import Image
 
 import crayoncodec
 from crayoncodec.batch.state import Manifest, Record
+from crayoncodec.cli import main
 
 STATE = Path("out/.cray-batch")
 
@@ -58,7 +62,7 @@ class TestConversion:
 
     def test_and_kept_by_decoding(self):
         encode()
-        totals = batch("decode", "out", "back", "--color", "guided", "--extension", ".webp", "-j", "1")
+        totals = batch("decode", "out", "back", "--color", "guided", "--extension", "webp", "-j", "1")
         assert {*tree("back")} == {"a.webp", "deep/er/b.webp", "deep/c.webp"}
         with Image.open("back/a.webp") as picture:
             assert picture.size == (32, 24)
@@ -99,9 +103,52 @@ class TestConversion:
         for name in ("deep/c.png", "deep/c.tif"):
             draw(f"in/{name}", 7)
         assert counts(encode(code=1)) == (3, 0, 2)
-        reason = "its output deep/c.cray is already that of deep/c.png"
+        reason = "its output deep/c.cray is already that of deep/c.png, --keep-extension gives each its own"
         assert failures("out") == {"deep/c.tif": reason, "deep/c.webp": reason}
         assert tree("out")["deep/c.cray"] == crayoncodec.encode(Image.open("in/deep/c.png"))
+        # Which is no other way of encoding: what there is stays.
+        assert counts(encode("--keep-extension")) == (5, 0, 0)
+        assert counts(encode("--keep-extension")) == (0, 5, 0)
+        assert {"deep/c.png.cray", "deep/c.tif.cray", "deep/c.webp.cray"} <= {*tree("out")}
+        assert counts(batch("decode", "out", "back", "--color", "gray", "-j", "1")) == (8, 0, 0)
+        assert {"deep/c.png.png", "deep/c.tif.png", "deep/c.webp.png", "deep/c.png"} <= {*tree("back")}
+
+    def test_lines_that_name_no_path_fail_alone(self):
+        lines = [
+            '{"source": "in/a.png"}', '{"source": "in/a.png", "target": 5}', '{"source": null}',
+            '{"source": ["in/a.png"]}', '{"source": "in/a.png", "target": null}', '{"target": "a.cray"}',
+            '{"source": "in/a.png", "target": ""}', '{"source": ' + "[" * 100_000, "{}", '{"source": ""}',
+        ]  # fmt: skip
+        Path("list").write_text("\n".join(lines))
+        assert counts(encode(source="list", code=1)) == (1, 0, len(lines) - 1)
+        reason = 'is neither a path nor {"source": PATH, "target": PATH}'
+        assert failures("out") == {f"list, line {number}": reason for number in range(2, len(lines) + 1)}
+        assert {*tree("out")} == {"in/a.cray"}
+
+    def test_targets_that_are_no_names(self):
+        pairs = [{"source": "in/a.png", "target": target} for target in ("a\0b.cray", "\ud800.cray", "in")]
+        Path("list").write_text("".join(json.dumps(pair) + "\n" for pair in pairs) + "in/a.png\n")
+        Path("out/in").mkdir(parents=True)
+        assert counts(encode(source="list", code=1)) == (1, 0, 3)
+
+    def test_clutter_is_left_out_and_counted(self, monkeypatch):
+        for name in ("in/._a.png", "in/deep/._c.webp", "in/._notes.txt"):
+            Path(name).write_bytes(b"\0\5\x16\7")
+        for folder in ("in/.Trashes", "in/lost+found"):
+            Path(folder).mkdir()
+        scandir = os.scandir
+
+        def closed(path):
+            if str(path).rstrip("/").endswith((".Trashes", "lost+found")):
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr("crayoncodec.jobs.os.scandir", closed)
+        totals = encode(code=1)
+        assert (counts(totals), totals["left_out"]) == ((3, 0, 1), 3)
+        assert failures("out") == {"lost+found/": "Permission denied"}
+        result = CliRunner().invoke(main, ["batch", "encode", "in", "out", "-j", "1"])
+        assert "1 failed, 3 left out (._* files of macOS, dot folders that cannot be read): " in result.stdout
 
     def test_bad_files_stop_nothing(self):
         Path("in/text.jpg").write_text("text")
@@ -124,11 +171,27 @@ class TestConversion:
         assert os.path.exists(b"out/\xff.cray")  # noqa: PTH110
         assert counts(encode()) == (0, 4, 0)
 
+    def test_failures_beyond_the_first_are_in_the_report(self):
+        for number in range(12):
+            Path(f"in/{number}.png").write_text("text")
+        result = CliRunner().invoke(main, ["batch", "encode", "in", "out", "-j", "1"])
+        *shown, last = result.stderr.splitlines()
+        assert len(shown) == 10
+        report = Path.cwd() / STATE / "report.jsonl"
+        assert last == f"cray: batch: 12 failed, the first 10 are above: see {report}"
+        Path("in/0.png").unlink()
+        Path("in/1.png").unlink()
+        result = CliRunner().invoke(main, ["batch", "encode", "in", "out", "-j", "1"])
+        assert result.stderr.splitlines()[-1] == f"cray: batch: 10 failed: see {report}"
+
     def test_warnings_are_counted(self):
-        frames = [Image.open("in/a.png"), Image.open("in/deep/c.webp")]
+        shutil.rmtree("in/deep")
+        draw("in/a.png", 1, 100, 100)
+        draw("in/b.png", 2, 100, 100)
+        frames = [Image.open("in/a.png"), Image.open("in/b.png")]
         frames[0].save("in/moving.gif", save_all=True, append_images=frames[1:])
         assert encode()["warned"] == 1
-        assert any(line.get("warnings") == ["2 frames, only the first is stored"] for line in manifest())
+        assert any("2 frames, only the first is stored" in line.get("warnings", []) for line in manifest())
         assert encode()["warned"] == 1
 
 
@@ -228,13 +291,99 @@ class TestGoingOn:
                     manifest.begin("b")
 
 
+def test_a_manifest_on_a_disk_that_takes_a_part(tmp_path):
+    record = Record("a", 1, 2, "3", "4", "b" * 100, 5, "6", 7)
+    with closing(Manifest(tmp_path / "manifest")) as manifest:
+        write = manifest._stream.write
+        manifest._stream = SimpleNamespace(  # so the system may answer
+            write=lambda line: write(line[:50]), fileno=manifest._stream.fileno, close=manifest._stream.close
+        )
+        manifest.add(record)
+        manifest.add(replace(record, target="c"))
+        assert manifest.get("b" * 100) == record
+    with closing(Manifest(tmp_path / "manifest")) as manifest:
+        assert manifest.get("c") == replace(record, target="c")
+
+
 class TestRefusals:
+    def test_what_the_batch_keeps_is_no_target(self):
+        targets = [".cray-batch/manifest.jsonl", ".cray-batch/new.cray", "x/.CRAY-BATCH/y", "report.cray",
+                   "state/manifest.jsonl", "./.cray-batch/lock", "link.cray"]  # fmt: skip
+        Path("out").mkdir()
+        Path("out/link.cray").symlink_to(".cray-batch/manifest.jsonl")
+        pairs = [{"source": "in/a.png", "target": target} for target in (*targets, "fine.cray")]
+        Path("list").write_text("\n".join(map(json.dumps, pairs)))
+        for overwrite in ([], ["--overwrite"]):
+            totals = encode(
+                "--state", "out/state", "--report", "out/report.cray", *overwrite, source="list", code=1
+            )
+            assert totals["failed"] == len(targets)
+            *lines, _ = map(json.loads, Path("out/report.cray").read_text().splitlines())
+            assert all(line["reason"].endswith("is what the batch itself keeps or reads") for line in lines)
+        assert Path("out/state/manifest.jsonl").read_bytes().startswith(b'{"job"')
+
+    def test_nor_is_its_list(self):
+        Path("list.jsonl").write_text('{"source": "in/a.png", "target": "list.jsonl"}\n')
+        batch("encode", "list.jsonl", ".", "--overwrite", "-j", "1", code=1)
+        assert Path("list.jsonl").read_text().startswith('{"source"')
+
+    @pytest.mark.parametrize("how", ["name", "symlink", "hardlink", "another", "link to another"])
+    def test_sources_are_no_targets(self, how):
+        target = "b.png" if "another" in how else "a.png"
+        draw("in/b.png", 8)
+        before = {path.name: path.read_bytes() for path in Path("in").glob("*.png")}
+        if how == "symlink":
+            Path("in/x.cray").symlink_to("a.png")
+        elif how == "hardlink":
+            os.link("in/a.png", "in/x.cray")
+        elif how == "link to another":
+            Path("in/x.cray").symlink_to("b.png")
+        name = target if how in ("name", "another") else "x.cray"
+        Path("in/list").write_text(json.dumps({"source": "a.png", "target": name}))
+        for overwrite in ([], ["--overwrite"]):
+            batch("encode", "in/list", "in", "-j", "1", *overwrite, code=1)
+            (reason,) = failures("in").values()
+            assert reason == f"its output {name} is " + (
+                "another source" if "another" in how else "its source"
+            )
+        assert before == {path.name: path.read_bytes() for path in Path("in").glob("*.png")}
+
+    @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+    def test_links_that_lead_outside(self, overwrite):
+        for folder in ("out", "outside"):
+            Path(folder).mkdir()
+        Path("outside/there").write_text("precious")
+        Path("out/a.cray").symlink_to("../outside/there")
+        Path("out/deep").symlink_to("../outside")
+        assert counts(encode(*overwrite, code=1)) == (0, 0, 3)
+        assert {*failures("out").values()} == {
+            f"its output {name} is not below the destination: a link leads out of it"
+            for name in ("a.cray", "deep/c.cray", "deep/er/b.cray")
+        }
+        assert tree("outside") == {"there": b"precious"}
+
+    def test_links_inside_are_followed_if_asked(self):
+        Path("out").mkdir()
+        Path("out/a.cray").symlink_to("real")  # to nothing yet
+        assert counts(encode(code=1)) == (2, 0, 1)
+        assert not Path("out/real").exists()
+        assert counts(encode("--overwrite")) == (1, 2, 0)
+        assert Path("out/a.cray").is_symlink()
+        assert crayoncodec.is_cray(Path("out/real").read_bytes())
+
+    def test_a_destination_that_is_a_link(self):
+        Path("real").mkdir()
+        Path("out").symlink_to("real")
+        assert counts(encode()) == (3, 0, 0)
+        assert {"a.cray", "deep/c.cray"} <= {*tree("real")}
+
     def test_one_batch_at_a_time(self):
         STATE.mkdir(parents=True)
         with FileLock(STATE / "lock"):
             assert "another batch is at work in" in encode(code=2)
             assert "another batch is at work in" in encode("--state", "state", code=2)
         assert counts(encode("--state", "state")) == (3, 0, 0)
+        assert counts(batch("encode", "in", "elsewhere", "--state", ".", "-j", "1")) == (3, 0, 0)
         assert counts(encode("--state", "state")) == (0, 3, 0)
         assert Path("state/report.jsonl").exists()
         assert not (STATE / "manifest.jsonl").exists()
@@ -246,12 +395,17 @@ class TestRefusals:
             (("encode", "in/a.png", "out"), "in/a.png is a file to convert, expected a folder, or a list"),
             (("encode", "in/deep/er", "in/notes.txt"), "Not a directory"),
             (("decode", "in", "out"), "nothing to do"),
-            (("decode", "in", "out", "--extension", "png"), "expected one like .png"),
+            (("decode", "in", "out", "--extension", "."), "expected one like .png"),
+            (("decode", "in", "out", "--extension", "a/b"), "expected one like .png"),
+            (
+                ("encode", "in", "out", "-n", "9", "--color-quality", "1"),
+                "-n does not go with --color-quality",
+            ),
             (
                 ("decode", "in", "out", "--color", "gray", "--model", "nested"),
                 "--model is for --color neural",
             ),
-            (("encode", "in", "out", "--lossless", "-q", "3"), "--lossless has no --quality"),
+            (("encode", "in", "out", "--lossless", "-q", "3"), "--lossless-lightness has no --quality"),
             (("encode", "in", "out", "--ray-address", "auto"), "are for --engine ray"),
             (("encode", "in", "nonesuch://x/y"), "nonesuch://x/y cannot be opened"),
         ],

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 import zlib
 from pathlib import Path
 
@@ -103,6 +104,7 @@ class TestEncode:
             (["--spacing", "65535"], {"n": 65535}),
             (["-q", "0"], {"quality": 0}),
             (["--quality", "100"], {"quality": 100}),
+            (["--lossless-lightness"], {"lossless": True}),
             (["--lossless"], {"lossless": True}),
             (["--lossless", "--lightness", "zstd"], {"lossless": True, "lightness": "zstd"}),
             (["--lossless", "--lightness", "webp"], {"lossless": True, "lightness": "webp"}),
@@ -129,17 +131,24 @@ class TestEncode:
             (["photo.png", "-j", "0"], "0 is not in the range x>=1"),
             (["photo.png", "--sampling", "median"], "'median' is not one of 'mean', 'point'"),
             (["photo.png", "--lightness", "png"], "'png' is not one of 'zstd', 'webp', 'avif'"),
-            (["photo.png", "--lightness", "zstd"], "expected --lossless with it"),
+            (["photo.png", "--lightness", "zstd"], "expected --lossless-lightness with it"),
             (["photo.png", "--lightness", "avif", "--lossless"], "expected webp or zstd"),
             (["photo.png", "--nonesuch"], "--nonesuch"),
             ([], "Missing argument 'IN...'"),
             (["."], ". is a directory, expected a file or -r"),
             ([".", "-r", "-o", "-"], "several inputs cannot share standard output"),
             (["photo.png", "photo.png", "-o", "-"], "several inputs cannot share standard output"),
-            (["photo.png", "--lossless", "-q", "80"], "--lossless has no --quality"),
+            (["photo.png", "--lossless", "-q", "80"], "--lossless-lightness has no --quality"),
             ([""], "a file name is empty"),
             (["photo.png", "-o", ""], "a file name is empty"),
             (["photo.png", "-", "-o", "."], "standard input has no name"),
+            (["photo.png", "-n", "20", "--color-quality", "3"], "-n does not go with --color-quality, "),
+            (
+                ["photo.png", "--max-delta-e", "4", "--target-size", "9"],
+                "--max-delta-e does not go with",
+            ),
+            (["photo.png", "--target-size", "9", "--lossless"], "does not go with --lossless-lightness, "),
+            (["photo.png", "--sampling", "point"], "--sampling is of one grid, expected -n with it"),
         ],
     )
     def test_usage_errors(self, arguments, text):
@@ -214,6 +223,89 @@ class TestEncode:
         )
         assert result.stdout.count("photo.png -> photo.cray") == 1
         assert result.stderr.count("is already that of photo.png") == 3
+
+    def test_each_has_its_own_output_with_its_extension_kept(self):
+        shutil.copy("photo.png", "photo.bmp")
+        Path("photo.cray").unlink()
+        error = cray("encode", "photo.png", "photo.bmp", code=1).stderr
+        assert error == (
+            "cray: photo.bmp: its output photo.cray is already that of photo.png, "
+            "--keep-extension gives each its own\n"
+        )
+        # Not where it would not help.
+        same = cray("encode", "photo.png", "photo.png", "--keep-extension", code=1).stderr
+        assert same == "cray: photo.png: its output photo.png.cray is already that of photo.png\n"
+        cray("encode", "photo.png", "photo.bmp", "--keep-extension", "--overwrite")
+        assert {"photo.png.cray", "photo.bmp.cray"} <= {*names()}
+        cray(*GUIDED, "photo.png.cray", "photo.bmp.cray")
+        assert {"photo.png.png", "photo.bmp.png"} <= {*names()}
+        Path("out").mkdir()
+        cray("encode", "-r", ".", "-o", "out", "--keep-extension")
+        assert {"photo.png.cray", "photo.bmp.cray"} <= {*names("out")}
+
+    @pytest.mark.parametrize("command", [("encode",), GUIDED])
+    @pytest.mark.parametrize("other", [None, "symlink", "hardlink"])
+    def test_an_input_is_never_an_output(self, command, other):
+        name = "photo.png" if command[0] == "encode" else "photo.cray"
+        before, output = Path(name).read_bytes(), name if other is None else "other"
+        if other == "symlink":
+            Path("other").symlink_to(name)
+        elif other == "hardlink":
+            os.link(name, "other")
+        for overwrite in ([], ["--overwrite"]):
+            error = cray(*command, name, "-o", output, *overwrite, code=1).stderr
+            assert error == f"cray: {name}: its output {output} is the input {name}, expected another name\n"
+        assert Path(name).read_bytes() == before
+
+    def test_nor_that_of_another_input(self):
+        shutil.copy("photo.png", "second.png")
+        Path("photo.cray").unlink()
+        Path("photo.cray").symlink_to("second.png")
+        result = cray("encode", "photo.png", "second.png", "--overwrite", code=1)
+        assert "its output photo.cray is the input second.png, expected another" in result.stderr
+        assert Path("second.png").read_bytes() == Path("photo.png").read_bytes()
+        assert Path("second.cray").exists()
+
+    def test_an_extension_that_says_something_else(self):
+        result = cray("encode", "photo.png", "-o", "out.jpg")
+        assert (
+            result.stderr == "cray: photo.png: warning: it is a .cray file in spite of its extension .jpg\n"
+        )
+        for name in ("out.CRAY", "out"):
+            assert cray("encode", "photo.png", "-o", name).stderr == ""
+
+    def test_what_came_out_larger(self):
+        Image.new("RGB", (4, 4)).save("tiny.png")
+        size = Path("tiny.png").stat().st_size
+        result = cray("encode", "tiny.png", "--json")
+        line = json.loads(result.stdout)
+        assert line["warnings"] == [f"it is larger than its source: {line['output_bytes']} bytes, not {size}"]
+        assert line["warnings"][0] in result.stderr
+        assert cray("decode", "tiny.cray", "-o", "out.png", "--color", "gray").stderr == ""
+
+    def test_clutter_is_left_out_of_trees_and_counted(self, monkeypatch):
+        for folder in ("in/open", "in/closed", "in/.Trashes/501"):
+            Path(folder).mkdir(parents=True)
+        for name in ("in/a.png", "in/._a.png", "in/open/._b.png", "in/._notes.txt", "in/closed/c.png"):
+            shutil.copy("photo.png", name)
+        scandir = os.scandir
+
+        def closed(path):
+            if str(path).rstrip("/").endswith(("closed", "501")):
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr("crayoncodec.jobs.os.scandir", closed)
+        Path("out").mkdir()
+        result = cray("encode", "-r", "in", "-o", "out", code=1)
+        assert names("out") == ["a.cray"]
+        assert result.stderr.splitlines() == [
+            "cray: in/closed: Permission denied",
+            "cray: 3 left out: ._* files of macOS, dot folders that cannot be read",
+        ]
+        # By its name it is taken.
+        cray("encode", "in/._a.png")
+        assert Path("in/._a.cray").exists()
 
     def test_outputs_that_exist_stay_without_overwrite(self):
         Path("photo.cray").write_bytes(b"old")
@@ -320,11 +412,23 @@ class TestEncode:
         for name in "abc":
             assert Path(f"{name}.cray").read_bytes() == crayoncodec.encode(photo(30, 30, ord(name)))
 
+    def test_what_a_kill_left_is_swept_a_day_later(self):
+        codec._sweep.cache_clear()
+        old, new, others = ".cray-0123456789abcdef.tmp", ".cray-fedcba9876543210.tmp", ".cray-mine.tmp"
+        for name in (old, new, others):
+            Path(name).touch()
+        for name in (old, others):
+            os.utime(name, (0, time.time() - 25 * 60 * 60))
+        crayoncodec.write("out.cray", PHOTO)
+        assert [name for name in (old, new, others) if Path(name).exists()] == [new, others]
+        Path(new).unlink()
+        Path(others).unlink()
+
     def test_warnings_are_told_and_do_no_harm(self):
         frames = [Image.fromarray(PHOTO), Image.fromarray(PHOTO[::-1])]
         frames[0].save("moving.gif", save_all=True, append_images=frames[1:])
         result = cray("encode", "moving.gif", "--quiet")
-        assert result.stderr == "cray: moving.gif: warning: 2 frames, only the first is stored\n"
+        assert "cray: moving.gif: warning: 2 frames, only the first is stored\n" in result.stderr
         assert result.stdout == ""
 
 
@@ -352,6 +456,23 @@ def test_whatever_goes_wrong_with_one_file_the_others_are_done():
 
     outcomes = [*jobs.run([jobs.Job("photo.png", "a.bad"), jobs.Job("photo.png", "b.good")], convert)]
     assert [outcome.error for outcome in outcomes] == ["RuntimeError something nobody thought of", None]
+
+
+@pytest.mark.parametrize(
+    "command", [("encode", "photo.png"), ("verify", "photo.cray"), ("info", "photo.cray")]
+)
+def test_an_interrupt_that_comes_as_another_error(command, monkeypatch):
+    def stopped(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    for name in ("codec.encode", "codec.verify", "cli.read_info"):
+        monkeypatch.setattr(f"crayoncodec.{name}", stopped)
+    assert cray(*command, "--json", *["--overwrite"] * (command[0] == "encode"), code=130).stderr == (
+        "cray: interrupted\n"
+    )
 
 
 class TestDecode:
@@ -386,6 +507,38 @@ class TestDecode:
         assert Image.open(io.BytesIO(result.stdout_bytes)).size == (60, 40)
         assert result.stderr.startswith("- -> -: 60 x 40, ")
         assert cray(*GUIDED, "photo.cray", "-o", "-", "--json").stdout_bytes == result.stdout_bytes
+
+    def test_several_at_a_time(self):
+        for name in "abc":
+            shutil.copy("photo.cray", f"{name}.cray")
+        arguments = [
+            "a.cray",
+            "damaged.cray",
+            "-",
+            "b.cray",
+            "c.cray",
+            "-j",
+            "2",
+            "--json",
+            "--device",
+            "cpu",
+        ]
+        done = process(
+            sys.executable, "-m", "crayoncodec", "decode", *arguments, input=Path("photo.cray").read_bytes()
+        )
+        assert done.returncode == 1
+        cray("decode", "photo.cray", "-o", "alone.png")
+        expected = Path("alone.png").read_bytes()
+        assert done.stdout == expected
+        lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
+        assert [(line["input"], line["code"]) for line in lines] == [
+            ("a.cray", 0), ("damaged.cray", 3), ("-", 0), ("b.cray", 0), ("c.cray", 0)
+        ]  # fmt: skip
+        assert all(Path(f"{name}.png").read_bytes() == expected for name in "abc")
+
+    def test_options_are_named_as_they_are_typed(self):
+        error = cray("decode", "photo.cray", "--backend", "opencv", "--device", "cuda", code=2).stderr
+        assert "--backend opencv is for CPUs, expected torch with --device cuda" in error
 
     def test_damaged_files(self):
         result = cray(*GUIDED, "damaged.cray", code=3)
@@ -456,26 +609,29 @@ class TestDecode:
 
 @pytest.mark.parametrize("command", [("encode", "photo.png"), (*GUIDED, "photo.cray")])
 def test_reports(command):
-    plain = cray(*command, "-o", "out.png" if "decode" in command else "out.cray")
+    end = ".png" if "decode" in command else ".cray"
+    plain = cray(*command, "-o", f"out{end}")
     assert plain.stderr == ""
     assert f"{command[-1]} -> out." in plain.stdout
-    line = json.loads(cray(*command, "-o", "again.png", "--json").stdout)
-    size = {name: Path(name).stat().st_size for name in (command[-1], "again.png")}
+    line = json.loads(cray(*command, "-o", f"again{end}", "--json").stdout)
+    size = {name: Path(name).stat().st_size for name in (command[-1], f"again{end}")}
     assert {**line, "seconds": None} == {
         "input": command[-1],
-        "output": "again.png",
+        "output": f"again{end}",
         "code": 0,
         "error": None,
         "warnings": [],
         "seconds": None,
         "input_bytes": size[command[-1]],
-        "output_bytes": size["again.png"],
+        "output_bytes": size[f"again{end}"],
         "width": 60,
         "height": 40,
-        **({"color": "guided"} if "decode" in command else {"n": None, "bpp": 8 * size["again.png"] / 2400}),
+        **(
+            {"color": "guided"} if "decode" in command else {"n": None, "bpp": 8 * size[f"again{end}"] / 2400}
+        ),
     }
     assert 0 <= line["seconds"] < 10
-    quiet = cray(*command, "-o", "quiet.png", "--quiet")
+    quiet = cray(*command, "-o", f"quiet{end}", "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("", "")
 
 

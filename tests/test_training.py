@@ -569,6 +569,52 @@ class TestCommands:
         assert done.exit_code == 2
         assert "has a run already, expected --resume" in done.stderr
 
+    def test_a_run_that_failed_at_its_start_blocks_nothing(self, sources, tmp_path, monkeypatch):
+        folder, empty = tmp_path / "run", tmp_path / "empty"
+        empty.mkdir()
+        done = train([empty], folder)
+        assert (done.exit_code, "no usable picture" in done.stderr) == (2, True)
+        assert train(sources, folder, "start=nonesuch").exit_code == 4
+
+        def killed(*_):
+            raise MemoryError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.Learner, "step", killed)
+            assert train(sources, folder).stderr.endswith("cray: out of memory\n")
+        (folder / "metrics.jsonl").write_text("{}\n")
+        done = train(sources, folder, "steps=2", "evaluate_every=2")
+        assert done.exit_code == 0, done.stderr
+        run = Run.open(folder)
+        assert (run.recipe.steps, run.recipe.start) == (2, "")
+        assert [line["step"] for line in run.metrics()] == [2]
+
+    def test_evaluation_of_pictures_without_errors(self, tmp_path):
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for name, pixels in (("color", photo(40, 60)), ("grey", np.full((40, 60, 3), 119, np.uint8))):
+            Image.fromarray(pixels).save(folder / f"{name}.png")
+
+        def evaluated(*options):
+            done = CliRunner().invoke(main, ["eval", "compact", "--data", str(folder), "-n", "8", *options])
+            assert done.exit_code == 0, done.output
+            return done.stdout
+
+        def refuse(word):
+            raise AssertionError(f"{word} is not JSON")
+
+        both = json.loads(evaluated("--json"), parse_constant=refuse)["n"]["8"]["guided"]
+        assert "exact 1" in evaluated()
+        (folder / "grey.png").rename(tmp_path / "grey.png")
+        alone = json.loads(evaluated("--json"))["n"]["8"]["guided"]
+        assert (both["exact"], alone["exact"]) == (1, 0)
+        assert both["psnr_rgb"] == alone["psnr_rgb"]
+        assert both["ab_mse"] < alone["ab_mse"]
+        (folder / "color.png").unlink()
+        (tmp_path / "grey.png").rename(folder / "grey.png")
+        only = json.loads(evaluated("--json"), parse_constant=refuse)["n"]["8"]["guided"]
+        assert (only["exact"], only["psnr_rgb"]) == (1, None)
+
     def test_data_that_went_away(self, sources, tmp_path):
         assert train(sources, tmp_path / "run").exit_code == 0
         sources[1].unlink()

@@ -12,9 +12,10 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
-from pathlib import Path
-from typing import Any, Final
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, NamedTuple
 
 import crayoncodec
 from crayoncodec import jobs, pool
@@ -30,6 +31,7 @@ from crayoncodec.jobs import Job, Outcome
 _SCRATCH: Final = f"{STATE}/tmp"
 _LOOKED_AT: Final = 256
 """Files whose sizes and times are asked for at once, which is what object stores are quick at."""
+_OWN: Final = "is what the batch itself keeps or reads"
 REPORT: Final = "report.jsonl"
 
 Engine = Callable[[Iterable[Task], Work], Generator[Outcome, None, None]]
@@ -70,6 +72,11 @@ class Batch:
         return self.destination.folder / STATE
 
     @property
+    def report_path(self) -> Path:
+        """Of the report. Raises BatchError."""
+        return self.report or self.folder / REPORT
+
+    @property
     def locks(self) -> list[Path]:
         """Folders that no other batch may have meanwhile: that of the state, and the destination's."""
         own = self.destination.folder
@@ -98,7 +105,7 @@ def run(batch: Batch, engine: Engine, watch: Callable[[Outcome], None]) -> Total
         for folder in batch.locks:
             stack.enter_context(state.locked(folder))
         manifest = stack.enter_context(state.opened(batch.folder))
-        lines = stack.enter_context(report.opened(batch.report or batch.folder / REPORT))
+        lines = stack.enter_context(report.opened(batch.report_path))
         run = _Run(batch, manifest, lines, totals, watch)
         manifest.note(batch.about | {"version": crayoncodec.__version__, "fingerprint": batch.fingerprint})
         batch.destination.clear(_SCRATCH)
@@ -116,6 +123,15 @@ def run(batch: Batch, engine: Engine, watch: Callable[[Outcome], None]) -> Total
     return totals
 
 
+class _Real(NamedTuple):
+    """Where the places of a batch are when all links are followed, those that are on this machine."""
+
+    destination: Path | None
+    source: Path | None
+    own: list[Path]
+    """What the batch keeps, and the list that it reads."""
+
+
 @dataclass(frozen=True)
 class _Run:
     """A batch that is under way."""
@@ -129,7 +145,9 @@ class _Run:
     def tasks(self) -> Iterator[Task]:
         """What is to be done; what is not is settled here."""
         waiting = self.batch.sources.jobs()
-        while chunk := list(islice(waiting, _LOOKED_AT)):
+        while listed := list(islice(waiting, _LOOKED_AT)):
+            chunk = [job for job in listed if job is not None]
+            self.totals.left_out += len(listed) - len(chunk)
             possible = [job for job in chunk if job.error is None]
             sources = self.batch.sources.place.stats([job.source for job in possible])
             outputs = self.batch.destination.stats([job.target for job in possible])
@@ -148,6 +166,8 @@ class _Run:
         """What is known of a file without reading it."""
         if source is None:
             return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, "there is no such file")
+        if (refusal := self._refusal(job, source, output)) is not None:
+            return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, f"its output {job.target} {refusal}")
         record = self.manifest.get(job.target)
         if (
             record is not None
@@ -157,11 +177,52 @@ class _Run:
         ):
             if record.mtime_ns == source.mtime_ns and not self.batch.verify:
                 return Outcome(job, 0.0, report={"record": record, "as_before": True})
-            return Task(job.source, job.target, None, *source, record)
-        if output is not None and not self.batch.overwrite and not self.manifest.owns(job.target):
+            return Task(job.source, job.target, None, source.size, source.mtime_ns, record)
+        there = output is not None or self._is_link(job.target)
+        if there and not self.batch.overwrite and not self.manifest.owns(job.target):
             reason = f"its output {job.target} was there before, use --overwrite to replace it"
             return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, reason)
-        return Task(job.source, job.target, None, *source)
+        return Task(job.source, job.target, None, source.size, source.mtime_ns)
+
+    def _is_link(self, target: str) -> bool:
+        """Whether there is a link, to nothing perhaps."""
+        top = self._real.destination
+        return top is not None and (top / target).is_symlink()
+
+    def _refusal(self, job: Job, source: Stat, output: Stat | None) -> str | None:
+        """Why an output is not to be written, whatever is asked for."""
+        if STATE in (part.casefold() for part in PurePosixPath(job.target).parts):
+            return _OWN
+        if (top := self._real.destination) is None:
+            return None
+        try:
+            place = (top / job.target).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a null byte, links that go round
+            return f"is no place for a file ({jobs.one_line(error)})"
+        if not place.is_relative_to(top):
+            return "is not below the destination: a link leads out of it"
+        if any(place.is_relative_to(path) for path in self._real.own):
+            return _OWN
+        if output is not None and output.file is not None and output.file == source.file:
+            return "is its source"
+        # What --overwrite would take for an output of before.
+        if output is not None and not self.manifest.owns(job.target):
+            folder = self._real.source
+            if folder is not None and place.is_relative_to(folder) and self.batch.sources.accepts(place):
+                return "is another source"
+        return None
+
+    @cached_property
+    def _real(self) -> _Real:
+        batch = self.batch
+        destination, source = (
+            None if place.folder is None else place.folder.resolve()
+            for place in (batch.destination, batch.sources.place)
+        )
+        own = [batch.folder / name for name in (state.MANIFEST, state.LOCK)]
+        own += [batch.report_path, *([] if batch.sources.listing is None else [batch.sources.listing])]
+        own += [] if destination is None else [destination / STATE]
+        return _Real(destination, source, [path.resolve() for path in own])
 
     def settle(self, outcome: Outcome) -> None:
         """Write down what became of a file. Raises what is not that file's fault."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from crayoncodec import streams
 from crayoncodec.errors import CrayError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 10
 """Failures that are printed; the report has all."""
-_INTERRUPTED: Final = 130
 _OF_FILES: Final = ("inputs", "output", "recursive", "workers", "overwrite", "as_json", "quiet")
 """Parameters of the commands for single files that a batch has of its own, or has not."""
 _SAME_OUTPUT: Final = ("device", "backend", "model")
@@ -127,13 +127,14 @@ def _command(
 def _run(
     name: str, conversion: Conversion, *, source: str, destination: str, workers: int | None, engine: str,
     ray_address: str | None, gpus_per_actor: float | None, state: Path | None, report: Path | None,
-    verify: bool, overwrite: bool, as_json: bool, quiet: bool, extension: str | None = None, **options: Any,
+    verify: bool, overwrite: bool, as_json: bool, quiet: bool, extension: str | None = None,
+    keep_extension: bool = False, **options: Any,
 ) -> None:  # fmt: skip
     from crayoncodec import jobs
     from crayoncodec.batch import batch, places, sources
 
-    extension = conversion.extension if extension is None else extension
-    if not extension.startswith(".") or os.sep in extension:
+    extension = conversion.extension if extension is None else "." + extension.removeprefix(".")
+    if extension == "." or os.sep in extension or "\0" in extension:
         raise click.UsageError(f"--extension is {extension!r}, expected one like .png")
     if engine != "ray" and (ray_address is not None or gpus_per_actor is not None):
         raise click.UsageError("--ray-address and --gpus-per-actor are for --engine ray")
@@ -142,19 +143,20 @@ def _run(
     convert = conversion.prepare(**options)
     try:
         asked = batch.Batch(
-            sources.find(source, extension, conversion.accepts), places.place(destination), convert,
-            _about(name, conversion, options), state, report, overwrite, verify,
+            sources.find(source, extension, conversion.accepts, keep_extension),
+            places.place(destination), convert, _about(name, conversion, options),
+            state, report, overwrite, verify,
         )  # fmt: skip
         chosen = _engine(engine, workers, ray_address, gpus_per_actor, options.get("device"))
         with _progress(asked.sources, quiet) as watch:
             totals = batch.run(asked, chosen, watch)
     except (CrayError, OSError) as error:
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        click.echo(f"cray: batch: {place}{jobs.one_line(error)}", err=True)
+        streams.say(f"cray: batch: {place}{jobs.one_line(error)}", err=True)
         sys.exit(jobs.code_of(error))
     except KeyboardInterrupt:
-        click.echo("cray: batch: interrupted; the same command goes on from here", err=True)
-        sys.exit(_INTERRUPTED)
+        streams.say("cray: batch: interrupted; the same command goes on from here", err=True)
+        sys.exit(jobs.EXIT_INTERRUPTED)
     _finish(asked, totals, as_json, quiet)
 
 
@@ -193,7 +195,7 @@ def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], Non
 
         def count() -> None:
             with suppress(CrayError, OSError):  # which the batch itself comes upon, too
-                bar.total = sum(1 for _ in sources.listed())
+                bar.total = sum(1 for job in sources.listed() if job is not None)
 
         def watch(outcome: Outcome) -> None:
             nonlocal failed
@@ -204,7 +206,7 @@ def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], Non
             bar.set_postfix_str(f"{failed} failed", refresh=False)
             if failed <= _SHOWN:
                 with tqdm.external_write_mode():
-                    click.echo(f"cray: {outcome.job.source}: {outcome.error}", err=True)
+                    streams.say(f"cray: {outcome.job.source}: {outcome.error}", err=True)
 
         if not bar.disable:
             threading.Thread(target=count, daemon=True).start()
@@ -212,22 +214,20 @@ def _progress(sources: Sources, quiet: bool) -> Iterator[Callable[[Outcome], Non
 
 
 def _finish(asked: Batch, totals: Totals, as_json: bool, quiet: bool) -> NoReturn:
-    from crayoncodec.batch.batch import REPORT
+    from crayoncodec import jobs
 
     found = totals.summary()
     if not totals.done + totals.skipped + totals.failed:
         raise click.UsageError("nothing to do: SRC has no file that this command takes")
     if totals.failed:
-        more = f" and {totals.failed - _SHOWN:,} more" if totals.failed > _SHOWN else ""
-        place = asked.report or asked.folder / REPORT
-        click.echo(
-            f"cray: batch: {totals.failed:,} failed{more and ', ' + more.strip()}: see {place}", err=True
-        )
+        shown = f", the first {_SHOWN} are above" if totals.failed > _SHOWN else ""
+        streams.say(f"cray: batch: {totals.failed:,} failed{shown}: see {asked.report_path}", err=True)
     if as_json:
-        click.echo(json.dumps(found))
+        streams.say(json.dumps(found))
     elif not quiet:
-        click.echo(
-            f"{totals.done:,} done, {totals.skipped:,} done before, {totals.failed:,} failed: "
+        left_out = f", {totals.left_out:,} left out ({jobs.CLUTTER})" if totals.left_out else ""
+        streams.say(
+            f"{totals.done:,} done, {totals.skipped:,} done before, {totals.failed:,} failed{left_out}: "
             f"{totals.input_bytes:,} -> {totals.output_bytes:,} bytes ({100 * found['ratio']:.1f} %), "
             f"{totals.pixels / 1e6:,.1f} MP; {found['seconds']:,.1f} s, "
             f"{found['files_per_s']:,.2f} files/s, {found['megapixels_per_s']:,.2f} MP/s"

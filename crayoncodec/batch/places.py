@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from crayoncodec import jobs
 from crayoncodec.codec import atomic_write
 from crayoncodec.errors import BatchError
+from crayoncodec.jobs import Found
 
 STATE: Final = ".cray-batch"
 """The folder in a destination that is the batch's own; no place lists it."""
@@ -26,13 +28,8 @@ class Stat(NamedTuple):
 
     size: int
     mtime_ns: int
-
-
-class Found(NamedTuple):
-    """A file below a place, or a folder that cannot be listed, and why."""
-
-    path: str
-    error: str | None = None
+    file: tuple[int, int] | None = None
+    """What tells it from all others of this machine, if it is here."""
 
 
 class Place(Protocol):
@@ -71,21 +68,7 @@ class Folder:
     root: str
 
     def walk(self) -> Iterator[Found]:
-        return self._walk("")
-
-    def _walk(self, prefix: str) -> Iterator[Found]:
-        try:
-            with os.scandir(os.path.join(self.root, prefix)) as entries:  # noqa: PTH118
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            yield Found(prefix or ".", error.strerror or str(error))
-            return
-        for entry in inside:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != STATE:
-                    yield from self._walk(f"{prefix}{entry.name}/")
-            elif entry.is_file():
-                yield Found(prefix + entry.name)
+        return jobs.walk(self.root, STATE)
 
     def stats(self, paths: Sequence[str]) -> list[Stat | None]:
         return [self._stat(path) for path in paths]
@@ -95,7 +78,7 @@ class Folder:
             status = self._path(path).stat()
         except (OSError, ValueError):  # a name with a null byte
             return None
-        return Stat(status.st_size, status.st_mtime_ns)
+        return Stat(status.st_size, status.st_mtime_ns, (status.st_dev, status.st_ino))
 
     def read(self, path: str) -> bytes:
         return self._path(path).read_bytes()
@@ -174,6 +157,8 @@ class Remote:
     def stats(self, paths: Sequence[str]) -> list[Stat | None]:
         from pyarrow.fs import FileType
 
+        if self.folder is not None:
+            return Folder(str(self.folder)).stats(paths)
         infos = self._opened[0].get_file_info([self._path(path) for path in paths])
         return [Stat(info.size, info.mtime_ns or 0) if info.type == FileType.File else None for info in infos]
 

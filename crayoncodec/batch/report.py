@@ -22,6 +22,8 @@ class Totals:
     skipped: int = 0
     """Done before."""
     failed: int = 0
+    left_out: int = 0
+    """Of a tree: what is nobody's picture."""
     warned: int = 0
     input_bytes: int = 0
     output_bytes: int = 0
@@ -53,6 +55,7 @@ class Totals:
             "done": self.done,
             "skipped": self.skipped,
             "failed": self.failed,
+            "left_out": self.left_out,
             "warned": self.warned,
             "input_bytes": self.input_bytes,
             "output_bytes": self.output_bytes,

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from crayoncodec.errors import BatchError
 
 MANIFEST: Final = "manifest.jsonl"
-_LOCK: Final = "lock"
+LOCK: Final = "lock"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ class Manifest:
     def _append(self, content: dict[str, Any]) -> None:
         line = json.dumps(content).encode() + b"\n"
         # In one piece, and for all to see before the output is.
-        self._stream.write(line)
+        written = self._stream.write(line)
+        while written < len(line):  # a disk that is full takes a part first, and then says so
+            written += self._stream.write(line[written:])
         self._end += len(line)
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ def opened(folder: Path) -> Iterator[Manifest]:
 def locked(folder: Path) -> Iterator[None]:
     """A folder, made if need be, that no other batch has meanwhile. Raises BatchError if one has, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK)
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

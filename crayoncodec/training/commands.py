@@ -50,11 +50,13 @@ def train(run: Run, new: bool, device: str, say: Say) -> bool:
     with loop.processes(device) as process:
         chief = process.rank == 0
         if chief and new:
-            run.begin()
+            run.claim()
         with run.locked() if chief else nullcontext():
             if chief:
                 say(recipes.shown(run.recipe))
                 material = _material(run, say)
+                if new:  # now that it is known that there is something to learn from
+                    run.begin()
             if process.count > 1:
                 dist.barrier()
             if not chief:  # what the chief has decoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,11 @@ from crayoncodec.training.data import pictures
 
 MEASURES: Final = ("psnr_rgb", "ab_ssim", "ab_mse", "ciede2000_mean")
 Report = dict[int, dict[str, dict[str, float]]]
-"""n -> "guided" or "network" -> measure -> mean over the pictures."""
+"""n -> "guided" or "network" -> measure -> mean over the pictures.
+
+``exact`` is the number of pictures without any error, as grey ones have: their PSNR is infinite, and not part
+of its mean, which is infinite only where there are no others.
+"""
 
 
 def evaluate(
@@ -62,8 +67,13 @@ def evaluate(
         raise TrainingError(f"no picture that can be read in {', '.join(map(str, sources))}")
     return {
         n: {
-            decoder: {name: float(np.mean([value[name] for value in values])) for name in MEASURES}
+            decoder: {name: _mean([value[name] for value in values]) for name in MEASURES}
+            | {"exact": sum(math.isinf(value["psnr_rgb"]) for value in values)}
             for decoder, values in by_decoder.items()
         }
         for n, by_decoder in found.items()
     }, count
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean([value for value in values if math.isfinite(value)] or values))

@@ -32,7 +32,7 @@ from crayoncodec.training import recipes
 from crayoncodec.training.recipes import Recipe
 
 _FORMAT: Final = 1
-_STATE, _BEST, _ABOUT = "state.pt", "best.pt", "run.json"
+_STATE, _BEST, _ABOUT, _METRICS = "state.pt", "best.pt", "run.json", "metrics.jsonl"
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,16 @@ class Run:
     sources: dict[str, list[str]]
     """data, validation: paths; without: names of pictures that are left out."""
 
-    def begin(self) -> None:
-        """Make the folder. Raises TrainingError if there is a run in it already."""
-        if (self.folder / _ABOUT).exists():
+    def claim(self) -> None:
+        """Make the folder. Raises TrainingError if a run in it has a state already."""
+        if any((self.folder / name).exists() for name in (_STATE, _BEST)):
             raise TrainingError(f"{self.folder} has a run already, expected --resume {self.folder}")
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(self) -> None:
+        """Write down in its folder what is asked for. Raises TrainingError as ``claim``."""
+        self.claim()
+        (self.folder / _METRICS).unlink(missing_ok=True)  # of a run that ended before it had a state
         content = {"format": _FORMAT, "recipe": asdict(self.recipe), "sources": self.sources}
         with codec.atomic_write(self.folder / _ABOUT) as stream:
             stream.write(json.dumps(content, indent=1).encode())
@@ -112,12 +117,12 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """What log wrote, oldest first."""
-        path = self.folder / "metrics.jsonl"
+        path = self.folder / _METRICS
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def log(self, line: dict[str, Any], board: Any) -> None:
         """Add an evaluation: step, time, loss, ab_mse by spacing."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+        with (self.folder / _METRICS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
         if board is not None:
             board.add_scalar("loss", line["loss"], line["step"])
