@@ -45,6 +45,8 @@ ICC: Final = b"iCCP"
 XMP: Final = b"xMPd"
 METADATA: Final[dict[bytes, str]] = {EXIF: "exif", ICC: "icc_profile", XMP: "xmp"}
 """Metadata chunks and the names that Pillow gives what they hold."""
+STRIPPABLE: Final = ("all", "gps", "exif", "xmp", "icc")
+"""What of a picture's metadata can be left out."""
 
 _HEAD: Final = struct.Struct(">BBIIBBB")
 _GRID: Final = struct.Struct(">BHBHB")

@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 import pytest
 from pictures import photo
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 import crayoncodec
-from crayoncodec import CrayWarning, ImageError, LimitError, Limits, images
+from crayoncodec import CrayWarning, ImageError, LimitError, Limits, images, metadata, saving
 from crayoncodec.container import unpack
 
 PHOTO = photo(12, 20)
@@ -26,7 +26,7 @@ def exif(orientation=6):
     tags = Image.Exif()
     tags[0x010F] = "Crayon"
     tags[0x0112] = orientation
-    return tags.tobytes().removeprefix(images.EXIF_PREFIX)
+    return tags.tobytes().removeprefix(metadata.EXIF_PREFIX)
 
 
 def cmyk_profile():
@@ -50,7 +50,7 @@ def saved(image, kind="PNG", **options):
 def decoded(data, extension=".png"):
     """A .cray file as the file that decoding writes, opened."""
     picture = crayoncodec.Decoder(color="guided").picture(data)
-    return Image.open(io.BytesIO(images.save_picture(picture, extension)))
+    return Image.open(io.BytesIO(saving.save_picture(picture, extension)))
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_alpha_and_the_colours_under_it_come_back():
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
 def test_metadata_is_stored_verbatim(kind):
-    options = {"exif": images.EXIF_PREFIX + exif(), "icc_profile": SRGB, "xmp": WORDS}
+    options = {"exif": metadata.EXIF_PREFIX + exif(), "icc_profile": SRGB, "xmp": WORDS}
     if kind == "PNG":
-        options["pnginfo"] = images.PngImagePlugin.PngInfo()
+        options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode())
     file = unpack(crayoncodec.encode(Image.open(io.BytesIO(saved(Image.fromarray(PHOTO), kind, **options)))))
     assert file.metadata == {"exif": exif(), "icc_profile": SRGB, "xmp": WORDS}
@@ -154,7 +154,7 @@ def test_metadata_is_given_back(extension):
     if extension == ".tif":  # which Pillow turns as it opens it
         assert result.size == (12, 20)
     else:
-        assert result.info["exif"].removeprefix(images.EXIF_PREFIX) == exif()
+        assert result.info["exif"].removeprefix(metadata.EXIF_PREFIX) == exif()
         assert result.getexif()[0x0112] == 6
         assert result.size == (20, 12)
 
@@ -168,7 +168,7 @@ def test_tiffs_come_turned_from_pillow_and_have_no_orientation_left():
 
 def test_damaged_exif_is_left_out_where_pillow_would_parse_it():
     data = crayoncodec.encode(PHOTO, exif=b"damaged", xmp=WORDS)
-    assert decoded(data, ".png").info["exif"] == images.EXIF_PREFIX + b"damaged"
+    assert decoded(data, ".png").info["exif"] == metadata.EXIF_PREFIX + b"damaged"
     for extension in (".avif", ".tif"):
         with pytest.warns(CrayWarning, match="EXIF is damaged, left out of the (AVIF|TIFF) file"):
             assert decoded(data, extension).info["xmp"] == WORDS
@@ -325,7 +325,7 @@ def test_damaged_pictures_give_our_errors_or_a_picture(kind):
 @pytest.mark.parametrize("extension", ["", ".", ".nonesuch", ".svg", ".psd"])
 def test_extensions_that_pillow_does_not_write_are_refused(extension):
     with pytest.raises(ImageError, match="is no format that Pillow writes"):
-        images.save_picture(images.from_any(PHOTO), extension)
+        saving.save_picture(images.from_any(PHOTO), extension)
 
 
 @pytest.mark.parametrize("channels", [3, 1])
@@ -333,11 +333,11 @@ def test_formats_without_transparency_get_none(channels):
     rgb = PHOTO[..., :channels].repeat(3 // channels, axis=2)
     picture = images.from_any(np.dstack([rgb, PHOTO[..., 0]]))
     with pytest.warns(CrayWarning, match="JPEG has no transparency, alpha is left out"):
-        data = images.save_picture(picture, ".JPG")
+        data = saving.save_picture(picture, ".JPG")
     assert Image.open(io.BytesIO(data)).mode == ("RGB" if channels == 3 else "L")
 
 
 @pytest.mark.parametrize(("extension", "width"), [(".jpg", 65_501), (".webp", 16_384), (".gif", 65_536)])
 def test_pictures_too_large_for_a_format_are_refused(extension, width):
     with pytest.raises(ImageError, match=r"cannot be written as (JPEG|WEBP|GIF)"):
-        images.save_picture(images.from_any(np.zeros((1, width), np.uint8)), extension)
+        saving.save_picture(images.from_any(np.zeros((1, width), np.uint8)), extension)

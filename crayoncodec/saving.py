@@ -1,0 +1,200 @@
+"""Pictures -> files of other formats, with the metadata that those can hold."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from PIL import Image, PngImagePlugin
+
+from crayoncodec import formats, images
+from crayoncodec import metadata as meta
+from crayoncodec.errors import CrayWarning, ImageError
+from crayoncodec.images import Picture
+
+DEFAULT_QUALITY: Final = 95
+"""Of lossy formats, on their own scales: next to nothing is lost a second time."""
+
+_EXIF: Final = frozenset(("AVIF", "HEIF", "JPEG", "JXL", "MPO", "PNG", "TIFF", "WEBP"))
+"""Formats with a place for EXIF, and for XMP."""
+_PROFILES: Final = _EXIF - {"JXL"}
+_ORIENTED: Final = _EXIF - {"JXL"}
+"""Formats whose readers turn pixels by EXIF; those of JPEG XL go by the codestream, which is upright."""
+_RESOLUTION: Final = frozenset(("BMP", "DIB", "JPEG", "MPO", "PDF", "PNG", "TIFF"))
+"""Formats that have pixels per inch besides EXIF."""
+_NO_ALPHA: Final = frozenset(("BMP", "DIB", "PPM"))
+"""Formats that Pillow writes without alpha, or with alpha that nobody reads, and says nothing."""
+_COLORS_ONLY: Final = frozenset(("WEBP",))
+"""Formats with profiles, but without pictures of one channel."""
+_LOSSY: Final[dict[str, dict[str, Any]]] = {
+    "AVIF": {"subsampling": "4:4:4"},
+    "HEIF": {"chroma": 444},
+    "JPEG": {"subsampling": "4:4:4"},
+    "JXL": {},
+    "MPO": {"subsampling": "4:4:4"},
+    "PDF": {"subsampling": "4:4:4"},
+    "WEBP": {},
+}
+"""Formats whose quality is chosen, and how the colours of their pixels are kept apart."""
+_PNG_LEVEL: Final = 1
+"""Of zlib's compression: Pillow's 6 takes four times as long for 4 % fewer bytes (docs/design.md)."""
+_PNG_XMP: Final = "XML:com.adobe.xmp"
+_SEGMENT: Final = 65533
+"""Bytes of a JPEG segment's content."""
+_XMP_SEGMENT: Final = b"http://ns.adobe.com/xap/1.0/\0"
+_EXTENSION_SEGMENT: Final = b"http://ns.adobe.com/xmp/extension/\0"
+_EXTENSION_PART: Final = 65400
+"""Bytes of extended XMP in one segment, as Adobe's specification has it at most."""
+
+
+def save_picture(
+    picture: Picture, extension: str, *, quality: int = DEFAULT_QUALITY, strip: str | Collection[str] = ()
+) -> bytes:
+    """A file in the format that Pillow, or an installed plugin of it, knows by this extension.
+
+    quality: 0 to 100, of JPEG, WebP, AVIF, HEIC, JPEG XL and PDF; colours are kept at full resolution where
+    the format can. strip: metadata to leave out, as for ``images.stripped``.
+
+    What the format has no place for is applied to the pixels (orientation, profile) or left out with a
+    CrayWarning. Raises ImageError for an extension or picture that cannot be written, ValueError.
+    """
+    if quality not in range(101):
+        raise ValueError(f"quality is {quality}, expected a whole number of 0 to 100")
+    kind = formats.written(extension)
+    return _written(_fitted(images.stripped(picture, strip), kind), kind, quality)
+
+
+def _fitted(picture: Picture, kind: str) -> Picture:
+    """The picture with what a format can hold."""
+    if kind not in _ORIENTED:
+        picture = images.upright(picture)
+    if "icc_profile" in picture.metadata:
+        if kind not in _PROFILES:
+            picture = images.in_srgb(picture)
+        elif kind in _COLORS_ONLY and meta.profile_space(picture.metadata["icc_profile"]) == "GRAY":
+            picture = images.in_srgb(picture)
+            _warn(f"{kind} files have no pictures of one channel, the profile for GRAY is left out")
+    exif, xmp = (picture.metadata.get(name) for name in ("exif", "xmp"))
+    if kind not in _EXIF:
+        lost = ["EXIF"] if exif is not None and meta.says_more(exif) else []
+        lost += ["XMP"] if xmp is not None else []
+        if not lost and meta.resolution(picture.metadata) is not None and kind not in _RESOLUTION:
+            lost = ["resolution"]
+        if lost:
+            _warn(f"{kind} files cannot hold {' and '.join(lost)}, left out")
+    elif exif is not None and kind in ("AVIF", "TIFF") and _is_damaged(exif):
+        picture = images.stripped(picture, "exif")
+        _warn(f"EXIF is damaged, left out of the {kind} file")
+    elif exif is not None and kind in ("JPEG", "MPO") and len(meta.EXIF_PREFIX + exif) > _SEGMENT:
+        picture = _with_short_exif(picture, exif)
+    if picture.alpha is not None and kind in _NO_ALPHA:
+        picture = replace(picture, alpha=None)
+        _warn(f"{kind} has no transparency, alpha is left out")
+    return picture
+
+
+def _written(picture: Picture, kind: str, quality: int) -> bytes:
+    image = images.to_pil(picture)
+    options = _options(picture.metadata, kind, quality)
+    try:
+        return _save(image, kind, options)
+    except ImageError:
+        # What may be the matter with it; anything else that is wrong goes wrong again.
+        if image.mode in ("L", "LA"):
+            with suppress(ImageError):
+                return _save(image.convert("RGBA" if image.mode == "LA" else "RGB"), kind, options)
+        for poorer, warning in _poorer(picture, kind):
+            with suppress(ImageError):
+                data = _written(poorer, kind, quality)
+                _warn(warning)
+                return data
+        raise
+
+
+def _poorer(picture: Picture, kind: str) -> Iterator[tuple[Picture, str]]:
+    """What a format may take in place of a picture, and what to say then."""
+    if "exif" in picture.metadata:
+        yield images.stripped(picture, "exif"), f"EXIF cannot be written to the {kind} file, left out"
+    if picture.alpha is not None:  # which JPEG and its like do not have
+        yield replace(picture, alpha=None), f"{kind} has no transparency, alpha is left out"
+
+
+def _options(metadata: dict[str, bytes], kind: str, quality: int) -> dict[str, Any]:
+    """Keywords of Image.save: metadata that fits the format, and how pixels are coded."""
+    options: dict[str, Any] = {}
+    if kind in _LOSSY:
+        options |= {"quality": quality, **_LOSSY[kind]}
+    if kind == "PNG":
+        options["compress_level"] = _PNG_LEVEL
+    dpi = meta.resolution(metadata)
+    if dpi is not None and kind in _RESOLUTION:
+        options["dpi"] = dpi
+    if kind not in _EXIF:
+        return options
+    if "icc_profile" in metadata and kind in _PROFILES:
+        options["icc_profile"] = metadata["icc_profile"]
+    if "exif" in metadata:
+        options["exif"] = meta.EXIF_PREFIX + metadata["exif"]
+    xmp = meta.utf8(metadata["xmp"]) if "xmp" in metadata else None
+    if kind == "TIFF":
+        exif = Image.Exif()
+        exif.load(options.get("exif", b""))
+        options["exif"] = meta.for_tiff(exif)
+        if xmp is not None:
+            options["exif"][meta.XMP_TAG] = xmp
+    elif xmp is None:
+        pass
+    elif kind == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt(_PNG_XMP, xmp.decode("utf-8", "replace"))
+    elif kind in ("JPEG", "MPO") and len(_XMP_SEGMENT + xmp) > _SEGMENT:
+        options["xmp"], name = meta.extended(xmp)
+        options["extra"] = b"".join(_extension_segments(xmp, name))
+    else:
+        options["xmp"] = xmp
+    return options
+
+
+def _extension_segments(xmp: bytes, name: bytes) -> Iterator[bytes]:
+    for at in range(0, len(xmp), _EXTENSION_PART):
+        part = _EXTENSION_SEGMENT + name + struct.pack(">II", len(xmp), at) + xmp[at : at + _EXTENSION_PART]
+        yield b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part
+
+
+def _with_short_exif(picture: Picture, exif: bytes) -> Picture:
+    """With EXIF that one segment of a JPEG file holds: there is no standard for more of them."""
+    size = f"EXIF has {len(exif):,} bytes, a JPEG file holds {_SEGMENT - len(meta.EXIF_PREFIX):,}"
+    if not _is_damaged(exif):
+        short = meta.shortened(exif)
+        if len(meta.EXIF_PREFIX + short) <= _SEGMENT:
+            _warn(f"{size}: maker note and thumbnail are left out")
+            return replace(picture, metadata=picture.metadata | {"exif": short})
+    _warn(f"{size}: left out")
+    return images.stripped(picture, "exif")
+
+
+def _is_damaged(exif: bytes) -> bool:
+    """Whether Pillow, which does not write EXIF of every format as it is, cannot read it."""
+    try:
+        meta.shortened(exif)
+    except Exception:  # the parser raises all sorts
+        return True
+    return False
+
+
+def _save(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, kind, **options)
+    except Exception as error:  # Pillow's plugins raise whatever their library gave them
+        raise ImageError(f"cannot be written as {kind} ({error})") from error
+    return buffer.getvalue()
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CrayWarning, stacklevel=4)
