@@ -93,10 +93,11 @@ def stated(image: Image.Image) -> ColorSpace | None:
     if primaries is None or len(primaries) != 8 or np.allclose(primaries, _BT709, atol=_SAME_CHROMATICITY):
         primaries = _BT709
     elif min(primaries[1::2]) <= 0 or abs(np.linalg.det(_columns(primaries[2:]))) < 1e-6:
-        raise UnknownColorSpaceError(f"primaries {', '.join(map(str, primaries))} (cHRM)")
+        raise UnknownColorSpaceError("of primaries that are none (cHRM)")
     if plain and primaries == _BT709:
         return None
-    names = ["gAMA"] * (not plain) + ["cHRM"] * (primaries != _BT709)
+    names = [f"of gamma {1 / gamma:.3g} (gAMA)"] * (not plain)
+    names += ["of other primaries (cHRM)"] * (primaries != _BT709)
     return ColorSpace(
         " and ".join(names), tuple(primaries), _SRGB_CURVE if plain else 0, 1.0 if plain else 1 / gamma
     )
@@ -160,7 +161,7 @@ def _png_code_points(stream: IO[bytes]) -> tuple[int, int] | None:
 def _of_code_points(primaries: int, transfer: int) -> ColorSpace | None:
     known = transfer in _AS_SRGB or transfer in _CURVE_NAMES
     if primaries not in _PRIMARIES or not known:
-        raise UnknownColorSpaceError(f"primaries {primaries} and transfer {transfer} of H.273")
+        raise UnknownColorSpaceError(f"of primaries {primaries} and transfer {transfer} (H.273)")
     name, chromaticities = _PRIMARIES[primaries]
     if transfer in _AS_SRGB:
         # The primaries of old television are as near as the tolerance.

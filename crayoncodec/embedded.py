@@ -97,8 +97,8 @@ def bits(image: Image.Image) -> int:
     tile: Any = (getattr(image, "tile", None) or [None])[0]
     if kind in ("PNG", "SGI") and tile is not None and ";16" in str(tile[3]):
         return 16
-    if kind == "PPM" and tile is not None and isinstance(tile[3], tuple) and image.mode != "F":
-        return int(tile[3][1]).bit_length()
+    if kind == "PPM" and tile is not None and image.mode != "F":
+        return int(tile[3][1]).bit_length() if isinstance(tile[3], tuple) else 16 if image.mode == "I" else 8
     return {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I;16") else 8)
 
 

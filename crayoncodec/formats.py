@@ -47,18 +47,17 @@ def opened(data: bytes) -> ImageFile.ImageFile:
         load()
         for kind in [each for each in Image.ID if each not in asked]:
             asked.add(kind)
+            answer: bool | str = False
             factory, accept = Image.OPEN[kind]
-            answer = accept(data[:_PREFIX]) if accept else True
-            if not answer or isinstance(answer, str):
-                continue
-            stream.seek(0)
             try:
-                return factory(stream, "")
+                answer = accept(data[:_PREFIX]) if accept else True
+                if answer and not isinstance(answer, str):
+                    stream.seek(0)
+                    return factory(stream, "")
             # What Image.open takes for "not mine" or "not one that I can read".
             except (SyntaxError, IndexError, TypeError, struct.error) as error:
-                if accept:
+                if accept and answer:
                     refused.append(f"{kind}: {error}")
-                continue
     raise ImageError("; ".join(["not an image in a format that Pillow reads", *_hints(data), *refused[:1]]))
 
 

@@ -30,6 +30,8 @@ _SAMPLE_FORMAT: Final = 339
 _SIGNED: Final = 2
 _MOST: Final = 0.99
 """Share of a floating-point picture's pixels that its range is judged by; the others may be highlights."""
+_BRIGHT: Final = 16.0
+"""The most that a floating-point picture where 1 is white has; one where 255 is would be black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,7 @@ def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
             metadata["icc_profile"] = icc
     if space is not None:
         clipped = ", what is brighter than white is clipped" if space.is_hdr else ""
-        _warn(f"colours are {space.name}, converted to sRGB{clipped}")
+        _warn(f"colour space is {space.name}, converted to sRGB{clipped}")
         picture = replace(picture, rgb=colorspaces.to_srgb(picture.rgb, space))
     return picture
 
@@ -228,7 +230,7 @@ def _stated_space(image: Image.Image) -> colorspaces.ColorSpace | None:
     try:
         return colorspaces.stated(image)
     except colorspaces.UnknownColorSpaceError as error:
-        _warn(f"colours have {error}, taken as sRGB")
+        _warn(f"colour space is {error}, taken as sRGB")
         return None
 
 
@@ -259,7 +261,7 @@ def _to_8_bits(image: Image.Image, bits: int) -> U8:
     values = np.asarray(image)
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     if image.mode == "F":
-        white = _float_white(values)
+        white = _float_white(values, stored=image.format is not None)
         _warn(f"floating-point numbers, taken as 0 to {white:g}; 8 bits are kept")
         values = np.nan_to_num(values, nan=0.0)
     elif image.mode.startswith("I;16"):
@@ -282,11 +284,15 @@ def _to_8_bits(image: Image.Image, bits: int) -> U8:
     return cast(U8, np.floor(scaled + 0.5).astype(np.uint8))
 
 
-def _float_white(values: NDArray[Any]) -> float:
+def _float_white(values: NDArray[Any], *, stored: bool) -> float:
+    """What is white is nowhere stated: in files usually 1, in Pillow's own pictures usually 255."""
     finite = values[np.isfinite(values)]
-    if not finite.size or np.quantile(finite, _MOST) <= 1:
+    most = float(finite.max(initial=0))
+    if not stored:
+        return 1.0 if most <= 1 else 255.0
+    if most <= 1 or np.quantile(finite, _MOST) <= 1:
         return 1.0
-    return 65535.0 if 255 < finite.max() <= 65535 else 255.0
+    return most if most <= _BRIGHT else next((white for white in (255.0, 65535.0) if most <= white), most)
 
 
 def _profile_fits(space: str, mode: str, picture: Picture) -> bool:

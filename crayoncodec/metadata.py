@@ -31,6 +31,8 @@ _UNIT: Final = 296
 _EXIF_DIRECTORY: Final = 34665
 _GPS: Final = 34853
 _POSITIONING: Final = 531
+_INTEROPERABILITY: Final = 40965
+"""A directory within a directory, which Pillow does not write to TIFF; it says little."""
 _MAKER_NOTE: Final = 37500
 _EMPTY: Final = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -46,7 +48,6 @@ _OF_CONTAINER: Final = frozenset([
 """TIFF tags that say how pixels are stored (size, strips, samples, DNG's raw data), or hold XMP, IPTC,
 Photoshop's data or a profile: in another file they are wrong, or there twice."""
 
-_XMP_NOTE: Final = b"http://ns.adobe.com/xmp/note/"
 _EXTENDED: Final = re.compile(
     rb"""\s*xmpNote:HasExtendedXMP\s*=\s*["']([^"']*)["']|"""
     rb"<xmpNote:HasExtendedXMP>([^<]*)</xmpNote:HasExtendedXMP>"
@@ -130,6 +131,11 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     return _rewritten(data, directory, records)
 
 
+def is_readable(exif: bytes) -> bool:
+    """Whether EXIF has a directory."""
+    return _directory(exif) is not None
+
+
 def says_more(exif: bytes) -> bool:
     """Whether EXIF has more than orientation and resolution."""
     directory = _directory(exif)
@@ -158,8 +164,10 @@ def for_tiff(exif: Image.Exif) -> Image.Exif:
         if tag not in _OF_CONTAINER and tag not in (_EXIF_DIRECTORY, _GPS):
             kept[tag] = value
     for tag in (_EXIF_DIRECTORY, _GPS):
-        if directory := exif.get_ifd(tag):
+        directory = {each: value for each, value in exif.get_ifd(tag).items() if each != _INTEROPERABILITY}
+        if directory:
             kept.get_ifd(tag).update(directory)
+            kept[tag] = 0  # the offset, as far as Pillow looks at it
     return kept
 
 
@@ -168,8 +176,7 @@ def of_tiff(exif: Image.Exif) -> bytes | None:
     kept = for_tiff(exif)
     for tag in (_ORIENTATION, *_RESOLUTION, _UNIT):
         kept.pop(tag, None)
-    directories = (kept.get_ifd(tag) for tag in (_EXIF_DIRECTORY, _GPS))
-    return exif_bytes(kept) if len(kept) or any(directories) else None
+    return exif_bytes(kept) if len(kept) else None
 
 
 def shortened(exif: bytes) -> bytes:
@@ -202,26 +209,35 @@ def with_extension(xmp: bytes, extensions: Mapping[bytes, bytes]) -> bytes | Non
     None if what it calls its own is not there or does not make one packet with it.
     """
     named = _EXTENDED.search(xmp)
-    inner = _RDF.search(extensions.get(named[1] or named[2], b"")) if named else None
-    joined, places = re.subn(
-        rb"</rdf:RDF\s*>", lambda end: (inner[1] if inner else b"") + end[0], _EXTENDED.sub(b"", xmp), count=1
-    )
+    name = (named[1] or named[2]) if named else b""
+    extension = extensions.get(name, b"")
+    if xmp == _stub(name):
+        return extension or None
+    inner = _RDF.search(extension)
+    if inner is None:
+        return None
+    rest = _EXTENDED.sub(b"", xmp)
+    joined, places = re.subn(rb"</rdf:RDF\s*>", lambda end: inner[1] + end[0], rest, count=1)
     try:
         ElementTree.fromstring(joined.rstrip(b"\0"))
     except ElementTree.ParseError:
         return None
-    return joined if inner and places else None
+    return joined if places else None
 
 
 def extended(xmp: bytes) -> tuple[bytes, bytes]:
     """XMP too long for one segment of a JPEG file -> the packet that stands for it, and its name."""
     name = hashlib.md5(xmp, usedforsecurity=False).hexdigest().upper().encode()
-    packet = (
+    return _stub(name), name
+
+
+def _stub(name: bytes) -> bytes:
+    """A packet that says where the rest is, and nothing else."""
+    return (
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        b'<rdf:Description rdf:about="" xmlns:xmpNote="' + _XMP_NOTE + b'" xmpNote:HasExtendedXMP="' + name +
-        b'"/></rdf:RDF></x:xmpmeta>'
-    )  # fmt: skip
-    return packet, name
+        b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'
+        b' xmpNote:HasExtendedXMP="' + name + b'"/></rdf:RDF></x:xmpmeta>'
+    )
 
 
 def profile_space(icc: bytes) -> str | None:

@@ -29,6 +29,7 @@ _RESOLUTION: Final = frozenset(("BMP", "DIB", "JPEG", "MPO", "PDF", "PNG", "TIFF
 """Formats that have pixels per inch besides EXIF."""
 _NO_ALPHA: Final = frozenset(("BMP", "DIB", "PPM"))
 """Formats that Pillow writes without alpha, or with alpha that nobody reads, and says nothing."""
+_NO_TRANSPARENCY: Final = "{} has no transparency, alpha is left out"
 _COLORS_ONLY: Final = frozenset(("WEBP",))
 """Formats with profiles, but without pictures of one channel."""
 _LOSSY: Final[dict[str, dict[str, Any]]] = {
@@ -94,34 +95,43 @@ def _fitted(picture: Picture, kind: str) -> Picture:
         picture = _with_short_exif(picture, exif)
     if picture.alpha is not None and kind in _NO_ALPHA:
         picture = replace(picture, alpha=None)
-        _warn(f"{kind} has no transparency, alpha is left out")
+        _warn(_NO_TRANSPARENCY.format(kind))
     return picture
 
 
 def _written(picture: Picture, kind: str, quality: int) -> bytes:
-    image = images.to_pil(picture)
-    options = _options(picture.metadata, kind, quality)
     try:
-        return _save(image, kind, options)
+        return _attempt(picture, kind, quality)
     except ImageError:
         # What may be the matter with it; anything else that is wrong goes wrong again.
-        if image.mode in ("L", "LA"):
+        suspects = {
+            "exif": "exif" in picture.metadata and kind in _EXIF,
+            "alpha": picture.alpha is not None,  # which JPEG and its like do not have
+        }
+        for parts in (["exif"], ["alpha"], ["exif", "alpha"]):
+            if not all(suspects[part] for part in parts):
+                continue
+            poorer = images.stripped(picture, "exif") if "exif" in parts else picture
             with suppress(ImageError):
-                return _save(image.convert("RGBA" if image.mode == "LA" else "RGB"), kind, options)
-        for poorer, warning in _poorer(picture, kind):
-            with suppress(ImageError):
-                data = _written(poorer, kind, quality)
-                _warn(warning)
+                data = _attempt(replace(poorer, alpha=None) if "alpha" in parts else poorer, kind, quality)
+                if "exif" in parts:
+                    _warn(f"EXIF cannot be written to the {kind} file, left out")
+                if "alpha" in parts:
+                    _warn(_NO_TRANSPARENCY.format(kind))
                 return data
         raise
 
 
-def _poorer(picture: Picture, kind: str) -> Iterator[tuple[Picture, str]]:
-    """What a format may take in place of a picture, and what to say then."""
-    if "exif" in picture.metadata:
-        yield images.stripped(picture, "exif"), f"EXIF cannot be written to the {kind} file, left out"
-    if picture.alpha is not None:  # which JPEG and its like do not have
-        yield replace(picture, alpha=None), f"{kind} has no transparency, alpha is left out"
+def _attempt(picture: Picture, kind: str, quality: int) -> bytes:
+    image = images.to_pil(picture)
+    options = _options(picture.metadata, kind, quality)
+    if image.mode in ("L", "LA"):
+        options.pop("subsampling", None)
+        with suppress(ImageError):
+            return _save(image, kind, options)
+        # Some formats have no grey pictures.
+        image = image.convert("RGBA" if image.mode == "LA" else "RGB")
+    return _save(image, kind, options)
 
 
 def _options(metadata: dict[str, bytes], kind: str, quality: int) -> dict[str, Any]:
@@ -180,6 +190,8 @@ def _with_short_exif(picture: Picture, exif: bytes) -> Picture:
 
 def _is_damaged(exif: bytes) -> bool:
     """Whether Pillow, which does not write EXIF of every format as it is, cannot read it."""
+    if not meta.is_readable(exif):
+        return True
     try:
         meta.shortened(exif)
     except Exception:  # the parser raises all sorts
