@@ -161,7 +161,7 @@ def _dpi(dpi: Any) -> tuple[float, float] | None:
         x, y = (float(value) for value in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    sane = all(0.01 <= value <= 2**24 for value in (x, y))
+    sane = all(1 < value <= 2**24 for value in (x, y))  # 1 is what Pillow says of TIFF files without any
     return (x, y) if sane and not _same((x, y), (metadata.DEFAULT_DPI,) * 2) else None
 
 

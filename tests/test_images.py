@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from functools import partial
 
@@ -70,15 +71,6 @@ def decoded(data, extension=".png"):
         ("YCbCr", bytes([90, 128, 128, 76, 85, 255]), [(90, 90, 90), (254, 0, 0)], None),
         ("HSV", bytes([0, 255, 255, 85, 255, 255]), [(255, 0, 0), (0, 255, 0)], None),
         ("LAB", bytes([128, 0, 0, 128, 0, 0]), [(119, 119, 119), (119, 119, 119)], None),
-        ("I", struct.pack("=2i", -5, 200), [(0, 0, 0), (200, 200, 200)], None),
-        ("I", struct.pack("=2i", 32896, 70000), [(128, 128, 128), (255, 255, 255)], None),
-        ("F", struct.pack("=2f", -3, 127.5), [(0, 0, 0), (127, 127, 127)], None),
-        ("F", struct.pack("=2f", float("nan"), 1e9), [(0, 0, 0), (255, 255, 255)], None),
-        ("I;16", struct.pack("<2H", 32896, 65535), [(128, 128, 128), (255, 255, 255)], None),
-        ("I;16L", struct.pack("<2H", 32896, 65535), [(128, 128, 128), (255, 255, 255)], None),
-        ("I;16B", struct.pack(">2H", 32896, 65535), [(128, 128, 128), (255, 255, 255)], None),
-        ("I;16N", struct.pack("=2H", 127, 128), [(0, 0, 0), (0, 0, 0)], None),
-        ("I;16N", struct.pack("=2H", 129, 386), [(1, 1, 1), (2, 2, 2)], None),
     ],
 )
 def test_modes(mode, data, rgb, alpha):
@@ -88,6 +80,104 @@ def test_modes(mode, data, rgb, alpha):
     picture = images.from_pil(image)
     assert picture.rgb.tolist() == [[list(pixel) for pixel in rgb]]
     assert (None if picture.alpha is None else picture.alpha.tolist()) == (None if alpha is None else [alpha])
+
+
+@pytest.mark.parametrize(
+    ("mode", "data", "grays", "warning"),
+    [
+        ("I", struct.pack("=2i", -5, 200), [0, 200], "32-bit integers, taken as 0 to 255"),
+        ("I", struct.pack("=2i", 32896, 70000), [128, 255], "32-bit integers, taken as 0 to 65535"),
+        ("F", struct.pack("=2f", -3, 127.4), [0, 127], "floating-point numbers, taken as 0 to 255"),
+        ("F", struct.pack("=2f", 0.2, 1), [51, 255], "floating-point numbers, taken as 0 to 1;"),
+        ("F", struct.pack("=2f", float("nan"), 1e9), [0, 255], "floating-point numbers, taken as 0 to 255"),
+        ("I;16", struct.pack("<2H", 32896, 65535), [128, 255], "16 bits a channel, 8 are kept"),
+        ("I;16L", struct.pack("<2H", 32896, 65535), [128, 255], "16 bits a channel, 8 are kept"),
+        ("I;16B", struct.pack(">2H", 32896, 65535), [128, 255], "16 bits a channel, 8 are kept"),
+        ("I;16N", struct.pack("=2H", 127, 128), [0, 0], "16 bits a channel, 8 are kept"),
+        ("I;16N", struct.pack("=2H", 129, 386), [1, 2], "16 bits a channel, 8 are kept"),
+    ],
+)
+def test_deep_modes_are_scaled_and_say_so(mode, data, grays, warning):
+    with pytest.warns(CrayWarning, match=warning):
+        picture = images.from_pil(Image.frombytes(mode, (2, 1), data))
+    assert picture.rgb.tolist() == [[[gray] * 3 for gray in grays]]
+
+
+RAMP = np.linspace(0, 1, 240).reshape(12, 20)
+
+
+def tiff(values, bits, *, photometric=1, sample_format=1):
+    """A grey TIFF file of one strip, little-endian; what it stores is ``values``."""
+    height, width = RAMP.shape
+    tags = [
+        (256, width), (257, height), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1),
+        (278, height), (279, len(values)), (339, sample_format),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, v) for tag, v in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(values)) + values + directory + bytes(4)
+
+
+def packed_12_bits(values):
+    first, second = values.reshape(-1, 2).T
+    return np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 1).astype(np.uint8).tobytes()
+
+
+def deep(kind, white):
+    return np.rint(RAMP * white).astype(kind).tobytes()
+
+
+DEEP = {
+    "12 bits": (tiff(packed_12_bits(np.rint(RAMP * 4095).astype(int)), 12), "12 bits a channel"),
+    "16 bits": (tiff(deep("<u2", 65535), 16), "16 bits a channel"),
+    "16 bits, white is zero": (tiff(deep("<u2", 65535), 16, photometric=0), "16 bits a channel"),
+    "16 bits, signed": (tiff(deep("<i2", 32767), 16, sample_format=2), "taken as 0 to 32767"),
+    "32 bits": (tiff(deep("<u4", 2**32 - 1), 32), "32-bit integers, taken as 0 to 4294967295"),
+    "32 bits, signed": (tiff(deep("<i4", 2**31 - 1), 32, sample_format=2), "taken as 0 to 2147483647"),
+    "32 bits, 16 used": (tiff(deep("<u4", 65535), 32), "32-bit integers, taken as 0 to 65535"),
+    "32 bits, 8 used": (tiff(deep("<u4", 255), 32), "32-bit integers, taken as 0 to 255"),
+    "float to 1": (tiff(RAMP.astype("<f4").tobytes(), 32, sample_format=3), "taken as 0 to 1;"),
+    "float to 1.5": (tiff((RAMP * 1.5).astype("<f4").tobytes(), 32, sample_format=3), "taken as 0 to 1.5;"),
+    "float to 255": (tiff((RAMP * 255).astype("<f4").tobytes(), 32, sample_format=3), "taken as 0 to 255;"),
+    "float to 65535": (tiff((RAMP * 65535).astype("<f4").tobytes(), 32, sample_format=3), "to 65535;"),
+    "PGM to 1023": (b"P5 20 12 1023\n" + deep(">u2", 1023), "10 bits a channel"),
+    "PGM to 65535": (b"P5 20 12 65535\n" + deep(">u2", 65535), "16 bits a channel"),
+    "PPM to 4095": (
+        b"P6 20 12 4095\n" + np.repeat(np.rint(RAMP * 4095).astype(">u2"), 3).tobytes(), "12 bits a channel"
+    ),
+    "PFM": (b"Pf\n20 12\n-1.0\n" + RAMP[::-1].astype("<f4").tobytes(), "floating-point numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_stated_depths_are_scaled_by(name):
+    data, warning = DEEP[name]
+    with pytest.warns(CrayWarning, match=warning):
+        picture = images.open_picture(data)
+    expected = RAMP * 255
+    if "white is zero" in name:
+        expected = 255 - expected
+    assert np.abs(picture.rgb - expected[..., None]).max() <= 1
+
+
+def test_highlights_of_floating_point_pictures_do_not_make_the_rest_black():
+    values = (RAMP * 0.9).astype("<f4")
+    values[-1, -1] = 200
+    with pytest.warns(CrayWarning, match="taken as 0 to 1;"):
+        picture = images.open_picture(tiff(values.tobytes(), 32, sample_format=3))
+    assert abs(int(picture.rgb[6, 0, 0]) - 255 * float(values[6, 0])) <= 1
+
+
+def test_a_dark_picture_of_16_bits_stays_dark():
+    with pytest.warns(CrayWarning, match="16 bits a channel"):
+        assert images.open_picture(b"P5 20 12 65535\n" + deep(">u2", 200)).rgb.max() == 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG2000", "PNG", "JXL"])
+def test_sixteen_bits_a_channel_are_told(kind):
+    if kind == "JXL":
+        pytest.importorskip("pillow_jxl")
+    with pytest.warns(CrayWarning, match="16 bits a channel, 8 are kept"):
+        images.open_picture(saved(Image.fromarray(np.rint(RAMP * 65535).astype(np.uint16)), kind))
 
 
 @pytest.mark.parametrize(
@@ -117,11 +207,14 @@ def test_transparent_colours_become_alpha(mode, transparency, alpha):
 def test_gray_stays_gray(mode, given_back):
     image = Image.fromarray(PHOTO).convert("L")
     image = image.convert("LA").convert("La") if mode == "La" else image.convert(mode)
-    data = crayoncodec.encode(image, lossless=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "16 bits a channel", CrayWarning)
+        data = crayoncodec.encode(image, lossless=True)
+        original = images.from_pil(image).rgb
     assert crayoncodec.info(data).grids == ()
     result = decoded(data)
     assert result.mode == given_back
-    difference = np.asarray(result.convert("RGB")).astype(int) - images.from_pil(image).rgb
+    difference = np.asarray(result.convert("RGB")).astype(int) - original
     assert np.abs(difference).max() <= 1
 
 
@@ -163,7 +256,10 @@ def test_tiffs_come_turned_from_pillow_and_have_no_orientation_left():
     data = saved(Image.fromarray(PHOTO), "TIFF", exif=exif(), icc_profile=SRGB)
     file = unpack(crayoncodec.encode(Image.open(io.BytesIO(data)), lossless=True))
     assert (file.header.width, file.header.height) == (12, 20)
-    assert file.metadata == {"icc_profile": SRGB}
+    assert file.metadata["icc_profile"] == SRGB
+    tags = Image.Exif()
+    tags.load(file.metadata["exif"])
+    assert dict(tags) == {0x010F: "Crayon"}
 
 
 def test_damaged_exif_is_left_out_where_pillow_would_parse_it():
@@ -184,7 +280,9 @@ def test_profiles_are_kept_if_they_are_for_the_pictures_channels(mode, icc, kept
     image = Image.fromarray(PHOTO).convert("L" if mode == "I;16" else "RGB").convert(mode)
     image.info["icc_profile"] = icc
     if kept:
-        result = decoded(crayoncodec.encode(image))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "16 bits a channel", CrayWarning)
+            result = decoded(crayoncodec.encode(image))
         assert result.info["icc_profile"] == icc
         assert result.mode.startswith("L") == (icc == GRAY)
     else:
@@ -320,24 +418,3 @@ def test_damaged_pictures_give_our_errors_or_a_picture(kind):
             except (ImageError, LimitError):
                 refused += 1
     assert refused > 20
-
-
-@pytest.mark.parametrize("extension", ["", ".", ".nonesuch", ".svg", ".psd"])
-def test_extensions_that_pillow_does_not_write_are_refused(extension):
-    with pytest.raises(ImageError, match="is no format that Pillow writes"):
-        saving.save_picture(images.from_any(PHOTO), extension)
-
-
-@pytest.mark.parametrize("channels", [3, 1])
-def test_formats_without_transparency_get_none(channels):
-    rgb = PHOTO[..., :channels].repeat(3 // channels, axis=2)
-    picture = images.from_any(np.dstack([rgb, PHOTO[..., 0]]))
-    with pytest.warns(CrayWarning, match="JPEG has no transparency, alpha is left out"):
-        data = saving.save_picture(picture, ".JPG")
-    assert Image.open(io.BytesIO(data)).mode == ("RGB" if channels == 3 else "L")
-
-
-@pytest.mark.parametrize(("extension", "width"), [(".jpg", 65_501), (".webp", 16_384), (".gif", 65_536)])
-def test_pictures_too_large_for_a_format_are_refused(extension, width):
-    with pytest.raises(ImageError, match=r"cannot be written as (JPEG|WEBP|GIF)"):
-        saving.save_picture(images.from_any(np.zeros((1, width), np.uint8)), extension)
