@@ -4,10 +4,11 @@ samples of more bits, and what a .cray file has no place for.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final
 
 from PIL import Image, IptcImagePlugin
@@ -27,16 +28,24 @@ _DERIVED_TEXT: Final = re.compile(
 """Keys of PNG's text that say nothing of the picture, or what its metadata has, too."""
 _TRIVIAL_IPTC: Final = ((1, 90), (2, 0))
 """Character set and version: in every file that Photoshop wrote."""
+_RESOURCES: Final = {1058: "exif", 1060: "xmp"}
+"""Of Photoshop's files, by their numbers."""
+_CODESTREAM: Final = b"jp2c"
+_UUIDS: Final = {b"JpgTiffExif->JP2": "exif", bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC"): "xmp"}
+"""Of JPEG 2000's boxes."""
 _THUMBNAILS: Final = "Large Thumbnail"
 _BITS_PER_SAMPLE: Final = 258
 _HEAD: Final = 2**16
 """Bytes of a file in which its header is looked for."""
 
 
-def found(image: Image.Image) -> dict[str, bytes]:
-    """Of a loaded image what it has of exif (the TIFF structure alone), icc_profile and xmp (UTF-8)."""
+def found(image: Image.Image, boxes: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of a loaded image what it has of exif (the TIFF structure alone), icc_profile and xmp (UTF-8).
+
+    boxes: what ``boxes`` gave before it was loaded.
+    """
     info = image.info
-    profiles = dict(_raw_profiles(info))
+    profiles = {**boxes, **dict(_photoshop_resources(image)), **dict(_raw_profiles(info))}
     exif = info.get("exif") or profiles.get("exif")
     xmp = info.get("xmp") or profiles.get("xmp")
     icc = info.get("icc_profile") or profiles.get("icc_profile")
@@ -57,6 +66,19 @@ def found(image: Image.Image) -> dict[str, bytes]:
     if dpi is not None and not _same(dpi, metadata.resolution(kept)):
         kept["exif"] = metadata.with_resolution(kept.get("exif"), dpi)
     return kept
+
+
+def boxes(image: Image.Image) -> dict[str, bytes]:
+    """What JPEG 2000 files have and Pillow does not look for, of an image that is not loaded yet."""
+    stream: IO[bytes] | None = getattr(image, "fp", None)
+    if image.format != "JPEG2000" or stream is None:
+        return {}
+    place = stream.tell()
+    stream.seek(0)
+    try:
+        return dict(_metadata_of_boxes(stream, 0, stream.seek(0, os.SEEK_END)))
+    finally:
+        stream.seek(place)
 
 
 def left_out(image: Image.Image) -> list[str]:
@@ -95,11 +117,39 @@ def bits(image: Image.Image) -> int:
     if kind == "JPEG2000":
         return _jpeg_2000_bits(_head(image))
     tile: Any = (getattr(image, "tile", None) or [None])[0]
-    if kind in ("PNG", "SGI") and tile is not None and ";16" in str(tile[3]):
-        return 16
+    if kind in ("PNG", "SGI") and tile is not None and (packed := re.match(r"\w+;(2|4|16)", str(tile[3]))):
+        return int(packed[1])
     if kind == "PPM" and tile is not None and image.mode != "F":
         return int(tile[3][1]).bit_length() if isinstance(tile[3], tuple) else 16 if image.mode == "I" else 8
     return {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I;16") else 8)
+
+
+def _metadata_of_boxes(stream: IO[bytes], start: int, end: int) -> Iterator[tuple[str, bytes]]:
+    while start + 8 <= end:
+        stream.seek(start)
+        size, kind = struct.unpack(">I4s", stream.read(8))
+        if size == 1:
+            size, at = int.from_bytes(stream.read(8), "big"), start + 16
+        else:
+            size, at = size or end - start, start + 8
+        stop = min(start + size, end)
+        if stop <= at or kind == _CODESTREAM:
+            start = stop if stop > at else end
+            continue
+        if kind == b"jp2h":
+            yield from _metadata_of_boxes(stream, at, stop)
+        elif kind == b"colr" and stream.read(1) == b"\x02":  # the profile that all readers can use
+            stream.seek(at + 3)
+            yield "icc_profile", stream.read(stop - at - 3)
+        elif kind == b"uuid" and (name := _UUIDS.get(stream.read(16))):
+            yield name, stream.read(stop - at - 16)
+        start = stop
+
+
+def _photoshop_resources(image: Image.Image) -> Iterator[tuple[str, bytes]]:
+    for number, _, data in getattr(image, "resources", ()) if image.format == "PSD" else ():
+        if number in _RESOURCES:
+            yield _RESOURCES[number], data
 
 
 def _raw_profiles(info: dict[Any, Any]) -> Iterator[tuple[str, bytes]]:

@@ -100,10 +100,10 @@ def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
     _check_size(image.width, image.height, limits)
     with _decoding():
         frames = embedded.frames(image)
-        # Both are read before the pixels, after which Pillow closes the file.
-        bits, space = embedded.bits(image), _stated_space(image)
+        # These are read before the pixels, after which Pillow closes the file.
+        bits, space, boxes = embedded.bits(image), _stated_space(image), embedded.boxes(image)
         image.load()
-        metadata = embedded.found(image)
+        metadata = embedded.found(image, boxes)
         left_out = embedded.left_out(image)
         icc = metadata.pop("icc_profile", None)
         profile_space = None if icc is None else _profile_space(icc)
@@ -250,10 +250,23 @@ def _to_rgb(image: Image.Image, bits: int, icc: bytes | None) -> Image.Image:
             return meta.to_srgb(image, icc)
         except ImageCms.PyCMSError:
             _warn(_UNUSABLE)
+    if image.mode in ("L", "RGB") and bits != 8 and "transparency" in image.info:
+        return _without_hidden(image, bits)
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     if image.mode == "La":
         image = image.convert("LA")
     return image.convert("RGBA" if transparent else "RGB")
+
+
+def _without_hidden(image: Image.Image, bits: int) -> Image.Image:
+    """The one colour of a PNG file that is transparent is in its own depth, which Pillow does not heed."""
+    hidden = np.atleast_1d(image.info["transparency"])
+    hidden = hidden >> (bits - 8) if bits > 8 else hidden * 255 // (2**bits - 1)
+    pixels = np.asarray(image).reshape(image.height, image.width, -1)
+    alpha = np.where((pixels == hidden).all(-1), 0, 255).astype(np.uint8)
+    rgba = image.convert("RGB")
+    rgba.putalpha(Image.fromarray(alpha))
+    return rgba
 
 
 def _to_8_bits(image: Image.Image, bits: int) -> U8:

@@ -142,7 +142,7 @@ def _options(metadata: dict[str, bytes], kind: str, quality: int) -> dict[str, A
     if kind == "PNG":
         options["compress_level"] = _PNG_LEVEL
     dpi = meta.resolution(metadata)
-    if dpi is not None and kind in _RESOLUTION:
+    if dpi is not None and kind in _RESOLUTION and max(dpi) < 2**16:  # JPEG's most
         options["dpi"] = dpi
     if kind not in _EXIF:
         return options

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -418,3 +419,147 @@ def test_damaged_pictures_give_our_errors_or_a_picture(kind):
             except (ImageError, LimitError):
                 refused += 1
     assert refused > 20
+
+
+def test_metadata_of_jpeg_2000_lies_in_its_boxes():
+    def box(kind, payload, size=None):
+        return struct.pack(">I4s", len(payload) + 8 if size is None else size, kind) + payload
+
+    xmp_name = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")
+    plain = saved(Image.fromarray(PHOTO), "JPEG2000")
+    at = plain.index(b"jp2h") - 4
+    size = struct.unpack_from(">I", plain, at)[0]
+    head = box(b"jp2h", plain[at + 8 : at + size] + box(b"colr", b"\2\0\0" + SRGB))
+    more = box(b"uuid", b"JpgTiffExif->JP2" + exif(1)) + box(b"uuid", xmp_name + WORDS) + box(b"free", b"x")
+    picture = images.open_picture(plain[:at] + head + more + plain[at + size :])
+    assert picture.metadata == {"exif": exif(1), "xmp": WORDS, "icc_profile": SRGB}
+    assert np.array_equal(picture.rgb, images.open_picture(plain).rgb)
+    assert images.open_picture(plain).metadata == {}
+    for broken in (box(b"uuid", b"Jpg", 7), box(b"uuid", b"", 1), box(b"uuid", b"", 2**31)):
+        with suppress(ImageError):  # as OpenJPEG sees it; that it ends is enough
+            images.open_picture(plain[:at] + head + broken + plain[at + size :])
+
+
+@pytest.mark.parametrize(
+    ("kind", "depth", "hidden", "pixels", "alpha"),
+    [(2, 16, (1000, 2000, 3000), struct.pack(">6H", 1000, 2000, 3000, 40000, 2000, 3000), [0, 255]),
+     (0, 16, (1000,), struct.pack(">2H", 1000, 1001), [0, 255]), (0, 2, (1,), b"\x60", [0, 255]),
+     (0, 4, (3,), b"\x3c", [0, 255]), (0, 1, (1,), b"\x80", [0, 255]), (0, 8, (7,), b"\x07\x08", [0, 255])],
+)  # fmt: skip
+def test_the_transparent_colour_of_a_png_is_in_its_own_depth(kind, depth, hidden, pixels, alpha):
+    def chunk(name, payload):
+        return (
+            struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
+        )
+
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, depth, kind, 0, 0, 0))
+    data += chunk(b"tRNS", struct.pack(f">{len(hidden)}H", *hidden))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "16 bits a channel", CrayWarning)
+        picture = images.open_picture(
+            data + chunk(b"IDAT", zlib.compress(b"\0" + pixels)) + chunk(b"IEND", b"")
+        )
+    assert picture.alpha.tolist() == [alpha]
+
+
+def test_an_ordinary_photograph_loses_nothing_and_says_nothing():
+    tags = Image.Exif()
+    tags.load(exif())
+    for tag, value in ((0x011A, 72.0), (0x011B, 72.0), (0x0128, 2)):
+        tags[tag] = value
+    options = {"exif": tags, "icc_profile": SRGB, "xmp": WORDS, "dpi": (72, 72)}
+    picture = images.open_picture(saved(Image.fromarray(PHOTO), "JPEG", **options))
+    assert picture.metadata == {"exif": metadata.exif_bytes(tags), "icc_profile": SRGB, "xmp": WORDS}
+
+
+@pytest.mark.parametrize(("kind", "dpi"), [("PNG", 300), ("JPEG", 300), ("BMP", 150), ("TIFF", 96)])
+def test_resolution_is_kept_as_exif(kind, dpi):
+    for more in ({}, {"exif": metadata.EXIF_PREFIX + exif(1)} if kind != "BMP" else {}):
+        picture = images.open_picture(saved(Image.fromarray(PHOTO), kind, dpi=(dpi, dpi), **more))
+        assert metadata.resolution(picture.metadata) == pytest.approx((dpi, dpi), abs=0.02)
+        assert metadata.says_more(picture.metadata["exif"]) == bool(more)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_resolution_that_says_nothing_is_not(kind):
+    assert images.open_picture(saved(Image.fromarray(PHOTO), kind)).metadata == {}
+    assert images.open_picture(saved(Image.fromarray(PHOTO), kind, dpi=(72, 72))).metadata == {}
+
+
+def text(**entries):
+    info = PngImagePlugin.PngInfo()
+    for key, value in entries.items():
+        info.add_text(key.replace("_", " "), value, zip="Raw" in key)
+    return saved(Image.fromarray(PHOTO), "PNG", pnginfo=info)
+
+
+def raw_profile(kind, data):
+    return text(**{f"Raw_profile_type_{kind}": f"\n{kind}\n{len(data):8}\n{data.hex()}\n"})
+
+
+@pytest.mark.parametrize("prefix", [b"", metadata.EXIF_PREFIX])
+@pytest.mark.parametrize("kind", ["exif", "APP1"])
+def test_exif_in_the_text_of_a_png(kind, prefix):
+    assert images.open_picture(raw_profile(kind, prefix + exif())).metadata == {"exif": exif()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [("xmp", WORDS, {"xmp": WORDS}), ("APP1", b"http://ns.adobe.com/xap/1.0/\0" + WORDS, {"xmp": WORDS}),
+     ("icc", SRGB, {"icc_profile": SRGB}), ("icm", SRGB, {"icc_profile": SRGB})],
+)  # fmt: skip
+def test_other_profiles_in_the_text_of_a_png(kind, data, expected):
+    assert images.open_picture(raw_profile(kind, data)).metadata == expected
+
+
+@pytest.mark.parametrize("value", ["", "exif", "exif x 41", "exif 4 xyz"])
+def test_damaged_profiles_in_text_are_told(value):
+    with pytest.warns(CrayWarning, match="'Raw profile type exif' is damaged, left out"):
+        assert images.open_picture(text(Raw_profile_type_exif=value)).metadata == {}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_xmp_is_stored_as_utf_8(encoding):
+    data = saved(Image.fromarray(PHOTO), "JPEG", xmp=WORDS.decode().encode(encoding))
+    assert images.open_picture(data).metadata == {"xmp": WORDS}
+    assert unpack(crayoncodec.encode(PHOTO, xmp=WORDS.decode().encode(encoding))).metadata == {"xmp": WORDS}
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [(saved(Image.fromarray(PHOTO), "JPEG", comment=b"hello"), "comment"),
+     (saved(Image.fromarray(PHOTO), "GIF", comment=b"hello"), "comment"),
+     (text(Author="me", Title="it"), r"text \(Author, Title\)"),
+     (raw_profile("iptc", b"\x1c\x02\x05\0\1x"), "IPTC"),
+     (saved(Image.fromarray(PHOTO), "JPEG", extra=b"\xff\xed\0\x24Photoshop 3.0\0" b"8BIM\4\4\0\0\0\0\0\7"
+            b"\x1c\x02\x05\0\2hi\0"), "IPTC"),
+     (saved(Image.fromarray(PHOTO), "JPEG", xmp=b'<x hdrgm:Version="1.0"/>'), "gain map")],
+)  # fmt: skip
+def test_what_is_not_kept_is_named(data, name):
+    with pytest.warns(CrayWarning, match=f"^not kept: {name}$"):
+        images.open_picture(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [text(**{"Software": "x", "date:create": "2026", "exif:Make": "x"}),
+     saved(Image.fromarray(PHOTO), "JPEG2000"),
+     saved(Image.fromarray(PHOTO), "JPEG", extra=b"\xff\xed\0\x21Photoshop 3.0\0" b"8BIM\4\4\0\0\0\0\0\5"
+           b"\x1c\x02\0\0\0\0")],
+)  # fmt: skip
+def test_what_says_nothing_is_not_named(data):
+    assert images.open_picture(data).metadata == {}
+
+
+def test_thumbnails_of_a_camera_are_no_frames():
+    frames = [Image.fromarray(PHOTO), Image.fromarray(PHOTO[::2, ::2])]
+    data = saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    with pytest.warns(CrayWarning, match="2 frames, only the first is stored"):
+        images.open_picture(data)
+    # The attribute of the second entry, 16 bytes each: a thumbnail of VGA's size.
+    start = data.index(b"MPF\0") + 4
+    directory = data.index(b"\x02\xb0\7\0", start)
+    (entries,) = struct.unpack_from("<I", data, directory + 8)
+    thumbnail = bytearray(data)
+    struct.pack_into("<I", thumbnail, start + entries + 16, 0x010001)
+    assert images.open_picture(bytes(thumbnail)).rgb.shape == PHOTO.shape
