@@ -70,7 +70,8 @@ class Limits:
     """What a file may ask for; checked before anything of that size is allocated."""
 
     pixels: int = 178_956_970
-    """Pixels of the picture; the default is also the most that Pillow takes."""
+    """Pixels of the picture (``--max-pixels``). The default is Pillow's own limit, in whose place this one is
+    when pictures of other formats are read."""
     side: int = 2**20
     """Pixels of the longer side; the lossless coder's time grows with it."""
     metadata: int = 64 * 2**20

@@ -32,7 +32,7 @@ _RESOURCES: Final = {1058: "exif", 1060: "xmp"}
 """Of Photoshop's files, by their numbers."""
 _CODESTREAM: Final = b"jp2c"
 _UUIDS: Final = {b"JpgTiffExif->JP2": "exif", bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC"): "xmp"}
-"""Of JPEG 2000's boxes."""
+"""Of JPEG 2000's boxes that have no type of their own."""
 _THUMBNAILS: Final = "Large Thumbnail"
 _BITS_PER_SAMPLE: Final = 258
 _HEAD: Final = 2**16
@@ -69,9 +69,9 @@ def found(image: Image.Image, boxes: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def boxes(image: Image.Image) -> dict[str, bytes]:
-    """What JPEG 2000 files have and Pillow does not look for, of an image that is not loaded yet."""
+    """What JPEG 2000 and JPEG XL files have and no plugin looks for, of an image that is not loaded yet."""
     stream: IO[bytes] | None = getattr(image, "fp", None)
-    if image.format != "JPEG2000" or stream is None:
+    if image.format not in ("JPEG2000", "JXL") or stream is None:
         return {}
     place = stream.tell()
     stream.seek(0)
@@ -141,6 +141,9 @@ def _metadata_of_boxes(stream: IO[bytes], start: int, end: int) -> Iterator[tupl
         elif kind == b"colr" and stream.read(1) == b"\x02":  # the profile that all readers can use
             stream.seek(at + 3)
             yield "icc_profile", stream.read(stop - at - 3)
+        elif kind == b"xml " and stream.read(1) == b"<":  # JPEG XL's
+            stream.seek(at)
+            yield "xmp", stream.read(stop - at)
         elif kind == b"uuid" and (name := _UUIDS.get(stream.read(16))):
             yield name, stream.read(stop - at - 16)
         start = stop

@@ -16,6 +16,9 @@ from crayoncodec.errors import ImageError
 
 _UNREADABLE: Final = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 """What Pillow recognises but cannot decode, or only with a program that is not Pillow's."""
+_HEIC_PLUGIN: Final = "pillow-heif"
+_JXL_PLUGIN: Final = "pillow-jxl-plugin"
+_PLUGINS: Final = dict.fromkeys((".heic", ".heif", ".hif"), _HEIC_PLUGIN) | {".jxl": _JXL_PLUGIN}
 _HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _PREFIX: Final = 16
 """Bytes that Pillow's plugins know their files by."""
@@ -31,7 +34,9 @@ def written(extension: str) -> str:
     """Pillow's name of the format written under this extension. Raises ImageError if there is none."""
     kind = _kind(extension)
     if kind is None or kind not in Image.SAVE:
-        raise ImageError(f"extension {extension!r} is no format that Pillow writes")
+        plugin = _PLUGINS.get(extension.lower())
+        hint = f" without {plugin}" if plugin else ""
+        raise ImageError(f"extension {extension!r} is no format that Pillow writes{hint}")
     return kind
 
 
@@ -51,7 +56,9 @@ def opened(data: bytes) -> ImageFile.ImageFile:
             factory, accept = Image.OPEN[kind]
             try:
                 answer = accept(data[:_PREFIX]) if accept else True
-                if answer and not isinstance(answer, str):
+                if isinstance(answer, str):  # the library that the plugin needs is missing
+                    refused.append(answer)
+                elif answer:
                     stream.seek(0)
                     return factory(stream, "")
             # What Image.open takes for "not mine" or "not one that I can read".
@@ -86,6 +93,6 @@ def _load_plugins() -> None:
 
 def _hints(data: bytes) -> Iterator[str]:
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and "HEIF" not in Image.OPEN:
-        yield "HEIC needs pillow-heif"
+        yield f"HEIC needs {_HEIC_PLUGIN}"
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")) and "JXL" not in Image.OPEN:
-        yield "JPEG XL needs pillow-jxl-plugin"
+        yield f"JPEG XL needs {_JXL_PLUGIN}"

@@ -88,6 +88,7 @@ def test_plugins_show_the_picture_upright(extension, recwarn):
     assert image.getexif()[0x010F] == "Crayon"
     assert np.abs(np.asarray(image).astype(int) - np.rot90(tagged.rgb, -1)).mean() < 6
     again = images.open_picture(data)
+    assert again.metadata["xmp"] == XMP
     assert metadata.orientation(again.metadata) == 1
     assert again.rgb.shape == (96, 64, 3)
 
@@ -336,6 +337,15 @@ def test_formats_of_plugins_are_known():
         assert formats.written(extension)
     for extension in ("", ".txt", ".eps", ".mpg", ".pdf"):
         assert not formats.reads(extension)
+
+
+@pytest.mark.parametrize(("extension", "package"), [(".heic", "pillow-heif"), (".JXL", "pillow-jxl-plugin")])
+def test_outputs_whose_plugin_is_missing_are_named(extension, package, monkeypatch):
+    monkeypatch.setattr(formats, "_load_plugins", lambda: None)
+    known = {name: kind for name, kind in Image.EXTENSION.items() if kind not in ("HEIF", "JXL")}
+    monkeypatch.setattr(Image, "EXTENSION", known)
+    with pytest.raises(ImageError, match=f"is no format that Pillow writes without {package}"):
+        saving.save_picture(Picture(PHOTO), extension)
 
 
 @pytest.mark.parametrize(("data", "package"), [(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "pillow-heif"), (
