@@ -85,9 +85,10 @@ def _kind(extension: str) -> str | None:
 @cache
 def _load_plugins() -> None:
     """Register other projects' plugins, once, when a file or a name asks for more than Pillow has."""
-    with suppress(ImportError, OSError):  # not installed, or a library that it needs is not
+    # Not installed, or not one that goes with the others: then there is no such format.
+    with suppress(Exception):
         importlib.import_module("pillow_heif").register_heif_opener()
-    with suppress(ImportError, OSError):
+    with suppress(Exception):
         importlib.import_module("pillow_jxl")
 
 

@@ -27,6 +27,7 @@ _ORIENTED: Final = _EXIF - {"JXL"}
 """Formats whose readers turn pixels by EXIF; those of JPEG XL go by the codestream, which is upright."""
 _RESOLUTION: Final = frozenset(("BMP", "DIB", "JPEG", "MPO", "PDF", "PNG", "TIFF"))
 """Formats that have pixels per inch besides EXIF."""
+_USUAL_DPI: Final = (meta.DEFAULT_DPI, meta.DEFAULT_DPI)
 _NO_ALPHA: Final = frozenset(("BMP", "DIB", "PPM"))
 """Formats that Pillow writes without alpha, or with alpha that nobody reads, and says nothing."""
 _NO_TRANSPARENCY: Final = "{} has no transparency, alpha is left out"
@@ -80,13 +81,9 @@ def _fitted(picture: Picture, kind: str) -> Picture:
         elif kind in _COLORS_ONLY and meta.profile_space(picture.metadata["icc_profile"]) == "GRAY":
             picture = images.in_srgb(picture)
             _warn(f"{kind} files have no pictures of one channel, the profile for GRAY is left out")
-    exif, xmp = (picture.metadata.get(name) for name in ("exif", "xmp"))
+    exif = picture.metadata.get("exif")
     if kind not in _EXIF:
-        lost = ["EXIF"] if exif is not None and meta.says_more(exif) else []
-        lost += ["XMP"] if xmp is not None else []
-        if not lost and meta.resolution(picture.metadata) is not None and kind not in _RESOLUTION:
-            lost = ["resolution"]
-        if lost:
+        if lost := _lost(picture.metadata, kind):
             _warn(f"{kind} files cannot hold {' and '.join(lost)}, left out")
     elif exif is not None and kind in ("AVIF", "TIFF") and _is_damaged(exif):
         picture = images.stripped(picture, "exif")
@@ -97,6 +94,18 @@ def _fitted(picture: Picture, kind: str) -> Picture:
         picture = replace(picture, alpha=None)
         _warn(_NO_TRANSPARENCY.format(kind))
     return picture
+
+
+def _lost(metadata: dict[str, bytes], kind: str) -> list[str]:
+    """What of metadata has no place in a format without EXIF."""
+    lost = []
+    if "exif" in metadata and meta.says_more(metadata["exif"]):
+        lost.append("EXIF")
+    elif kind not in _RESOLUTION and meta.resolution(metadata) not in (None, _USUAL_DPI):
+        lost.append("resolution")
+    if "xmp" in metadata:
+        lost.append("XMP")
+    return lost
 
 
 def _written(picture: Picture, kind: str, quality: int) -> bytes:
