@@ -31,8 +31,6 @@ _USUAL_DPI: Final = (meta.DEFAULT_DPI, meta.DEFAULT_DPI)
 _NO_ALPHA: Final = frozenset(("BMP", "DIB", "PPM"))
 """Formats that Pillow writes without alpha, or with alpha that nobody reads, and says nothing."""
 _NO_TRANSPARENCY: Final = "{} has no transparency, alpha is left out"
-_COLORS_ONLY: Final = frozenset(("WEBP",))
-"""Formats with profiles, but without pictures of one channel."""
 _LOSSY: Final[dict[str, dict[str, Any]]] = {
     "AVIF": {"subsampling": "4:4:4"},
     "HEIF": {"chroma": 444},
@@ -78,9 +76,9 @@ def _fitted(picture: Picture, kind: str) -> Picture:
     if "icc_profile" in picture.metadata:
         if kind not in _PROFILES:
             picture = images.in_srgb(picture)
-        elif kind in _COLORS_ONLY and meta.profile_space(picture.metadata["icc_profile"]) == "GRAY":
+        elif _in_color(picture, kind) and meta.profile_space(picture.metadata["icc_profile"]) == "GRAY":
             picture = images.in_srgb(picture)
-            _warn(f"{kind} files have no pictures of one channel, the profile for GRAY is left out")
+            _warn(f"the {kind} file has red, green and blue, the profile for GRAY is left out")
     exif = picture.metadata.get("exif")
     if kind not in _EXIF:
         if lost := _lost(picture.metadata, kind):
@@ -94,6 +92,11 @@ def _fitted(picture: Picture, kind: str) -> Picture:
         picture = replace(picture, alpha=None)
         _warn(_NO_TRANSPARENCY.format(kind))
     return picture
+
+
+def _in_color(picture: Picture, kind: str) -> bool:
+    """Whether Pillow writes grey pictures in red, green and blue where there is a place for profiles."""
+    return kind == "WEBP" or (kind == "AVIF" and picture.alpha is not None)
 
 
 def _lost(metadata: dict[str, bytes], kind: str) -> list[str]:

@@ -563,3 +563,32 @@ def test_thumbnails_of_a_camera_are_no_frames():
     thumbnail = bytearray(data)
     struct.pack_into("<I", thumbnail, start + entries + 16, 0x010001)
     assert images.open_picture(bytes(thumbnail)).rgb.shape == PHOTO.shape
+
+
+def test_metadata_of_photoshops_files_lies_in_their_resources():
+    image = Image.fromarray(PHOTO)
+    image.format = "PSD"
+    image.resources = [(1005, "", b"x"), (1058, "", exif()), (1060, "", WORDS)]
+    assert images.from_pil(image).metadata == {"exif": exif(), "xmp": WORDS}
+
+
+@pytest.mark.parametrize(("flags", "bits"), [(0x0C, 8), (0x4C, 10), (0x6C, 12)])
+def test_the_depth_of_avif_is_in_its_configuration(flags, bits):
+    image = Image.fromarray(PHOTO)
+    image.format = "AVIF"
+    image.fp = io.BytesIO(b"\0\0\0\x0cav1C\x81\x04" + bytes([flags]) + b"\0\0\0\0\x0cav1C\x81\x04\x0c\0")
+    if bits == 8:
+        assert np.array_equal(images.from_pil(image).rgb, PHOTO)
+    else:
+        with pytest.warns(CrayWarning, match=f"{bits} bits a channel, 8 are kept"):
+            images.from_pil(image)
+
+
+def test_the_depth_of_heic_is_told():
+    heif = pytest.importorskip("pillow_heif")
+    deep_rgb = np.repeat(np.rint(RAMP * 1023).astype("<u2"), 3).tobytes()
+    stream = io.BytesIO()
+    heif.from_bytes("RGB;10", (20, 12), deep_rgb).save(stream, quality=95)
+    with pytest.warns(CrayWarning, match="10 bits a channel, 8 are kept"):
+        picture = images.open_picture(stream.getvalue())
+    assert np.abs(picture.rgb - RAMP[..., None] * 255).mean() < 4
