@@ -147,7 +147,7 @@ def _attempt(picture: Picture, kind: str, quality: int) -> bytes:
 
 
 def _options(metadata: dict[str, bytes], kind: str, quality: int) -> dict[str, Any]:
-    """Keywords of Image.save: metadata that fits the format, and how pixels are coded."""
+    """Keywords of Image.save: how pixels are coded, and metadata that fits the format."""
     options: dict[str, Any] = {}
     if kind in _LOSSY:
         options |= {"quality": quality, **_LOSSY[kind]}
@@ -156,30 +156,39 @@ def _options(metadata: dict[str, bytes], kind: str, quality: int) -> dict[str, A
     dpi = meta.resolution(metadata)
     if dpi is not None and kind in _RESOLUTION and max(dpi) < 2**16:  # JPEG's most
         options["dpi"] = dpi
-    if kind not in _EXIF:
-        return options
+    elif "exif" in metadata and kind in ("JPEG", "MPO"):
+        # If Pillow has to look for it in EXIF, it does not open files where that is damaged in some ways.
+        options["dpi"] = _USUAL_DPI
     if "icc_profile" in metadata and kind in _PROFILES:
         options["icc_profile"] = metadata["icc_profile"]
-    if "exif" in metadata:
+    if "exif" in metadata and kind in _EXIF:
         options["exif"] = meta.EXIF_PREFIX + metadata["exif"]
-    xmp = meta.utf8(metadata["xmp"]) if "xmp" in metadata else None
+    xmp = meta.utf8(metadata["xmp"]) if "xmp" in metadata and kind in _EXIF else None
     if kind == "TIFF":
-        exif = Image.Exif()
-        exif.load(options.get("exif", b""))
-        options["exif"] = meta.for_tiff(exif)
-        if xmp is not None:
-            options["exif"][meta.XMP_TAG] = xmp
-    elif xmp is None:
-        pass
-    elif kind == "PNG":
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add_itxt(_PNG_XMP, xmp.decode("utf-8", "replace"))
-    elif kind in ("JPEG", "MPO") and len(_XMP_SEGMENT + xmp) > _SEGMENT:
-        options["xmp"], name = meta.extended(xmp)
-        options["extra"] = b"".join(_extension_segments(xmp, name))
-    else:
-        options["xmp"] = xmp
+        options["exif"] = _tiff_tags(options.get("exif", b""), xmp)
+    elif xmp is not None:
+        options |= _xmp_options(xmp, kind)
     return options
+
+
+def _tiff_tags(exif: bytes, xmp: bytes | None) -> Image.Exif:
+    parsed = Image.Exif()
+    parsed.load(exif)
+    tags = meta.for_tiff(parsed)
+    if xmp is not None:
+        tags[meta.XMP_TAG] = xmp
+    return tags
+
+
+def _xmp_options(xmp: bytes, kind: str) -> dict[str, Any]:
+    if kind == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt(_PNG_XMP, xmp.decode("utf-8", "replace"))
+        return {"pnginfo": text}
+    if kind in ("JPEG", "MPO") and len(_XMP_SEGMENT + xmp) > _SEGMENT:
+        stub, name = meta.extended(xmp)
+        return {"xmp": stub, "extra": b"".join(_extension_segments(xmp, name))}
+    return {"xmp": xmp}
 
 
 def _extension_segments(xmp: bytes, name: bytes) -> Iterator[bytes]:

@@ -219,6 +219,13 @@ def test_exif_that_pillow_cannot_read_is_left_out_where_it_would_have_to(extensi
         saving.save_picture(Picture(PHOTO, None, {"exif": b"II*\0damaged"}), extension)
 
 
+def test_a_jpeg_file_can_be_opened_whatever_its_exif_has_for_a_resolution():
+    record = struct.pack(">HHIHH", 296, 3, 1, 2, 0)
+    strange = b"MM\0*\0\0\0\x08\0\2" + struct.pack(">HHI4s", 282, 7, 1, b"odd!") + record + bytes(4)
+    image = opened(saving.save_picture(Picture(PHOTO, None, {"exif": strange}), ".jpg"))
+    assert image.info["exif"] == metadata.EXIF_PREFIX + strange
+
+
 @pytest.mark.parametrize("extension", ["", ".", ".nonesuch", ".svg", ".psd"])
 def test_extensions_that_pillow_does_not_write_are_refused(extension):
     with pytest.raises(ImageError, match="is no format that Pillow writes"):
