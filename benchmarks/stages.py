@@ -193,7 +193,7 @@ def _encode(source: Path, target: Path, _: str, clock: Clock, time_it: Time) -> 
 
 
 def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Time) -> None:
-    from crayoncodec import codec, container, guided, images, recolorize
+    from crayoncodec import codec, container, guided, recolorize, saving
 
     data = source.read_bytes()
     options = {"color": "guided"} if backend == GUIDED else {"backend": backend, "device": "cpu"}
@@ -207,12 +207,12 @@ def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Tim
     time_it(guided.GuidedModel, "planes", "guided base")
     time_it(recolorize, "recolorize", "guided base")  # without a network RGB is made band by band with it
     time_it(recolorize, "lab_to_rgb", "RGB")
-    time_it(images, "save_picture", "PNG")
+    time_it(saving, "save_picture", "PNG")
     if network is not None:
         predict = network.predict
         network.predict = lambda *given: clock.each("network", predict(*given))  # type: ignore[method-assign]
     with clock.stage("rest"):
-        target.write_bytes(images.save_picture(decoder.picture(data), target.suffix))
+        target.write_bytes(saving.save_picture(decoder.picture(data), target.suffix))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,16 @@ import click
 import crayoncodec
 from crayoncodec import backends, codec, jobs, streams
 from crayoncodec.batch import commands as batches
-from crayoncodec.container import MAX_SPACING, MIN_SPACING, PLANE_CODERS, SAMPLINGS, Sampling
+from crayoncodec.container import (
+    DEFAULT_LIMITS,
+    MAX_SPACING,
+    MIN_SPACING,
+    PLANE_CODERS,
+    SAMPLINGS,
+    STRIPPABLE,
+    Limits,
+    Sampling,
+)
 from crayoncodec.errors import CrayError, CrayWarning
 from crayoncodec.information import Info
 from crayoncodec.information import info as read_info
@@ -33,8 +42,6 @@ if TYPE_CHECKING:
     from crayoncodec.checkpoints import Card
 
 _BAR_DELAY: Final = 1.0
-_NOT_PICTURES: Final = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
-"""What Pillow recognises but cannot decode, or only with a program that is not Pillow's."""
 
 _inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 _output = click.option(
@@ -73,6 +80,21 @@ _precision = click.option(
     default="auto",
     show_default=True,
     help="What it computes in. auto: float16 with CUDA, else float32.",
+)
+_strip = click.option(
+    "--strip",
+    multiple=True,
+    type=click.Choice(STRIPPABLE),
+    help="Metadata to leave out; may be given several times. Pictures are turned and their colours converted "
+    "where that is what it said; gps: positions alone.",
+)
+_max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=DEFAULT_LIMITS.pixels,
+    show_default=True,
+    metavar="N",
+    help="Refuse larger pictures.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 _quiet = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
@@ -187,6 +209,8 @@ def main() -> None:
     help="From 5 on bits are spent where they count; from 6 on colours are fitted to guided upsampling, from "
     "7 on (with -n at 9) to the default network; from 7 on AVIF takes longer for fewer bytes.",
 )
+@_strip
+@_max_pixels
 @_recursive
 @_workers
 @click.option(
@@ -198,13 +222,13 @@ def main() -> None:
 def encode(
     inputs: tuple[str, ...], output: str | None, quality: int | None, color_quality: int | None,
     max_delta_e: float | None, target_size: int | None, n: int | None, lossless: bool, sampling: str,
-    lightness: str | None, effort: int, recursive: bool, workers: int, keep_extension: bool,
-    overwrite: bool, as_json: bool, quiet: bool,
+    lightness: str | None, effort: int, strip: tuple[str, ...], max_pixels: int, recursive: bool,
+    workers: int, keep_extension: bool, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Encode pictures (files, directories with -r, or - for standard input) to .cray."""
     convert = _encoder(n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e,
                        target_size=target_size, lossless=lossless, sampling=sampling, lightness=lightness,
-                       effort=effort)  # fmt: skip
+                       effort=effort, strip=strip, max_pixels=max_pixels)  # fmt: skip
     planned, left_out = _plan(inputs, output, ".cray", recursive, _is_picture, overwrite, keep_extension)
     _finish(jobs.run(planned, convert, workers), planned, as_json, quiet, left_out)
 
@@ -230,6 +254,20 @@ def encode(
     metavar="K",
     help="Of nested colours decode only the K coarsest levels.  [default: all]",
 )
+@click.option(
+    "--format",
+    "output_format",
+    metavar="NAME",
+    help="Of outputs whose name does not say it, as standard output's: jpg, webp, ...  [default: png]",
+)
+@click.option(
+    "--output-quality",
+    type=click.IntRange(0, 100),
+    help="Of JPEG, WebP, AVIF, HEIC, JPEG XL and PDF; colours keep their full resolution where the format "
+    "can.  [default: 95]",
+)
+@_strip
+@_max_pixels
 @_backend
 @_device
 @_precision
@@ -240,14 +278,17 @@ def encode(
 @_quiet
 def decode(
     inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None,
-    levels: int | None, backend: backends.Name, device: backends.Device, precision: backends.Precision,
+    levels: int | None, output_format: str | None, output_quality: int | None, strip: tuple[str, ...],
+    max_pixels: int, backend: backends.Name, device: backends.Device, precision: backends.Precision,
     recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
+    extension = _extension(output_format)
     convert = _decoder(
-        color=color, model=model, backend=backend, device=device, precision=precision, levels=levels
-    )
-    planned, left_out = _plan(inputs, output, ".png", recursive, _is_cray_name, overwrite)
+        color=color, model=model, backend=backend, device=device, precision=precision, levels=levels,
+        strip=strip, output_quality=output_quality, extension=extension, max_pixels=max_pixels,
+    )  # fmt: skip
+    planned, left_out = _plan(inputs, output, extension, recursive, _is_cray_name, overwrite)
     _finish(jobs.run(planned, convert, workers), planned, as_json, quiet, left_out)
 
 
@@ -257,13 +298,15 @@ def decode(
     "--levels", is_flag=True,
     help="Decode the colours, too, and show the bytes of every level of nested grids.",
 )  # fmt: skip
+@_max_pixels
 @_json
-def info(file: str, levels: bool, as_json: bool) -> None:
+def info(file: str, levels: bool, max_pixels: int, as_json: bool) -> None:
     """Show every header field of a .cray file, its chunks and what its size comes to."""
     try:
         source = jobs.read_input(file) if levels or file == jobs.STREAM else file
-        found = read_info(source)
-        sizes = codec.level_sizes(source) if isinstance(source, bytes) and levels else None
+        limits = Limits(pixels=max_pixels)
+        found = read_info(source, limits)
+        sizes = codec.level_sizes(source, limits) if isinstance(source, bytes) and levels else None
     except (CrayError, OSError) as error:
         _fail(file, error)
     if as_json:
@@ -276,19 +319,21 @@ def info(file: str, levels: bool, as_json: bool) -> None:
 
 @main.command(epilog="Example: cray verify *.cray")
 @click.argument("files", nargs=-1, required=True, type=click.Path())
+@_max_pixels
 @_json
 @_quiet
-def verify(files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def verify(files: tuple[str, ...], max_pixels: int, as_json: bool, quiet: bool) -> None:
     """Check all checksums of .cray files and decode everything in them but the recolorization."""
     planned = [jobs.Job(name, "") for name in files]
-    _finish((_verify(job) for job in planned), planned, as_json, quiet)
+    _finish((_verify(job, Limits(pixels=max_pixels)) for job in planned), planned, as_json, quiet)
 
 
 @main.command(epilog="Example: cray compare photo.jpg photo.cray")
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
+@_max_pixels
 @_json
-def compare(first: str, second: str, as_json: bool) -> None:
+def compare(first: str, second: str, max_pixels: int, as_json: bool) -> None:
     """Measure how far a picture is from its original; either may be a .cray file, decoded as by default."""
     from crayoncodec import metrics
 
@@ -296,7 +341,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
     for name in (first, second):
         try:
             with jobs.collected_warnings() as collected:
-                pictures.append(_read_rgb(name))
+                pictures.append(_read_rgb(name, Limits(pixels=max_pixels)))
         except (CrayError, OSError) as error:
             _fail(name, error)
         for warning in collected:
@@ -553,7 +598,7 @@ def _warn(line: str) -> None:
     streams.say(f"cray: {line}", err=True)
 
 
-def _encoder(**options: Any) -> jobs.Convert:
+def _encoder(*, max_pixels: int, **options: Any) -> jobs.Convert:
     """The conversion with these options of ``encode``. Raises click.UsageError."""
     if options["lightness"] == "zstd" and not options["lossless"]:
         raise click.UsageError("--lightness zstd is exact, expected --lossless-lightness with it")
@@ -565,18 +610,40 @@ def _encoder(**options: Any) -> jobs.Convert:
         codec.check_options(**options)
     except ValueError as error:
         raise click.UsageError(_as_typed(encode, str(error))) from error
-    return partial(_encode, options=options)
+    return partial(_encode, options=options | {"limits": Limits(pixels=max_pixels)})
 
 
-def _decoder(**options: Any) -> jobs.Convert:
+def _extension(output_format: str | None) -> str:
+    """Of outputs in this format. Raises click.UsageError."""
+    if output_format is None:
+        return ".png"
+    from crayoncodec import formats
+
+    extension = f".{output_format.removeprefix('.').lower()}"
+    try:
+        formats.written(extension)
+    except CrayError as error:
+        raise click.UsageError(f"--format is {output_format}, expected one that Pillow writes") from error
+    return extension
+
+
+def _decoder(
+    *,
+    strip: tuple[str, ...],
+    output_quality: int | None,
+    max_pixels: int,
+    extension: str = ".png",
+    **options: Any,
+) -> jobs.Convert:
     """The conversion with these options of ``decode``. Raises click.UsageError."""
     if options["color"] != "neural" and options["model"] is not None:
         raise click.UsageError(f"--model is for --color neural, found --color {options['color']}")
     try:
-        decoder = codec.Decoder(**options)
+        decoder = codec.Decoder(**options, limits=Limits(pixels=max_pixels))
     except ValueError as error:
         raise click.UsageError(_as_typed(decode, str(error))) from error
-    return partial(_decode, decoder=decoder)
+    saved = {"strip": strip} | ({} if output_quality is None else {"quality": output_quality})
+    return partial(_decode, decoder=decoder, otherwise=extension, saved=saved)
 
 
 def _as_typed(command: click.Command, message: str) -> str:
@@ -588,7 +655,7 @@ def _as_typed(command: click.Command, message: str) -> str:
 def _encode(data: bytes, extension: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     from crayoncodec import images
 
-    picture = images.open_picture(data)
+    picture = images.open_picture(data, options["limits"])
     result = codec.encode(picture, **options)
     if extension.lower() not in ("", ".cray"):
         warnings.warn(f"it is a .cray file in spite of its extension {extension}", CrayWarning, stacklevel=2)
@@ -607,32 +674,34 @@ def _encode(data: bytes, extension: str, options: dict[str, Any]) -> tuple[bytes
     }
 
 
-def _decode(data: bytes, extension: str, decoder: codec.Decoder) -> tuple[bytes, dict[str, Any]]:
-    from crayoncodec import images
+def _decode(
+    data: bytes, extension: str, decoder: codec.Decoder, otherwise: str, saved: dict[str, Any]
+) -> tuple[bytes, dict[str, Any]]:
+    from crayoncodec import saving
 
     picture = decoder.picture(data)
-    result = images.save_picture(picture, extension or ".png")
+    result = saving.save_picture(picture, extension or otherwise, **saved)
     height, width = picture.rgb.shape[:2]
     return result, {"width": width, "height": height, "color": decoder.color}
 
 
-def _verify(job: jobs.Job) -> jobs.Outcome:
+def _verify(job: jobs.Job, limits: Limits) -> jobs.Outcome:
     start = time.perf_counter()
     try:
-        codec.verify(jobs.read_input(job.source))
+        codec.verify(jobs.read_input(job.source), limits)
     except Exception as error:  # as in jobs.do: the other files are still to be verified
         jobs.give_way(error)
         return jobs.Outcome(job, time.perf_counter() - start, jobs.code_of(error), jobs.one_line(error))
     return jobs.Outcome(job, time.perf_counter() - start)
 
 
-def _read_rgb(name: str) -> Any:
+def _read_rgb(name: str, limits: Limits) -> Any:
     from crayoncodec import images
 
     data = jobs.read_input(name)
     if codec.is_cray(data):
-        return codec.decode(data)[..., :3]
-    return images.open_picture(data).rgb
+        return codec.decode(data, limits=limits)[..., :3]
+    return images.open_picture(data, limits).rgb
 
 
 def _plan(
@@ -777,11 +846,9 @@ def _finite(value: Any) -> Any:
 
 
 def _is_picture(path: Path) -> bool:
-    from PIL import Image
+    from crayoncodec import formats
 
-    Image.init()
-    kind = Image.EXTENSION.get(path.suffix.lower())
-    return kind in Image.OPEN and kind not in _NOT_PICTURES and not _is_cray_name(path)
+    return formats.reads(path.suffix) and not _is_cray_name(path)
 
 
 def _is_cray_name(path: Path) -> bool:

@@ -65,7 +65,7 @@ def rgb_to_lightness(rgb: U8) -> F32:
     lightness = np.empty(rgb.shape[:2], np.float32)
 
     def band(rows: slice) -> None:
-        linear = cv2.LUT(np.ascontiguousarray(rgb[rows]), _linear_of_u8())
+        linear = cv2.LUT(np.ascontiguousarray(rgb[rows]), linear_of_u8())
         luminance = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS[1:2]))
         np.clip(_f(luminance) * np.float32(116) - np.float32(16), 0, 100, out=lightness[rows])
 
@@ -80,7 +80,7 @@ def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
     lightness, ab = np.empty((height, width), np.float32), np.empty((2, height, width), np.float32)
 
     def band(rows: slice) -> None:
-        linear = cv2.LUT(np.ascontiguousarray(rgb[rows]), _linear_of_u8())
+        linear = cv2.LUT(np.ascontiguousarray(rgb[rows]), linear_of_u8())
         ratios = cast(F32, cv2.transform(linear, _RGB_TO_RATIOS))
         lab = cv2.transform(_f(ratios), _F_TO_LAB)
         cv2.split(lab, [lightness[rows], *ab[:, rows]])
@@ -104,13 +104,18 @@ def lab_to_rgb(lightness: F32 | U8, ab: F32) -> U8:
         outside = cv2.inRange(linear, (-_INSIDE,) * 3, (1 + _INSIDE,) * 3) == 0
         if outside.any():
             linear[outside] = _into_gamut(lab[outside])
-        # In rows of single numbers, to 0..65535 and rounded, what lies outside clipped.
-        steps = cast(Any, float(_CURVE_STEPS))  # of which OpenCV's stubs do not know
-        index = cv2.multiply(linear.reshape(len(linear), -1), steps, dtype=cv2.CV_16U)
-        rgb[rows] = cv2.LUT(index, _u8_of_linear()).reshape(linear.shape)
+        rgb[rows] = linear_to_rgb(linear)
 
     threads.each(band, threads.bands(*lightness.shape))
     return rgb
+
+
+def linear_to_rgb(linear: F32) -> U8:
+    """Linear sRGB f32[H,W,3] -> u8[H,W,3], what lies outside 0 to 1 clipped."""
+    # In rows of single numbers, to 0..65535 and rounded.
+    steps = cast(Any, float(_CURVE_STEPS))  # of which OpenCV's stubs do not know
+    index = cv2.multiply(linear.reshape(len(linear), -1), steps, dtype=cv2.CV_16U)
+    return cast(U8, cv2.LUT(index, _u8_of_linear()).reshape(linear.shape))
 
 
 def shades(plane: U8) -> U8:
@@ -175,7 +180,8 @@ def _lab_to_linear(lab: F32) -> F32:
 
 
 @cache
-def _linear_of_u8() -> F32:
+def linear_of_u8() -> F32:
+    """Values 0 to 255 of sRGB -> linear, f32[256]."""
     value = np.arange(256) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     return linear.astype(np.float32)

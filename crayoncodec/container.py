@@ -45,6 +45,8 @@ ICC: Final = b"iCCP"
 XMP: Final = b"xMPd"
 METADATA: Final[dict[bytes, str]] = {EXIF: "exif", ICC: "icc_profile", XMP: "xmp"}
 """Metadata chunks and the names that Pillow gives what they hold."""
+STRIPPABLE: Final = ("all", "gps", "exif", "xmp", "icc")
+"""What of a picture's metadata can be left out."""
 
 _HEAD: Final = struct.Struct(">BBIIBBB")
 _GRID: Final = struct.Struct(">BHBHB")
@@ -68,7 +70,8 @@ class Limits:
     """What a file may ask for; checked before anything of that size is allocated."""
 
     pixels: int = 178_956_970
-    """Pixels of the picture; the default is also the most that Pillow takes."""
+    """Pixels of the picture (``--max-pixels``). The default is Pillow's own limit, in whose place this one is
+    when pictures of other formats are read."""
     side: int = 2**20
     """Pixels of the longer side; the lossless coder's time grows with it."""
     metadata: int = 64 * 2**20

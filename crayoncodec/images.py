@@ -1,36 +1,37 @@
-"""Pictures as users have them <-> 8-bit sRGB arrays: files, PIL images, modes, metadata.
+"""Pictures as users have them -> 8-bit sRGB arrays: files, PIL images, modes, depths, orientation, profiles.
 
-docs/format.md, "What an encoder does with other pictures", says what becomes of each mode.
+docs/format.md, "What an encoder does with other pictures", says what becomes of each. Files of other formats
+are written by ``saving``.
 """
 
 from __future__ import annotations
 
-import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms
 
-from crayoncodec.container import DEFAULT_LIMITS, Limits
+from crayoncodec import colorspaces, embedded, formats
+from crayoncodec import metadata as meta
+from crayoncodec.container import DEFAULT_LIMITS, STRIPPABLE, Limits
 from crayoncodec.errors import CrayError, CrayWarning, ImageError, LimitError
 
 U8 = NDArray[np.uint8]
 
-EXIF_PREFIX: Final = b"Exif\0\0"
-"""What JPEG puts before the TIFF structure, and Pillow with it; .cray files do not have it."""
 _UNUSABLE: Final = "ICC profile is unusable, left out"
-_EXIF_PARSERS: Final = ("AVIF", "TIFF")
-"""Formats whose EXIF Pillow does not write as it is."""
-_PNG_LEVEL: Final = 1
-"""Of zlib's compression: Pillow's 6 takes four times as long for 4 % fewer bytes (docs/design.md)."""
-_PNG_XMP: Final = "XML:com.adobe.xmp"
-_TIFF_XMP: Final = 700
 _GRAY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_PHOTOMETRIC: Final = 262
+_SAMPLE_FORMAT: Final = 339
+_SIGNED: Final = 2
+_MOST: Final = 0.99
+"""Share of a floating-point picture's pixels that its range is judged by; the others may be highlights."""
+_BRIGHT: Final = 16.0
+"""The most that a floating-point picture where 1 is white has; one where 255 is would be black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +75,14 @@ def from_any(image: Any, limits: Limits = DEFAULT_LIMITS) -> Picture:
 
 
 def open_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Picture:
-    """Read any format that Pillow reads, from a file's bytes. Raises ImageError, LimitError."""
-    with warnings.catch_warnings(), _decoding():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(data)) as image:
-            return from_pil(image, limits)
+    """Read any format that Pillow or an installed plugin of it reads, from a file's bytes.
+
+    ``limits`` take the place of Pillow's own. Raises ImageError, LimitError.
+    """
+    with _decoding(), formats.opened(data) as image:
+        _check_size(image.width, image.height, limits)
+        formats.allocate(image)
+        return from_pil(image, limits)
 
 
 def open_rgb(data: bytes) -> U8:
@@ -95,22 +99,95 @@ def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
     """First frame of a PIL image -> Picture. Raises ImageError if it cannot be decoded, LimitError."""
     _check_size(image.width, image.height, limits)
     with _decoding():
-        frames = getattr(image, "n_frames", 1)
+        frames = embedded.frames(image)
+        # These are read before the pixels, after which Pillow closes the file.
+        bits, space, boxes = embedded.bits(image), _stated_space(image), embedded.boxes(image)
         image.load()
-        metadata = _metadata(image)
+        metadata = embedded.found(image, boxes)
+        left_out = embedded.left_out(image)
         icc = metadata.pop("icc_profile", None)
-        space = None if icc is None else _icc_space(icc)
-        pixels = np.asarray(_to_rgb(image, icc if space == "CMYK" else None))
+        profile_space = None if icc is None else _profile_space(icc)
+        pixels = np.asarray(_to_rgb(image, bits, icc if profile_space == "CMYK" else None))
+    if left_out:
+        _warn(f"not kept: {', '.join(left_out)}")
     if frames > 1:
-        warnings.warn(f"{frames} frames, only the first is stored", CrayWarning, stacklevel=2)
+        _warn(f"{frames} frames, only the first is stored")
     picture = Picture(pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None, metadata)
-    if icc is None or space is None:
-        return picture
-    if not _profile_fits(space, image.mode, picture):
-        warnings.warn(f"ICC profile is for {space.strip()}, left out", CrayWarning, stacklevel=2)
-    elif space != "CMYK":
-        metadata["icc_profile"] = icc
+    if icc is not None and profile_space is not None and not (space is not None and space.is_hdr):
+        space = None
+        if not _profile_fits(profile_space, image.mode, picture):
+            _warn(f"ICC profile is for {profile_space.strip()}, left out")
+        elif profile_space != "CMYK":
+            metadata["icc_profile"] = icc
+    if space is not None:
+        clipped = ", what is brighter than white is clipped" if space.is_hdr else ""
+        _warn(f"colour space is {space.name}, converted to sRGB{clipped}")
+        picture = replace(picture, rgb=colorspaces.to_srgb(picture.rgb, space))
     return picture
+
+
+def upright(picture: Picture) -> Picture:
+    """The picture turned as its metadata says, which then says that it is upright."""
+    orientation = meta.orientation(picture.metadata)
+    turn = {
+        2: lambda plane: plane[:, ::-1],
+        3: lambda plane: plane[::-1, ::-1],
+        4: lambda plane: plane[::-1],
+        5: lambda plane: plane.swapaxes(0, 1),
+        6: lambda plane: plane.swapaxes(0, 1)[:, ::-1],
+        7: lambda plane: plane.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda plane: plane.swapaxes(0, 1)[::-1],
+    }.get(orientation)
+    if turn is None:
+        return picture
+    rgb, alpha = (
+        None if plane is None else np.ascontiguousarray(turn(plane)) for plane in (picture.rgb, picture.alpha)
+    )
+    assert rgb is not None
+    return Picture(rgb, alpha, meta.upright(picture.metadata))
+
+
+def in_srgb(picture: Picture) -> Picture:
+    """The picture without its profile, its colours converted by it."""
+    metadata = dict(picture.metadata)
+    icc = metadata.pop("icc_profile", None)
+    if icc is None:
+        return picture
+    image = to_pil(replace(picture, alpha=None))
+    try:
+        rgb = np.asarray(meta.to_srgb(image, icc))
+    except (OSError, ImageCms.PyCMSError):
+        _warn(_UNUSABLE)
+        rgb = picture.rgb
+    return Picture(rgb, picture.alpha, metadata)
+
+
+def stripped(picture: Picture, names: str | Collection[str]) -> Picture:
+    """The picture without some of its metadata, looking the same: "exif", "xmp", "icc", "gps", or "all".
+
+    Where the orientation goes, the pixels are turned; where the profile goes, they are converted to sRGB;
+    "gps" takes the position out of EXIF and XMP and leaves the rest. Raises ValueError for another name.
+    """
+    chosen = strippable(names)
+    if "icc" in chosen:
+        picture = in_srgb(picture)
+    kept = {name: value for name, value in picture.metadata.items() if name not in chosen}
+    if meta.orientation(kept) != meta.orientation(picture.metadata):
+        picture = upright(picture)
+        kept = {name: value for name, value in picture.metadata.items() if name not in chosen}
+    if "gps" in chosen:
+        with_position, kept = kept, meta.without_gps(kept)
+        if with_position.keys() != kept.keys():
+            _warn("EXIF is damaged, left out with the position")
+    return replace(picture, metadata=kept)
+
+
+def strippable(names: str | Collection[str]) -> frozenset[str]:
+    """What ``stripped`` is to leave out. Raises ValueError."""
+    chosen = frozenset([names] if isinstance(names, str) else names)
+    for name in sorted(chosen - {*STRIPPABLE}, key=str):
+        raise ValueError(f"strip is {name!r}, expected some of {', '.join(STRIPPABLE)}")
+    return frozenset(("exif", "xmp", "icc")) if "all" in chosen else chosen
 
 
 def to_pil(picture: Picture) -> Image.Image:
@@ -126,67 +203,8 @@ def to_pil(picture: Picture) -> Image.Image:
 
 def pil_mode(*, gray: bool, alpha: bool, icc: bytes | None) -> str:
     """The mode in which a picture is given back: the profile must be one for its channels."""
-    mode = "L" if gray and (icc is None or _icc_space(icc) == "GRAY") else "RGB"
+    mode = "L" if gray and (icc is None or _profile_space(icc) == "GRAY") else "RGB"
     return mode + "A" * alpha
-
-
-def save_picture(picture: Picture, extension: str) -> bytes:
-    """A file in the format that Pillow knows by this extension, metadata included.
-
-    Raises ImageError for an extension or picture that Pillow cannot write.
-    """
-    Image.init()
-    kind = Image.EXTENSION.get(extension.lower())
-    if kind is None or kind not in Image.SAVE:
-        raise ImageError(f"extension {extension!r} is no format that Pillow writes")
-    image = to_pil(picture)
-    options = _metadata_options(picture.metadata, kind)
-    if kind == "PNG":
-        options["compress_level"] = _PNG_LEVEL
-    try:
-        return _save(image, kind, options)
-    except ImageError:
-        # JPEG and its like have no transparency; anything else that is wrong goes wrong again.
-        if picture.alpha is None:
-            raise
-        data = _save(image.convert("L" if image.mode == "LA" else "RGB"), kind, options)
-        warnings.warn(f"{kind} has no transparency, alpha is left out", CrayWarning, stacklevel=2)
-        return data
-
-
-def _metadata_options(metadata: dict[str, bytes], kind: str) -> dict[str, Any]:
-    """Keywords of Image.save that write metadata, as far as Pillow and the format have a place for it."""
-    options: dict[str, Any] = {}
-    if "icc_profile" in metadata:
-        options["icc_profile"] = metadata["icc_profile"]
-    exif = Image.Exif()
-    if "exif" in metadata:
-        options["exif"] = EXIF_PREFIX + metadata["exif"]
-        if kind in _EXIF_PARSERS:
-            try:
-                exif.load(options["exif"])
-            except Exception:  # damaged EXIF makes the parser raise all sorts
-                del options["exif"]
-                warnings.warn(f"EXIF is damaged, left out of the {kind} file", CrayWarning, stacklevel=3)
-    if "xmp" in metadata:
-        if kind == "PNG":
-            options["pnginfo"] = PngImagePlugin.PngInfo()
-            options["pnginfo"].add_itxt(_PNG_XMP, metadata["xmp"].decode("utf-8", "replace"))
-        elif kind == "TIFF":
-            exif[_TIFF_XMP] = metadata["xmp"]
-            options["exif"] = exif
-        else:
-            options["xmp"] = metadata["xmp"]
-    return options
-
-
-def _save(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, kind, **options)
-    except Exception as error:  # Pillow's plugins raise whatever their library gave them
-        raise ImageError(f"cannot be written as {kind} ({error})") from error
-    return buffer.getvalue()
 
 
 @contextmanager
@@ -198,8 +216,6 @@ def _decoding() -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise LimitError(str(error)) from error
-    except UnidentifiedImageError as error:
-        raise ImageError("not an image in a format that Pillow reads") from error
     except Exception as error:
         raise ImageError(f"cannot be decoded ({error})") from error
 
@@ -210,58 +226,86 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
     limits.check_size(width, height)
 
 
-def _metadata(image: Image.Image) -> dict[str, bytes]:
-    found = {}
-    for name in ("exif", "icc_profile", "xmp"):
-        value = image.info.get(name)
-        if isinstance(value, str):
-            value = value.encode("utf-8")
-        if value:
-            found[name] = exif_bytes(value) if name == "exif" else bytes(value)
-    return found
+def _stated_space(image: Image.Image) -> colorspaces.ColorSpace | None:
+    try:
+        return colorspaces.stated(image)
+    except colorspaces.UnknownColorSpaceError as error:
+        _warn(f"colour space is {error}, taken as sRGB")
+        return None
 
 
-def exif_bytes(exif: bytes | Image.Exif) -> bytes:
-    """EXIF as .cray files have it: the TIFF structure alone."""
-    raw = exif.tobytes() if isinstance(exif, Image.Exif) else bytes(exif)
-    return raw.removeprefix(EXIF_PREFIX)
-
-
-def _to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
+def _to_rgb(image: Image.Image, bits: int, icc: bytes | None) -> Image.Image:
     """Any mode -> RGB or RGBA."""
     if image.mode.startswith("I") or image.mode == "F":
-        gray = Image.fromarray(_to_8_bits(image))
+        gray = Image.fromarray(_to_8_bits(image, bits))
         hidden = image.info.get("transparency")
         if isinstance(hidden, int):  # the one value of a 16-bit grey PNG that is transparent
             alpha = np.where(np.asarray(image) == hidden, 0, 255).astype(np.uint8)
             return Image.merge("LA", [gray, Image.fromarray(alpha)]).convert("RGBA")
         return gray.convert("RGB")
+    if bits > 8:
+        _warn(f"{bits} bits a channel, 8 are kept")
     if image.mode == "CMYK" and icc is not None:
         try:
-            return _cmyk_to_rgb(image, icc)
+            return meta.to_srgb(image, icc)
         except ImageCms.PyCMSError:
-            warnings.warn(_UNUSABLE, CrayWarning, stacklevel=4)
+            _warn(_UNUSABLE)
+    if image.mode in ("L", "RGB") and bits != 8 and "transparency" in image.info:
+        return _without_hidden(image, bits)
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     if image.mode == "La":
         image = image.convert("LA")
     return image.convert("RGBA" if transparent else "RGB")
 
 
-def _cmyk_to_rgb(image: Image.Image, icc: bytes) -> Image.Image:
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    assert converted is not None  # as it is with inPlace only
-    return converted
+def _without_hidden(image: Image.Image, bits: int) -> Image.Image:
+    """The one colour of a PNG file that is transparent is in its own depth, which Pillow does not heed."""
+    hidden = np.atleast_1d(image.info["transparency"])
+    hidden = hidden >> (bits - 8) if bits > 8 else hidden * 255 // (2**bits - 1)
+    pixels = np.asarray(image).reshape(image.height, image.width, -1)
+    alpha = np.where((pixels == hidden).all(-1), 0, 255).astype(np.uint8)
+    rgba = image.convert("RGB")
+    rgba.putalpha(Image.fromarray(alpha))
+    return rgba
 
 
-def _to_8_bits(image: Image.Image) -> U8:
+def _to_8_bits(image: Image.Image, bits: int) -> U8:
+    """Samples of more than 8 bits u8[H,W], white (where that is not stated: as it is likely) as 255."""
     values = np.asarray(image)
-    narrow: U8
-    if image.mode == "F" or (image.mode == "I" and values.max() <= 255):
-        narrow = np.clip(np.nan_to_num(values), 0, 255).astype(np.uint8)
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    if image.mode == "F":
+        white = _float_white(values, stored=image.format is not None)
+        _warn(f"floating-point numbers, taken as 0 to {white:g}; 8 bits are kept")
+        values = np.nan_to_num(values, nan=0.0)
+    elif image.mode.startswith("I;16"):
+        white = 2 ** min(bits, 16) - 1 if tags else 65535
+        _warn(f"{bits} bits a channel, 8 are kept")
+    elif image.format == "PPM":  # Pillow has scaled it
+        white = 65535
+        _warn(f"{bits} bits a channel, 8 are kept")
     else:
-        narrow = ((np.clip(values, 0, 65535).astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return narrow
+        signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
+        if tags and not signed:
+            values = values.view(np.uint32)
+        # Of 32 bits usually few are used; Pillow's own pictures of this mode have 8 or 16.
+        whites = (32767,) if tags and bits == 16 else (255, 65535, 2 ** (32 - signed) - 1)[: 3 if tags else 2]
+        white = next((each for each in whites if values.max() <= each), whites[-1])
+        _warn(f"{bits}-bit integers, taken as 0 to {white}; 8 bits are kept")
+    scaled = np.clip(values, 0, white) * np.float32(255 / white)
+    if tags.get(_PHOTOMETRIC) == 0:  # white is zero, which Pillow sees to in 8 bits only
+        scaled = 255 - scaled
+    return cast(U8, np.floor(scaled + 0.5).astype(np.uint8))
+
+
+def _float_white(values: NDArray[Any], *, stored: bool) -> float:
+    """What is white is nowhere stated: in files usually 1, in Pillow's own pictures usually 255."""
+    finite = values[np.isfinite(values)]
+    most = float(finite.max(initial=0))
+    if not stored:
+        return 1.0 if most <= 1 else 255.0
+    if most <= 1 or np.quantile(finite, _MOST) <= 1:
+        return 1.0
+    return most if most <= _BRIGHT else next((white for white in (255.0, 65535.0) if most <= white), most)
 
 
 def _profile_fits(space: str, mode: str, picture: Picture) -> bool:
@@ -271,10 +315,13 @@ def _profile_fits(space: str, mode: str, picture: Picture) -> bool:
     return space == "RGB " or (space == "GRAY" and picture.is_gray)
 
 
-def _icc_space(icc: bytes) -> str | None:
+def _profile_space(icc: bytes) -> str | None:
     """Colour space signature of an ICC profile; None, with a warning, if it is unusable."""
-    try:
-        return str(ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space)
-    except (OSError, ImageCms.PyCMSError, TypeError):
-        warnings.warn(_UNUSABLE, CrayWarning, stacklevel=3)
-        return None
+    space = meta.profile_space(icc)
+    if space is None:
+        _warn(_UNUSABLE)
+    return space
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CrayWarning, stacklevel=3)

@@ -13,7 +13,8 @@ from PIL import Image, ImageFile
 from crayoncodec import container
 from crayoncodec.codec import Decoder, encode, is_cray
 from crayoncodec.errors import CrayError
-from crayoncodec.images import EXIF_PREFIX, pil_mode, to_pil
+from crayoncodec.images import pil_mode, to_pil
+from crayoncodec.metadata import EXIF_PREFIX
 
 FORMAT: Final = "CRAY"
 

@@ -14,10 +14,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
-from crayoncodec import codec, color, images, threads
+from crayoncodec import codec, color, formats, images, threads
 from crayoncodec.codestreams import planes as plane_coders
 from crayoncodec.container import PlaneCoder
 from crayoncodec.errors import CrayError, TrainingError
@@ -203,8 +202,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _is_picture(name: str) -> bool:
-    Image.init()
-    return Path(name).suffix.lower() in Image.EXTENSION
+    return formats.reads(Path(name).suffix)
 
 
 def _mapped(path: Path, count: int, side: int) -> Squares:
