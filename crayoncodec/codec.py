@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, get_args
 
-from crayoncodec import backends, container
+from crayoncodec import backends, container, forks
 from crayoncodec.container import (
     DEFAULT_LIMITS,
     STEP_UNIT,
@@ -182,7 +183,11 @@ def is_cray(data: Buffer) -> bool:
 
 
 class Decoder:
-    """Decodes many files with one network, loaded at the first picture that needs it."""
+    """Decodes many files with one network, loaded at the first picture that needs it.
+
+    Threads may share one: each gets what it would get alone. It can be pickled and copied, and used in a
+    forked process; the network is then loaded anew where it is needed.
+    """
 
     def __init__(
         self,
@@ -206,7 +211,10 @@ class Decoder:
         self.levels = levels
         self._model = model
         self._load = partial(backends.load, backend=backend, device=device, precision=precision)
-        self._backends: dict[str, Backend] = {}
+        self._networks: dict[tuple[str, bool], Backend] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_networks": {}}
 
     def decode(self, data: Buffer) -> U8:
         """As the function ``decode``."""
@@ -233,14 +241,29 @@ class Decoder:
     def network(self, nested: bool) -> Backend:
         """The network for a picture of nested grids, or of one; loaded at the first call.
 
-        Raises CheckpointError, DeviceError.
+        Raises CheckpointError, for a network that is for other files, too, DeviceError, MemoryError.
         """
         from crayoncodec import checkpoints
 
         name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
-        if name not in self._backends:
-            self._backends[name] = self._load(name)
-        return self._backends[name]
+        with _loading:
+            if (name, nested) not in self._networks:
+                checkpoints.read_card(checkpoints.find(name)).check_grids(nested)
+                same = self._networks.get((name, not nested))
+                self._networks[name, nested] = self._load(name) if same is None else same
+            return self._networks[name, nested]
+
+
+_loading = threading.Lock()
+"""One thread at a time loads a network, and the others find it there."""
+
+
+def _renew() -> None:
+    global _loading  # noqa: PLW0603 - a forked process has one of its own
+    _loading = threading.Lock()
+
+
+forks.in_children(_renew)
 
 
 def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from crayoncodec import forks
 from crayoncodec.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def load(
     installed and that the checkpoint has a graph for, else PyTorch. precision: by default float16 on CUDA and
     float32 on a CPU.
 
-    Raises CheckpointError, DeviceError for what is not there, ValueError as ``check_options``.
+    Raises CheckpointError, DeviceError for what is not there, MemoryError, ValueError as ``check_options``.
     """
     from crayoncodec import checkpoints
 
@@ -89,6 +90,7 @@ def load(
     if name == "torch":
         from crayoncodec.backends.pytorch import TorchBackend
 
+        tame_torch()
         network, _ = checkpoints.load(model)
         return TorchBackend(network, device, precision)
     from crayoncodec.backends import graphs
@@ -147,3 +149,27 @@ def _has_nvidia_device() -> bool:
         return False
     count = ctypes.c_int()
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def tame_torch() -> None:
+    """Have torch compute in one thread in a process that was forked from one that had imported it.
+
+    OpenMP's threads are not there, and torch would wait for them for ever.
+    """
+    global _torch_was_there  # noqa: PLW0603 - it is the process that was forked
+    if _torch_was_there:
+        import torch
+
+        torch.set_num_threads(1)
+        _torch_was_there = False
+
+
+_torch_was_there = False
+
+
+def _forked() -> None:
+    global _torch_was_there  # noqa: PLW0603 - as above
+    _torch_was_there = "torch" in sys.modules
+
+
+forks.in_children(_forked)
