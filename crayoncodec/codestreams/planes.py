@@ -7,12 +7,13 @@ lossless one and the only one without a limit on sides. All decode to the same i
 from __future__ import annotations
 
 import io
-import warnings
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from crayoncodec.codestreams import residuals
 from crayoncodec.container import PlaneCoder
@@ -78,18 +79,18 @@ def decode_picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what:
 
 
 def _picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) -> Image.Image:
+    # Image.open would warn of sizes that the container's limits have passed already, and to have it silent
+    # for a while is nothing for threads.
+    opened = AvifImageFile if coder == "avif" else WebPImageFile
     try:
-        with warnings.catch_warnings():
-            # The container's limits have passed this size already; Pillow's own limit is not ours.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=[coder.upper()]) as image:
-                if (image.height, image.width) != shape:
-                    raise FormatError(
-                        f"{what}: {coder} codestream is {image.width} x {image.height}, "
-                        f"expected {shape[1]} x {shape[0]}"
-                    )
-                image.load()
-                return image
+        with opened(io.BytesIO(data)) as image:
+            if (image.height, image.width) != shape:
+                raise FormatError(
+                    f"{what}: {coder} codestream is {image.width} x {image.height}, "
+                    f"expected {shape[1]} x {shape[0]}"
+                )
+            image.load()
+            return image
     except (FormatError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever their library gave them

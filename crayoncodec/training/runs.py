@@ -17,6 +17,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,9 +64,8 @@ class Run:
             version, recipe, sources = content["format"], content["recipe"], content["sources"]
             _expect(isinstance(recipe, dict) and isinstance(sources, dict))
             names = [sources[name] for name in ("data", "validation", "without")]
-            _expect(
-                all(isinstance(each, list) and all(isinstance(one, str) for one in each) for each in names)
-            )
+            _expect(all(isinstance(each, list) for each in names))
+            _expect(all(isinstance(each, str) for each in chain(*names)))
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise TrainingError(f"{folder} is not the folder of a run ({error})") from error
         if version != _FORMAT:
@@ -109,7 +109,7 @@ class Run:
     def network(self) -> tuple[nn.Module, int]:
         """What is to be exported, and after how many steps it was.
 
-        Raises TrainingError for a state that is damaged, of another network, or has weights that are no numbers.
+        Raises TrainingError for a state that is damaged or of another network, weights that are no numbers.
         """
         name = _BEST if self.recipe.keep == "best" else _STATE
         if not (self.folder / name).exists():
