@@ -185,8 +185,9 @@ def is_cray(data: Buffer) -> bool:
 class Decoder:
     """Decodes many files with one network, loaded at the first picture that needs it.
 
-    Threads may share one: each gets what it would get alone. It can be pickled and copied, and used in a
-    forked process; the network is then loaded anew where it is needed.
+    Threads may share one: each gets what it would get alone. It can be pickled, copied and used in a forked
+    process, where the network is loaded anew; torch then computes in one thread, and OpenVINO, if it had been
+    loaded before, not at all: ``backend="auto"`` takes another.
     """
 
     def __init__(
@@ -211,7 +212,7 @@ class Decoder:
         self.levels = levels
         self._model = model
         self._load = partial(backends.load, backend=backend, device=device, precision=precision)
-        self._networks: dict[tuple[str, bool], Backend] = {}
+        self._networks: dict[tuple[int, str, bool], Backend] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_networks": {}}
@@ -246,12 +247,13 @@ class Decoder:
         from crayoncodec import checkpoints
 
         name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
+        process = os.getpid()
         with _loading:
-            if (name, nested) not in self._networks:
+            if (process, name, nested) not in self._networks:
                 checkpoints.read_card(checkpoints.find(name)).check_grids(nested)
-                same = self._networks.get((name, not nested))
-                self._networks[name, nested] = self._load(name) if same is None else same
-            return self._networks[name, nested]
+                same = self._networks.get((process, name, not nested))
+                self._networks[process, name, nested] = self._load(name) if same is None else same
+            return self._networks[process, name, nested]
 
 
 _loading = threading.Lock()

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,12 +21,14 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import backends, checkpoints, codec, threads
+import crayoncodec.plugins.pillow
+from crayoncodec import DeviceError, backends, codec, threads
 from crayoncodec.backends import graphs
-from crayoncodec.plugins import pillow as plugin
 
 WAYS = ("guided", "opencv", "onnx", "openvino", "torch")
 THREADS, DECODES = 8, 300
+FORKED = ("guided", "opencv", "onnx", "torch")
+"""OpenVINO cannot, and says so."""
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 multithreaded = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -40,11 +41,11 @@ def decoder(way):
 
 @pytest.fixture(scope="module")
 def files():
-    """Small, so that threads meet often; of several sizes and both kinds, so that networks change shape."""
+    """Small, so that threads meet often; of several sizes, so that networks change shape; two nested ones."""
     return [
         crayoncodec.encode(photo(height, width, seed=seed), **options)
         for seed, (height, width, options) in enumerate(
-            [(20, 30, {}), (33, 17, {}), (20, 30, {"n": 5}), (9, 50, {"quality": 60}), (26, 26, {"n": 3})]
+            [(8, 20, {}), (20, 9, {}), (20, 30, {"n": 5}), (9, 40, {"n": 4}), (26, 26, {"n": 3})]
         )
     ]
 
@@ -80,12 +81,13 @@ def in_child(work, seconds=60):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_threads_share_a_decoder(files, way, parts):
+def test_threads_share_a_decoder(files, way):
     expected = [decoder(way).decode(data) for data in files]
     shared, start = decoder(way), threading.Barrier(THREADS)
 
     def decode(seed):
-        order = np.random.default_rng(seed).integers(0, len(files), DECODES)
+        # Nested grids take longest.
+        order = np.random.default_rng(seed).choice(len(files), DECODES, p=[0.05, 0.05, 0.3, 0.3, 0.3])
         start.wait(60)
         return [int(k) for k in order if not np.array_equal(shared.decode(files[k]), expected[k])]
 
@@ -175,6 +177,8 @@ def test_a_used_decoder_is_pickled_and_copied(files, way, copied):
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @multithreaded
 def test_a_used_decoder_goes_to_other_processes(files, way, method):
+    if way == "openvino" and method == "fork":
+        pytest.skip("OpenVINO cannot be used in a forked process")
     used = decoder(way)
     expected = [used.decode(data) for data in files]
     with multiprocessing.get_context(method).Pool(2) as pool:
@@ -184,7 +188,7 @@ def test_a_used_decoder_goes_to_other_processes(files, way, method):
 
 @forks
 @multithreaded
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FORKED)
 def test_a_forked_child_decodes(files, way, parts):
     used = decoder(way)
     data = crayoncodec.encode(photo(200, 300))
@@ -197,7 +201,29 @@ def test_a_forked_child_decodes(files, way, parts):
 
 @forks
 @multithreaded
-@pytest.mark.parametrize("way", WAYS)
+def test_openvino_says_that_it_cannot_and_others_are_taken(files):
+    used, chosen = decoder("openvino"), crayoncodec.Decoder(device="cpu")
+    expected = [chosen.decode(data).astype(int) for data in files]
+
+    def refused():
+        for each in (used, decoder("openvino")):
+            with pytest.raises(DeviceError, match="cannot run in a process that was forked") as said:
+                each.decode(files[0])
+            assert "\n" not in str(said.value)
+        return True
+
+    used.decode(files[0])
+    assert in_child(refused)
+    assert in_child(lambda: all(map(close, map(chosen.decode, files), expected)))
+
+
+def close(one, other):
+    return np.abs(one - other).max() <= 1
+
+
+@forks
+@multithreaded
+@pytest.mark.parametrize("way", FORKED)
 def test_a_child_is_forked_while_threads_decode(files, way, parts):
     """Locks that they hold are held for ever there."""
     shared, stop = decoder(way), threading.Event()
@@ -236,7 +262,7 @@ def test_locks_are_free_in_a_child(files):
 
 @forks
 @multithreaded
-@pytest.mark.parametrize("way", ["guided", "opencv", "openvino", "torch"])
+@pytest.mark.parametrize("way", ["guided", "opencv", "auto", "torch"])
 def test_a_child_may_end_as_programs_end(way, tmp_path):
     """With destructors, which wait for no thread. (ONNX Runtime's own do: docs/design.md.)"""
     crayoncodec.write(tmp_path / "photo.cray", photo(200, 300))
@@ -246,10 +272,10 @@ import os, sys
 import crayoncodec
 data = open(sys.argv[1], "rb").read()
 decoder = crayoncodec.Decoder(**{options})
-expected = decoder.decode(data).tobytes()
+expected = decoder.decode(data).astype(int)
 child = os.fork()
 if child == 0:
-    sys.exit(decoder.decode(data).tobytes() != expected)
+    sys.exit(abs(decoder.decode(data) - expected).max() > 1)
 sys.exit(os.waitpid(child, 0)[1] != 0)
 """
     command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "photo.cray")]
@@ -298,7 +324,7 @@ class TestPlugin:
         with context.Pool(2, importlib.import_module, ["crayoncodec.plugins.pillow"]) as pool:
             found = pool.map_async(Image.open, paths).get(120)
         for path, image in zip(paths, found, strict=True):
-            self.check_same(image, Image.open(path))
+            self.check_same(image, Image.open(path), most=1)  # forked processes may take another backend
 
     def test_threads_open_pictures(self, files):
         expected = [np.asarray(Image.open(io.BytesIO(data))) for data in files]
@@ -310,13 +336,12 @@ class TestPlugin:
         with ThreadPoolExecutor(THREADS) as pool:
             assert not any(pool.map(wrong, range(200)))
 
-    def check_same(self, found, expected):
+    def check_same(self, found, expected, most=0):
         assert (found.format, found.mode, found.size) == ("CRAY", expected.mode, expected.size)
         assert found.info == expected.info
-        assert np.array_equal(np.asarray(found), np.asarray(expected))
+        assert np.abs(np.asarray(found).astype(int) - np.asarray(expected)).max() <= most
         with pytest.raises(RuntimeError, match="directly after open"):
             found.verify()
-        found.close()
 
 
 def test_encoders_share_the_network_too():
@@ -325,8 +350,3 @@ def test_encoders_share_the_network_too():
     expected = crayoncodec.encode(image, effort=7)
     with ThreadPoolExecutor(THREADS) as pool:
         assert set(pool.map(lambda _: crayoncodec.encode(image, effort=7), range(16))) == {expected}
-
-
-def test_the_plugin_is_what_these_tests_take_it_for():
-    assert plugin._decoder.color == "neural"
-    assert Path(checkpoints.find("nested")).is_file()

@@ -90,7 +90,7 @@ def load(
     if name == "torch":
         from crayoncodec.backends.pytorch import TorchBackend
 
-        tame_torch()
+        in_one_thread_if_forked()
         network, _ = checkpoints.load(model)
         return TorchBackend(network, device, precision)
     from crayoncodec.backends import graphs
@@ -107,6 +107,11 @@ def _chosen(card: Card, backend: Name, device: Device, precision: Precision) -> 
             raise DeviceError(
                 f"backend {backend} needs {runtime.module}, expected pip install {runtime.brought_by}"
             )
+        if not in_place(backend):
+            raise DeviceError(
+                f"backend {backend} cannot run in a process that was forked from one that had loaded it, "
+                "expected another backend, or processes that are spawned"
+            )
         if backend != "torch" and not graph:
             raise DeviceError(f"network {card.name} has no {_kind(precision)} for {backend}, expected torch")
         return backend
@@ -117,7 +122,7 @@ def _chosen(card: Card, backend: Name, device: Device, precision: Precision) -> 
     if not graph and "torch" not in able:
         raise DeviceError(f"network {card.name} has no {_kind(precision)}, expected another precision")
     for name in able:
-        if RUNTIMES[name].installed and (name == "torch" or graph):
+        if RUNTIMES[name].installed and in_place(name) and (name == "torch" or graph):
             return name
     raise DeviceError(
         f"precision {precision} needs {' or '.join(RUNTIMES[name].module for name in able)}, "
@@ -151,7 +156,7 @@ def _has_nvidia_device() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
-def tame_torch() -> None:
+def in_one_thread_if_forked() -> None:
     """Have torch compute in one thread in a process that was forked from one that had imported it.
 
     OpenMP's threads are not there, and torch would wait for them for ever.
@@ -165,11 +170,22 @@ def tame_torch() -> None:
 
 
 _torch_was_there = False
+_openvino_was_there = False
+
+
+def in_place(name: Name) -> bool:
+    """Whether a backend can run in this process.
+
+    Where that was forked from one that had loaded OpenVINO, OpenVINO waits for ever for the threads of that
+    one, in a new network, too.
+    """
+    return not (name == "openvino" and _openvino_was_there)
 
 
 def _forked() -> None:
-    global _torch_was_there  # noqa: PLW0603 - as above
+    global _torch_was_there, _openvino_was_there  # noqa: PLW0603 - as above
     _torch_was_there = "torch" in sys.modules
+    _openvino_was_there = "openvino" in sys.modules
 
 
 forks.in_children(_forked)

@@ -29,8 +29,7 @@ class GraphBackend:
     """recolorize.Backend: a graph in one of the runtimes, window after window.
 
     Threads take turns: each runtime has threads of its own, so that several networks at a time would only
-    take more memory (docs/design.md). In a forked process, which has no threads of the runtime, it is
-    loaded anew.
+    take more memory (docs/design.md). A forked process has no threads of the runtime and loads it anew.
     """
 
     inputs: tuple[str, ...] = (*_PLANES, "coarseness")

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from crayoncodec.backends import tame_torch
+from crayoncodec.backends import in_one_thread_if_forked
 from crayoncodec.backends.graphs import is_finite, is_out_of_memory
 from crayoncodec.errors import DeviceError
 
@@ -62,7 +62,7 @@ class TorchBackend:
 
     def predict(self, windows: Iterable[Feed], coarseness: float) -> Iterator[F32]:
         """As recolorize.Backend. Raises DeviceError for a network that cannot be run, MemoryError."""
-        tame_torch()
+        in_one_thread_if_forked()
         waiting: _Batch | None = None
         for group in _groups(windows, self._batch_pixels):
             with self._errors():
