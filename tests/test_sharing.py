@@ -275,7 +275,7 @@ decoder = crayoncodec.Decoder(**{options})
 expected = decoder.decode(data).astype(int)
 child = os.fork()
 if child == 0:
-    sys.exit(abs(decoder.decode(data) - expected).max() > 1)
+    sys.exit(int(abs(decoder.decode(data) - expected).max() > 1))
 sys.exit(os.waitpid(child, 0)[1] != 0)
 """
     command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "photo.cray")]
