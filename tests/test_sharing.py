@@ -210,9 +210,11 @@ def test_openvino_says_that_it_cannot_and_others_are_taken(files):
             with pytest.raises(DeviceError, match="cannot run in a process that was forked") as said:
                 each.decode(files[0])
             assert "\n" not in str(said.value)
+        with pytest.raises(DeviceError, match="cannot run in a process that was forked"):
+            inherited._loaded()
         return True
 
-    used.decode(files[0])
+    inherited = used.network(nested=True)
     assert in_child(refused)
     assert in_child(lambda: all(map(close, map(chosen.decode, files), expected)))
 

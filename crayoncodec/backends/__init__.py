@@ -107,11 +107,7 @@ def _chosen(card: Card, backend: Name, device: Device, precision: Precision) -> 
             raise DeviceError(
                 f"backend {backend} needs {runtime.module}, expected pip install {runtime.brought_by}"
             )
-        if not in_place(backend):
-            raise DeviceError(
-                f"backend {backend} cannot run in a process that was forked from one that had loaded it, "
-                "expected another backend, or processes that are spawned"
-            )
+        check_forked(backend)
         if backend != "torch" and not graph:
             raise DeviceError(f"network {card.name} has no {_kind(precision)} for {backend}, expected torch")
         return backend
@@ -122,7 +118,7 @@ def _chosen(card: Card, backend: Name, device: Device, precision: Precision) -> 
     if not graph and "torch" not in able:
         raise DeviceError(f"network {card.name} has no {_kind(precision)}, expected another precision")
     for name in able:
-        if RUNTIMES[name].installed and in_place(name) and (name == "torch" or graph):
+        if RUNTIMES[name].installed and _runs_here(name) and (name == "torch" or graph):
             return name
     raise DeviceError(
         f"precision {precision} needs {' or '.join(RUNTIMES[name].module for name in able)}, "
@@ -173,12 +169,19 @@ _torch_was_there = False
 _openvino_was_there = False
 
 
-def in_place(name: Name) -> bool:
-    """Whether a backend can run in this process.
+def check_forked(name: str) -> None:
+    """Raise DeviceError for OpenVINO in a process that was forked from one that had loaded it.
 
-    Where that was forked from one that had loaded OpenVINO, OpenVINO waits for ever for the threads of that
-    one, in a new network, too.
+    It waits there for ever for the threads of that one, in a new network, too.
     """
+    if not _runs_here(name):
+        raise DeviceError(
+            f"backend {name} cannot run in a process that was forked from one that had loaded it, "
+            "expected another backend, or processes that are spawned"
+        )
+
+
+def _runs_here(name: str) -> bool:
     return not (name == "openvino" and _openvino_was_there)
 
 

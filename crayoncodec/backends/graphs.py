@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec import checkpoints, forks, threads
+from crayoncodec.backends import check_forked
 from crayoncodec.errors import CheckpointError, DeviceError
 
 F32 = NDArray[np.float32]
@@ -58,6 +59,7 @@ class GraphBackend:
         self._turn, self._run = threading.Lock(), None
 
     def _loaded(self) -> Run:
+        check_forked(self._runtime)
         try:
             return self._load()
         except ImportError as error:
