@@ -2,19 +2,21 @@
 
 A small network's graph lies beside them: <name>.onnx, and <name>.int8.onnx if it has been quantised. A card
 names the architecture, its configuration and the SHA-256 of weights and graphs; those that are not the card's
-are never loaded.
+are never loaded, nor is a graph that names other files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
+from crayoncodec import wire
 from crayoncodec.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -28,6 +30,16 @@ Numbers = Literal["float32", "int8"]
 """What a graph computes with."""
 GRAPHS: Final[dict[Numbers, str]] = {"float32": ".onnx", "int8": ".int8.onnx"}
 """And how the name of its file ends."""
+Grids = Literal["nested", "one", "any"]
+"""The files that a network is for: of nested grids, of one grid, or of both."""
+_SAID: Final[dict[Grids, str]] = {"nested": "nested grids", "one": "one grid", "any": "both kinds"}
+GRAPH_INPUTS: Final = frozenset(("lightness", "cell_lightness", "bicubic", "base", "coarseness"))
+"""What graphs are given: names of guided.Planes, and the grid's coarseness."""
+_MOST_CARD: Final = 2**20
+"""Bytes of a card."""
+_MOST_REACH: Final = 4096
+"""Pixels; windows have as many all around, so that they would be as large as the picture."""
+_HEX: Final = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +60,8 @@ class Card:
     """The network's, for those who only have its graph."""
     multiple: int = 1
     """Likewise; sides of what a graph is given are multiples of this."""
+    grids: Grids | None = None
+    """Which files it is for; never None: a card that does not say was made for what its recipe trained."""
     parameters: int
     macs_per_pixel: int
     description: str
@@ -56,19 +70,59 @@ class Card:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise TypeError or ValueError for numbers that no window could be made with."""
-        if self.reach < 0 or self.multiple < 1 or self.reach % self.multiple:
-            raise ValueError(f"reach is {self.reach} and multiple is {self.multiple}")
+        """Raise ValueError for a field that is not of its kind, or that no window could be made with."""
+        for name in ("name", "version", "architecture", "description", "license"):
+            _expect(isinstance(getattr(self, name), str), name, getattr(self, name), "text")
+        _expect(self.name.isprintable(), "name", self.name, "one line")
+        for name in ("sha256", "onnx_sha256", "int8_onnx_sha256"):
+            value = getattr(self, name)
+            if value is not None or name == "sha256":
+                digits = isinstance(value, str) and len(value) == 64 and _HEX.issuperset(value)
+                _expect(digits, name, value, "64 hexadecimal digits")
+        for name in ("reach", "multiple", "parameters", "macs_per_pixel"):
+            value = getattr(self, name)
+            _expect(type(value) is int and value >= 0, name, value, "a whole number")
+        for name in ("config", "training", "metrics"):
+            _expect(isinstance(getattr(self, name), dict), name, getattr(self, name), "names and values")
+        _expect(1 <= self.multiple <= _MOST_REACH, "multiple", self.multiple, f"1 to {_MOST_REACH}")
+        whole = self.reach <= _MOST_REACH and self.reach % self.multiple == 0
+        _expect(whole, "reach", self.reach, f"a multiple of {self.multiple}, up to {_MOST_REACH}")
+        if self.grids is None:
+            object.__setattr__(self, "grids", _trained_on(self.training))
+        _expect(self.grids in get_args(Grids), "grids", self.grids, f"one of {', '.join(get_args(Grids))}")
 
     @property
     def is_for_nested(self) -> bool:
-        """Whether it was trained behind nested grids."""
-        recipe = self.training.get("recipe", {})
-        return bool(recipe.get("nested_range", (0,))[-1])
+        """Whether files of nested grids are what to measure it with."""
+        return self.grids == "nested"
+
+    def check_grids(self, nested: bool) -> None:
+        """Raise CheckpointError if it is not for a file of nested grids, or not for one of one grid."""
+        wanted: Grids = "nested" if nested else "one"
+        if self.grids not in (wanted, "any"):
+            wrong, right = _SAID[self.grids or "any"], _SAID[wanted]
+            instead = DEFAULT_NESTED if nested else DEFAULT
+            raise CheckpointError(
+                f"network {self.name} is for files of {wrong}, expected one for {right}, as {instead}"
+            )
 
     def graph(self, numbers: Numbers = "float32") -> str | None:
         """SHA-256 of a graph, None if there is none."""
         return self.int8_onnx_sha256 if numbers == "int8" else self.onnx_sha256
+
+
+def _expect(good: bool, name: str, value: Any, expected: str) -> None:
+    if not good:
+        raise ValueError(f"{name} is {reprlib.repr(value)}, expected {expected}")
+
+
+def _trained_on(training: dict[str, Any]) -> Grids:
+    """Which files a network is for whose card does not say, of its recipe; without one nothing is known."""
+    recipe = training.get("recipe")
+    if not isinstance(recipe, dict):
+        return "any"
+    nested = recipe.get("nested_range")
+    return "nested" if isinstance(nested, list | tuple) and any(nested) else "one"
 
 
 def folder() -> Path:
@@ -100,7 +154,13 @@ def read_card(weights: Path) -> Card:
     """The card beside a .safetensors file. Raises CheckpointError if it is not one."""
     path = weights.with_suffix(".json")
     try:
-        return Card(**json.loads(path.read_text(encoding="utf-8")))
+        with path.open("rb") as stream:
+            data = stream.read(_MOST_CARD + 1)
+        if len(data) > _MOST_CARD:
+            raise ValueError(f"more than {_MOST_CARD} bytes")
+        return Card(**json.loads(data))
+    except RecursionError as error:
+        raise CheckpointError(f"{path} is not a model card (nested too deeply)") from error
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} is not a model card ({error})") from error
 
@@ -113,17 +173,32 @@ def verify(name_or_path: str) -> tuple[Card, bytes]:
 
 
 def graph(name_or_path: str, numbers: Numbers = "float32") -> tuple[Card, bytes]:
-    """Card and ONNX graph of a checkpoint, the SHA-256 as its card has it. Raises CheckpointError."""
+    """Card and ONNX graph of a checkpoint, the SHA-256 as its card has it, whole and of the right inputs.
+
+    Raises CheckpointError.
+    """
     path = find(name_or_path)
     card = read_card(path)
     expected = card.graph(numbers)
     if expected is None:
         raise CheckpointError(f"checkpoint {card.name} has no {numbers} graph")
-    return card, _checked(path.with_name(path.stem + GRAPHS[numbers]), expected)
+    path = path.with_name(path.stem + GRAPHS[numbers])
+    data = _checked(path, expected)
+    try:
+        external, inputs = wire.has_external_data(data), wire.inputs(data)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not an ONNX graph ({error})") from error
+    if external:
+        raise CheckpointError(f"{path} has numbers in other files, expected all of them in it")
+    if inputs != GRAPH_INPUTS:
+        raise CheckpointError(
+            f"{path} takes {reprlib.repr(sorted(inputs))}, expected {', '.join(sorted(GRAPH_INPUTS))}"
+        )
+    return card, data
 
 
 def verify_graphs(name_or_path: str) -> None:
-    """Check the SHA-256 of all graphs of a checkpoint. Raises CheckpointError."""
+    """Check all graphs of a checkpoint as ``graph`` does. Raises CheckpointError."""
     card = read_card(find(name_or_path))
     for numbers in GRAPHS:
         if card.graph(numbers) is not None:
@@ -143,15 +218,21 @@ def _checked(path: Path, expected: str) -> bytes:
 
 def load(name_or_path: str = DEFAULT) -> tuple[nn.Module, Card]:
     """A checkpoint -> its network in float32, in evaluation mode, on the CPU. Raises CheckpointError."""
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load as load_tensors
 
-    from crayoncodec.networks import build
+    from crayoncodec.networks import build, check_weights
 
     card, data = verify(name_or_path)
     try:
-        network = build(card.architecture, card.config)
-        network.load_state_dict({k: v.float() for k, v in load_tensors(data).items()})
+        # Sizes are compared before there is any memory for them.
+        with torch.device("meta"):
+            network = build(card.architecture, card.config)
+        tensors = load_tensors(data)
+        network.load_state_dict(tensors, assign=True)
+        network.float()
+        check_weights(network)
     except (LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"checkpoint {card.name} does not fit its card ({reason})") from error

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import threading
 import time
 import warnings
 from collections.abc import Collection, Iterator
@@ -15,7 +16,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, get_args
 
-from crayoncodec import backends, container
+from crayoncodec import backends, container, forks
 from crayoncodec.container import (
     DEFAULT_LIMITS,
     STEP_UNIT,
@@ -244,7 +245,12 @@ def is_cray(data: Buffer) -> bool:
 
 
 class Decoder:
-    """Decodes many files with one network, loaded at the first picture that needs it."""
+    """Decodes many files with one network, loaded at the first picture that needs it.
+
+    Threads may share one: each gets what it would get alone. It can be pickled, copied and used in a forked
+    process, where the network is loaded anew; torch then computes in one thread, and OpenVINO, if it had been
+    loaded before, not at all: ``backend="auto"`` takes another.
+    """
 
     def __init__(
         self,
@@ -268,7 +274,10 @@ class Decoder:
         self.levels = levels
         self._model = model
         self._load = partial(backends.load, backend=backend, device=device, precision=precision)
-        self._backends: dict[str, Backend] = {}
+        self._networks: dict[tuple[int, str, bool], Backend] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_networks": {}}
 
     def decode(self, data: Buffer) -> U8:
         """As the function ``decode``."""
@@ -295,14 +304,30 @@ class Decoder:
     def network(self, nested: bool) -> Backend:
         """The network for a picture of nested grids, or of one; loaded at the first call.
 
-        Raises CheckpointError, DeviceError.
+        Raises CheckpointError, for a network that is for other files, too, DeviceError, MemoryError.
         """
         from crayoncodec import checkpoints
 
         name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
-        if name not in self._backends:
-            self._backends[name] = self._load(name)
-        return self._backends[name]
+        process = os.getpid()
+        with _loading:
+            if (process, name, nested) not in self._networks:
+                checkpoints.read_card(checkpoints.find(name)).check_grids(nested)
+                same = self._networks.get((process, name, not nested))
+                self._networks[process, name, nested] = self._load(name) if same is None else same
+            return self._networks[process, name, nested]
+
+
+_loading = threading.Lock()
+"""One thread at a time loads a network, and the others find it there."""
+
+
+def _renew() -> None:
+    global _loading  # noqa: PLW0603 - a forked process has one of its own
+    _loading = threading.Lock()
+
+
+forks.in_children(_renew)
 
 
 def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:

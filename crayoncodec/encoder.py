@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache
@@ -143,7 +144,7 @@ class Encoder:
         return code(
             fitting.fit_nested(
                 self._ab, color.lightness_from_u8(shown), means, lambda cells: _grid(code(cells)),
-                lambda grid: predict(shown, grid, _network()), self._visible,
+                lambda grid: predict(shown, grid, _network(os.getpid())), self._visible,
             )
         )  # fmt: skip
 
@@ -254,8 +255,8 @@ def _grid(coded: nested.Coded) -> ColorGrid:
 
 
 @cache
-def _network() -> Backend:
-    """The one that nested grids are decoded with by default."""
+def _network(process: int) -> Backend:
+    """The one that nested grids are decoded with by default, loaded in this process."""
     from crayoncodec import backends, checkpoints
 
     return backends.load(checkpoints.DEFAULT_NESTED)

@@ -20,7 +20,7 @@ class ImageError(CrayError):
 
 
 class CheckpointError(CrayError):
-    """A checkpoint is missing, damaged, or not the one that its model card describes."""
+    """A checkpoint is missing, damaged, not what its model card describes, or for files of another kind."""
 
 
 class TrainingError(CrayError):
@@ -32,7 +32,7 @@ class BatchError(CrayError):
 
 
 class DeviceError(CrayError):
-    """The device asked for is not there."""
+    """The device or backend asked for is not there, or cannot run the network."""
 
 
 class CrayWarning(UserWarning):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,8 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 import cv2
+
+from crayoncodec import forks
 
 _MOST: Final = 16
 """Threads, however many cores there are: every one of them has a part in memory."""
@@ -79,9 +80,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix=_NAME)
 
 
-# A forked process has the pool but not its threads.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+forks.in_children(_pool.cache_clear)
 
 
 class _SingleProducts:
@@ -93,6 +92,7 @@ class _SingleProducts:
     def __init__(self) -> None:
         self._lock, self._inside = threading.Lock(), 0
         self._limit: Any = None
+        forks.in_children(self._renew)
 
     def __enter__(self) -> None:
         with self._lock:
@@ -105,6 +105,13 @@ class _SingleProducts:
             self._inside -= 1
             if self._inside == 0:
                 self._limit.restore_original_limits()
+
+    def _renew(self) -> None:
+        """Nobody is inside: those who were are not in this process."""
+        self._lock = threading.Lock()
+        if self._inside:
+            self._inside = 0
+            self._limit.restore_original_limits()
 
 
 _single_products = _SingleProducts()

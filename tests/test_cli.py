@@ -580,7 +580,7 @@ class TestDecode:
     def test_a_checkpoint_that_is_not_its_cards(self, suffix, backend):
         for each in (".json", ".safetensors", ".onnx"):
             shutil.copy(checkpoints.folder() / f"compact{each}", "mine" + each)
-        decode = ("decode", "photo.cray", "--model", "mine.safetensors", "--backend", backend, "-o")
+        decode = ("decode", "grid.cray", "--model", "mine.safetensors", "--backend", backend, "-o")
         cray(*decode, "good.png")
         changed = Path("mine" + suffix)
         data = bytearray(changed.read_bytes())

@@ -68,7 +68,8 @@ def test_what_needs_no_torch_loads_none(arguments):
 
 
 def test_networks_without_a_graph_and_torch_by_choice_do():
-    assert "torch" in command("decode", "--model", "crayon", "photo.cray", "-o", "out.png")
+    crayoncodec.write("one.cray", photo(20, 30), n=8)
+    assert "torch" in command("decode", "--model", "crayon", "one.cray", "-o", "out.png")
     assert "torch" in command("decode", "--backend", "torch", "photo.cray", "-o", "other.png")
 
 

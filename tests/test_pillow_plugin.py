@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from pictures import photo
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 import crayoncodec
 from crayoncodec.plugins import pillow as plugin
@@ -60,8 +60,106 @@ def test_metadata_comes_back():
     assert image.info["icc_profile"] == icc
     assert image.info["xmp"] == b"<x/>"
     assert image.getexif()[0x0112] == 6
-    again = Image.open(io.BytesIO(saved(image)))
+    again = Image.open(io.BytesIO(saved(image, exif=image.info["exif"], xmp=image.info["xmp"].decode())))
     assert again.info == image.info
+
+
+PILLOWS = ("PNG", "AVIF", "WEBP", "JPEG", "CRAY")
+
+
+class TestAsPillowsSavers:
+    """What is saved of metadata, beside what Pillow's own savers do with the same call."""
+
+    @pytest.fixture
+    def source(self):
+        """A picture that lies on its side, with all there is."""
+        exif = Image.Exif()
+        exif[0x0112], exif[0x010F] = 6, "maker"
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        stream = io.BytesIO()
+        picture = Image.fromarray(photo(16, 24))
+        picture.save(stream, "WEBP", lossless=True, exif=exif, icc_profile=profile, xmp=b"<x/>")
+        return Image.open(stream)
+
+    def again(self, image, kind, **options):
+        stream = io.BytesIO()
+        image.save(stream, kind, **options)
+        return Image.open(stream)
+
+    @pytest.mark.parametrize("kind", PILLOWS)
+    def test_a_turned_picture_is_not_turned_again(self, source, kind):
+        for turned in (source.transpose(Image.Transpose.ROTATE_270), ImageOps.exif_transpose(source)):
+            shown = ImageOps.exif_transpose(self.again(turned, kind))
+            assert shown.size == turned.size == (16, 24)
+            assert np.abs(np.asarray(shown).astype(int) - np.asarray(turned)).mean() < 12
+
+    @pytest.mark.parametrize("kind", PILLOWS)
+    def test_exif_is_what_is_given(self, source, kind):
+        assert "exif" not in self.again(source, kind).info
+        exif = source.getexif()
+        assert self.again(source, kind, exif=exif).getexif()[0x010F] == "maker"
+        assert self.again(source, kind, exif=exif.tobytes()).getexif()[0x010F] == "maker"
+        assert "exif" not in self.again(source, kind, exif=b"").info
+
+    @pytest.mark.parametrize("kind", ["PNG", "AVIF", "CRAY"])
+    def test_a_profile_stays_unless_it_is_none(self, source, kind):
+        assert self.again(source, kind).info["icc_profile"] == source.info["icc_profile"]
+        for none in (None, b""):
+            assert "icc_profile" not in self.again(source, kind, icc_profile=none).info
+
+    @pytest.mark.parametrize("kind", ["AVIF", "WEBP", "JPEG", "CRAY"])
+    def test_xmp_is_what_is_given(self, source, kind):
+        assert "xmp" not in self.again(source, kind).info
+        assert self.again(source, kind, xmp=b"<y/>").info["xmp"] == b"<y/>"
+
+    def test_none_of_anything_is_nothing(self, source):
+        assert set(self.again(source, "CRAY", exif=None, xmp=None, icc_profile=None).info) == {"n"}
+
+    def test_places_alone_are_saved(self):
+        """Image.Exif is empty where there are only such tables in it."""
+        exif = Image.Exif()
+        exif.get_ifd(0x8825)[1] = "N"
+        found = self.again(Image.fromarray(photo(8, 8)), "CRAY", exif=exif)
+        assert found.getexif().get_ifd(0x8825) == {1: "N"}
+
+    @pytest.mark.parametrize("kind", PILLOWS)
+    def test_options_of_others_are_ignored(self, kind):
+        self.again(Image.fromarray(photo(8, 8)), kind, bogus=3, optimize=True)
+
+
+def test_one_picture_with_save_all_and_not_more():
+    image, other = Image.fromarray(photo(8, 8)), Image.fromarray(photo(8, 8, seed=1))
+    assert saved(image, save_all=True) == saved(image)
+    with pytest.raises(ValueError, match="file has one picture"):
+        saved(image, save_all=True, append_images=[other])
+    stream = io.BytesIO()
+    image.save(stream, "GIF", save_all=True, append_images=[other])
+    with pytest.raises(ValueError, match="file has one picture"):
+        saved(Image.open(stream), save_all=True)
+
+
+def test_nothing_is_left_of_what_cannot_be_saved(tmp_path):
+    path = tmp_path / "new.cray"
+    with pytest.raises(ValueError, match="quality is 101"):
+        Image.fromarray(photo(8, 8)).save(path, quality=101)
+    assert not path.exists()
+
+
+def test_limits_hold_for_all_of_it():
+    data = crayoncodec.encode(photo(30, 40), xmp=b"x" * 5000)
+    opened = Image.open(io.BytesIO(data))
+    plugin.register(color="guided", limits=crayoncodec.Limits(pixels=1000))
+    with pytest.raises(OSError, match="1200 pixels"):
+        Image.open(io.BytesIO(data))
+    with pytest.raises(OSError, match="1200 pixels"):
+        opened.verify()
+    with pytest.raises(OSError, match="1200 pixels"):
+        opened.load()
+    plugin.register(color="guided", limits=crayoncodec.Limits(metadata=4000))
+    with pytest.raises(OSError, match="4000 bytes"):
+        Image.open(io.BytesIO(data))
+    plugin.register(color="guided")
+    Image.open(io.BytesIO(data)).verify()
 
 
 @pytest.mark.parametrize(

@@ -448,7 +448,13 @@ class TestRuns:
 
     @pytest.mark.parametrize(("file", "content", "said"), [
         ("run.json", b"{}", "is not the folder of a run"),
-        ("run.json", b'{"format": 9, "recipe": {}, "sources": {}}', "is a run of version 9, expected 1"),
+        ("run.json", b'{"format": 9, "recipe": {}, "sources": {"data": [], "validation": [], "without": []}}',
+         "is a run of version 9, expected 1"),
+        ("run.json", b"[" * 100_000, "is not the folder of a run"),
+        ("run.json", b'{"format": 1, "recipe": [], "sources": {}}', "is not the folder of a run"),
+        ("run.json", b'{"format": 1, "recipe": {}, "sources": {"data": "x"}}', "is not the folder of a run"),
+        ("run.json", b'{"format": 1, "recipe": {}, "sources": {"without": [1],"data": [], "validation": []}}',
+         "is not the folder"),
         ("state.pt", b"half a state", "state.pt cannot be read"),
     ])  # fmt: skip
     def test_folders_that_cannot_be_gone_on_with(self, dataset, sources, tmp_path, file, content, said):
@@ -459,6 +465,42 @@ class TestRuns:
         assert done.exit_code == 2
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize(("change", "said"), [
+        (lambda state: [], "state.pt is a list, expected the state of a run"),
+        (lambda state: {"format": 1}, "state.pt has no '"),
+        (lambda state: {**state, "average": []}, "is of another network"),
+        (lambda state: {**state, "step": "six"}, "'step' is 'six', expected a number"),
+        (lambda state: {**state, "average": {k: v * float("nan") for k, v in state["average"].items()}},
+         "not finite"),
+    ])  # fmt: skip
+    def test_states_that_are_none(self, sources, tmp_path, change, said):
+        folder = tmp_path / "run"
+        assert train(sources, folder).exit_code == 0
+        torch.save(change(torch.load(folder / "state.pt", weights_only=True)), folder / "state.pt")
+        done = CliRunner().invoke(main, ["train", "--resume", str(folder)])
+        assert done.exit_code == 2, done.output
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        done = CliRunner().invoke(main, ["export", str(folder), "-o", str(tmp_path / "x")])
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+        assert said in done.stderr
+        assert not (tmp_path / "x.safetensors").exists()
+
+    def test_export_needs_no_optimizer(self, dataset, tmp_path):
+        trained(tmp_path / "run", dataset)
+        path = tmp_path / "run" / "state.pt"
+        torch.save(torch.load(path, weights_only=True) | {"optimizer": {}}, path)
+        assert Run.open(tmp_path / "run").network()[1] == 6
+        with pytest.raises(TrainingError, match="is of another network"):
+            trained(tmp_path / "run", dataset)
+
+    @pytest.mark.parametrize("text", ["no line", "[]", '{"step": 6}', "[" * 100_000])
+    def test_a_log_that_is_none(self, dataset, tmp_path, text):
+        trained(tmp_path / "run", dataset)
+        (tmp_path / "run" / "metrics.jsonl").write_text(text)
+        with pytest.raises(TrainingError, match=r"metrics.jsonl is not the log of a run"):
+            Run.open(tmp_path / "run").metrics()
 
     def test_a_state_of_another_network(self, dataset, tmp_path):
         trained(tmp_path / "run", dataset)
@@ -519,6 +561,7 @@ class TestCommands:
         )  # fmt: skip
         assert exported.exit_code == 0, exported.output
         network, card = checkpoints.load(str(tmp_path / "mine.safetensors"))
+        assert card.grids == "one"
         assert (card.training["steps"], card.training["data"]) == (6, "tests")
         assert card.training["recipe"]["steps"] == 6
         (line,) = Run.open(tmp_path / "run").metrics()

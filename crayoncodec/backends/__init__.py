@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from crayoncodec import forks
 from crayoncodec.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def load(
     installed and that the checkpoint has a graph for, else PyTorch. precision: by default float16 on CUDA and
     float32 on a CPU.
 
-    Raises CheckpointError, DeviceError for what is not there, ValueError as ``check_options``.
+    Raises CheckpointError, DeviceError for what is not there, MemoryError, ValueError as ``check_options``.
     """
     from crayoncodec import checkpoints
 
@@ -89,6 +90,7 @@ def load(
     if name == "torch":
         from crayoncodec.backends.pytorch import TorchBackend
 
+        in_one_thread_if_forked()
         network, _ = checkpoints.load(model)
         return TorchBackend(network, device, precision)
     from crayoncodec.backends import graphs
@@ -105,6 +107,7 @@ def _chosen(card: Card, backend: Name, device: Device, precision: Precision) -> 
             raise DeviceError(
                 f"backend {backend} needs {runtime.module}, expected pip install {runtime.brought_by}"
             )
+        check_forked(backend)
         if backend != "torch" and not graph:
             raise DeviceError(f"network {card.name} has no {_kind(precision)} for {backend}, expected torch")
         return backend
@@ -115,7 +118,7 @@ def _chosen(card: Card, backend: Name, device: Device, precision: Precision) -> 
     if not graph and "torch" not in able:
         raise DeviceError(f"network {card.name} has no {_kind(precision)}, expected another precision")
     for name in able:
-        if RUNTIMES[name].installed and (name == "torch" or graph):
+        if RUNTIMES[name].installed and _runs_here(name) and (name == "torch" or graph):
             return name
     raise DeviceError(
         f"precision {precision} needs {' or '.join(RUNTIMES[name].module for name in able)}, "
@@ -147,3 +150,45 @@ def _has_nvidia_device() -> bool:
         return False
     count = ctypes.c_int()
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def in_one_thread_if_forked() -> None:
+    """Have torch compute in one thread in a process that was forked from one that had imported it.
+
+    OpenMP's threads are not there, and torch would wait for them for ever.
+    """
+    global _torch_was_there  # noqa: PLW0603 - it is the process that was forked
+    if _torch_was_there:
+        import torch
+
+        torch.set_num_threads(1)
+        _torch_was_there = False
+
+
+_torch_was_there = False
+_openvino_was_there = False
+
+
+def check_forked(name: str) -> None:
+    """Raise DeviceError for OpenVINO in a process that was forked from one that had loaded it.
+
+    It waits there for ever for the threads of that one, in a new network, too.
+    """
+    if not _runs_here(name):
+        raise DeviceError(
+            f"backend {name} cannot run in a process that was forked from one that had loaded it, "
+            "expected another backend, or processes that are spawned"
+        )
+
+
+def _runs_here(name: str) -> bool:
+    return not (name == "openvino" and _openvino_was_there)
+
+
+def _forked() -> None:
+    global _torch_was_there, _openvino_was_there  # noqa: PLW0603 - as above
+    _torch_was_there = "torch" in sys.modules
+    _openvino_was_there = "openvino" in sys.modules
+
+
+forks.in_children(_forked)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec import checkpoints, threads
+from crayoncodec import checkpoints, forks, threads
+from crayoncodec.backends import check_forked
 from crayoncodec.errors import CheckpointError, DeviceError
 
 F32 = NDArray[np.float32]
@@ -24,28 +27,73 @@ _PLANES: Final = ("lightness", "cell_lightness", "bicubic", "base")
 
 
 class GraphBackend:
-    """recolorize.Backend: a graph in one of the runtimes, window after window."""
+    """recolorize.Backend: a graph in one of the runtimes, window after window.
+
+    Threads take turns: each runtime has threads of its own, so that several networks at a time would only
+    take more memory (docs/design.md). A forked process has no threads of the runtime and loads it anew.
+    """
 
     inputs: tuple[str, ...] = (*_PLANES, "coarseness")
 
-    def __init__(self, run: Run, reach: int, multiple: int) -> None:
+    def __init__(self, name: str, runtime: str, load: Callable[[], Run], reach: int, multiple: int) -> None:
+        """``load`` it. Raises CheckpointError, DeviceError, MemoryError."""
         self.reach, self.multiple = reach, multiple
-        self._run = run
+        self._name, self._runtime, self._load = name, runtime, load
+        self._turn = threading.Lock()
+        self._run: Run | None = self._loaded()
+        _all.add(self)
 
     def predict(self, windows: Iterable[Feed], coarseness: float) -> Iterator[F32]:
-        """As recolorize.Backend. Raises MemoryError."""
+        """As recolorize.Backend. Raises CheckpointError for a graph that cannot be run, MemoryError."""
         for window in windows:
-            try:
-                residual = self._run(self.feed(window, coarseness))
-            except Exception as error:  # each runtime has its own
-                if is_out_of_memory(error):
-                    raise MemoryError("not enough memory for the network") from error
-                raise
+            residual = self._residual(self.feed(window, coarseness))
             yield self._finished(window["base"], residual)
             del window, residual  # before the next are made
 
     def on_cpu(self) -> None:
         """Nothing: this is on one."""
+
+    def renew(self) -> None:
+        """Leave what a forked process cannot use."""
+        forks.keep_for_ever(self._run)
+        self._turn, self._run = threading.Lock(), None
+
+    def _loaded(self) -> Run:
+        check_forked(self._runtime)
+        try:
+            return self._load()
+        except ImportError as error:
+            raise DeviceError(f"backend {self._runtime} cannot be imported ({error})") from error
+        except Exception as error:  # each runtime has its own
+            if is_out_of_memory(error):
+                raise MemoryError("not enough memory to load the network") from error
+            raise self._unusable("loaded", error) from error
+
+    def _residual(self, feed: Feed) -> F32:
+        """What the graph gives; nothing of it is the runtime's."""
+        with self._turn:
+            if self._run is None:
+                self._run = self._loaded()
+            try:
+                residual = self._run(feed)
+            except Exception as error:  # each runtime has its own
+                self._run = None  # whatever state it is in
+                if is_out_of_memory(error):
+                    raise MemoryError("not enough memory for the network") from error
+                raise self._unusable("run", error) from error
+        height, width = feed["base"].shape[2:]
+        _, channels, *_ = shape = np.shape(residual) if np.ndim(residual) == 4 else (0, 0)
+        side = max(1, math.isqrt(channels // 2))
+        if shape != (1, 2 * side**2, height / side, width / side) or residual.dtype != np.float32:
+            raise self._unusable("run", f"{shape} numbers come out for {height} x {width} pixels")
+        if not is_finite(residual):
+            raise self._unusable("run", "what comes out is not finite")
+        return residual
+
+    def _unusable(self, what: str, reason: object) -> CheckpointError:
+        return CheckpointError(
+            f"the graph of {self._name} cannot be {what} by {self._runtime} ({' '.join(str(reason).split())})"
+        )
 
     def feed(self, window: Feed, coarseness: float) -> dict[str, F32]:
         """What the graph is given for a window."""
@@ -85,19 +133,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def is_finite(values: F32) -> bool:
+    """Whether there is no infinity and no NaN among them: their sum would be one, too."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(values.sum())
+
+
 def load(model: str, runtime: str, precision: str = "float32") -> GraphBackend:
-    """The graph of a checkpoint in "opencv", "openvino" or "onnx". Raises CheckpointError, DeviceError."""
+    """The graph of a checkpoint in "opencv", "openvino" or "onnx".
+
+    Raises CheckpointError, DeviceError, MemoryError.
+    """
     card, data = checkpoints.graph(model, "int8" if precision == "int8" else "float32")
-    try:
-        run = _LOADERS[runtime](data, precision)
-    except ImportError as error:
-        raise DeviceError(f"backend {runtime} cannot be imported ({error})") from error
-    except Exception as error:  # each runtime has its own
-        if is_out_of_memory(error):
-            raise MemoryError("not enough memory to load the network") from error
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"the graph of {card.name} cannot be loaded by {runtime} ({reason})") from error
-    return GraphBackend(run, card.reach, card.multiple)
+    run = partial(_LOADERS[runtime], data, precision)
+    return GraphBackend(card.name, runtime, run, card.reach, card.multiple)
 
 
 def _opencv(graph: bytes, precision: str) -> Run:
@@ -127,16 +176,19 @@ def _openvino(graph: bytes, precision: str) -> Run:
     return lambda feed: request.infer(feed, share_inputs=True)[0]
 
 
-@cache
 def _openvino_core() -> Any:
     """One for the whole process, which is never given back.
 
     Each gives its thread another stack for signals, and what it restores at its end may be that of another
     one that is gone: the next signal would end the process.
     """
+    global _core  # noqa: PLW0603 - a cache, but threads must not make two
     import openvino
 
-    return openvino.Core()
+    with _core_lock:
+        if _core is None:
+            _core = openvino.Core()
+        return _core
 
 
 def _onnx(graph: bytes, precision: str) -> Run:
@@ -145,6 +197,7 @@ def _onnx(graph: bytes, precision: str) -> Run:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = _threads()
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # what has been looked through
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return lambda feed: session.run(None, feed)[0]
 
@@ -160,3 +213,18 @@ _LOADERS: Final[dict[str, Callable[[bytes, str], Run]]] = {
     "openvino": _openvino,
     "onnx": _onnx,
 }
+
+_all: Final[weakref.WeakSet[GraphBackend]] = weakref.WeakSet()
+_core: Any = None
+_core_lock = threading.Lock()
+
+
+def _renew() -> None:
+    global _core, _core_lock
+    for backend in list(_all):
+        backend.renew()
+    forks.keep_for_ever(_core)
+    _core, _core_lock = None, threading.Lock()
+
+
+forks.in_children(_renew)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from crayoncodec.backends.graphs import is_out_of_memory
+from crayoncodec.backends import in_one_thread_if_forked
+from crayoncodec.backends.graphs import is_finite, is_out_of_memory
 from crayoncodec.errors import DeviceError
 
 _BATCH_PIXELS: Final = 4 << 20
@@ -50,35 +52,58 @@ class TorchBackend:
         if precision == "auto":
             precision = "float16" if on_cuda else "float32"
         self.dtype: torch.dtype = getattr(torch, precision)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with self._errors():
+            network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network
         self.inputs = cast(tuple[str, ...], self.network.inputs)
         self.reach = cast(int, network.reach)
         self.multiple = cast(int, network.multiple)
         self._batch_pixels = batch_pixels or (_BATCH_PIXELS if on_cuda else 1)
 
     def predict(self, windows: Iterable[Feed], coarseness: float) -> Iterator[F32]:
-        """As recolorize.Backend. Raises MemoryError."""
+        """As recolorize.Backend. Raises DeviceError for a network that cannot be run, MemoryError."""
+        in_one_thread_if_forked()
         waiting: _Batch | None = None
-        try:
-            for group in _groups(windows, self._batch_pixels):
+        for group in _groups(windows, self._batch_pixels):
+            with self._errors():
                 started = self._start(group, coarseness)
-                # While this one is computed the one before is fetched, and the caller makes the next.
-                if waiting is not None:
-                    yield from waiting.fetched()
-                waiting = started
+            # While this one is computed the one before is fetched, and the caller makes the next.
             if waiting is not None:
-                yield from waiting.fetched()
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise MemoryError(f"not enough memory on {self.device} for the network") from error
+                yield from self._fetched(waiting)
+            waiting = started
+        if waiting is not None:
+            yield from self._fetched(waiting)
 
     def on_cpu(self) -> TorchBackend | None:
-        """The same network on the CPU, if it is elsewhere; it leaves the device."""
+        """The same network on the CPU, if it is elsewhere."""
         if self.device.type == "cpu":
             return None
         torch.cuda.empty_cache()
-        return TorchBackend(self.network, "cpu")
+        # Other threads may be using this one, and there is no memory for a copy beside it.
+        parameters = {id(each): nn.Parameter(each.cpu(), False) for each in self.network.parameters()}
+        return TorchBackend(copy.deepcopy(self.network, parameters), "cpu")
+
+    def _fetched(self, batch: _Batch) -> F32:
+        """AB f32[B,2,H,W]."""
+        with self._errors():
+            ab = batch.fetched()
+        if not is_finite(ab):
+            raise DeviceError(
+                f"backend torch: what comes out on {self.device} in {str(self.dtype).removeprefix('torch.')} "
+                "is not finite, expected another precision or network"
+            )
+        return ab
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """PyTorch raises RuntimeError for all that goes wrong: here it becomes MemoryError or DeviceError."""
+        try:
+            yield
+        except (RuntimeError, ValueError, TypeError) as error:
+            if is_out_of_memory(error):
+                raise MemoryError(f"not enough memory on {self.device} for the network") from error
+            reason = " ".join(str(error).split())
+            raise DeviceError(f"backend torch cannot run the network on {self.device} ({reason})") from error
 
     @torch.inference_mode()
     def _start(self, group: list[Feed], coarseness: float) -> _Batch:
@@ -118,10 +143,11 @@ class _Batch(NamedTuple):
     done: Any
     """torch.cuda.Event, or None."""
 
-    def fetched(self) -> Iterator[F32]:
+    def fetched(self) -> F32:
         if self.done is not None:
             self.done.synchronize()
-        yield from self.ab.numpy()
+        ab: F32 = self.ab.numpy()
+        return ab
 
 
 def _groups(windows: Iterable[Feed], pixels: int) -> Iterator[list[Feed]]:

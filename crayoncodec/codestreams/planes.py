@@ -94,7 +94,8 @@ def _picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) 
     try:
         read_size, plugin = _READERS[coder]
         _check_size(read_size(data), coder, shape, what)
-        # Not by Image.open: the container's limits have passed this size, and Pillow's own limit is not ours.
+        # Not by Image.open: the container's limits have passed this size, Pillow's own is not ours, and to
+        # silence its warnings for a while is nothing for threads.
         with plugin(io.BytesIO(data)) as image:
             _check_size(image.size, coder, shape, what)
             image.load()

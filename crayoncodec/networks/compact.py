@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _PLANES: Final = 6
+_MOST_MULTIPLE: Final = 1024
+"""Pixels; sides are padded to multiples of it."""
 SCALE: Final = 8
 """Units of AB in what the last layer gives."""
 MEAN: Final = 5
@@ -38,6 +40,11 @@ class Compact(nn.Module):
         if len(widths) < 2 or min(*widths, shuffle) < 1:
             raise ValueError(
                 f"widths are {widths} and shuffle is {shuffle}, expected two widths or more, all above 0"
+            )
+        if shuffle << len(widths) - 1 > _MOST_MULTIPLE:
+            raise ValueError(
+                f"widths are {len(widths)} and shuffle is {shuffle}, expected sides in multiples of at most "
+                f"{_MOST_MULTIPLE}"
             )
         self.widths, self.shuffle = tuple(widths), shuffle
         self.config = {"widths": list(widths), "shuffle": shuffle}

@@ -1,7 +1,9 @@
 """Pillow opens and saves .cray files once this module is imported.
 
 ``Image.open("photo.cray")`` then reads headers only, and the network runs in ``load()``;
-``image.save("photo.cray", quality=80)`` takes the options of crayoncodec.encode.
+``image.save("photo.cray", quality=80)`` takes the options of crayoncodec.encode. As with Pillow's own
+savers EXIF and XMP are saved if they are given (the old orientation would turn a picture again that has been
+turned), and the ICC profile stays unless it is given as None.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ FORMAT: Final = "CRAY"
 
 _OPTIONS: Final = (
     "n", "quality", "color_quality", "max_delta_e", "target_size", "lossless", "sampling", "lightness",
-    "step", "effort", "exif", "icc_profile", "xmp",
+    "step", "effort",
 )  # fmt: skip
 _decoder = Decoder()
 
@@ -30,12 +32,13 @@ class CrayImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "crayoncodec"
+    _encoded = False  # of pictures that were pickled: they are in memory
 
     def _open(self) -> None:
         assert self.fp is not None
         self._encoded = True
         try:
-            file, chunks = container.scan(self.fp)
+            file, chunks = container.scan(self.fp, _decoder.limits)
         except CrayError as error:
             # The magic is ours already, so no other plugin has to be asked (that would be SyntaxError).
             raise OSError(str(error)) from error
@@ -55,10 +58,11 @@ class CrayImageFile(ImageFile.ImageFile):
 
     def verify(self) -> None:
         """Check every checksum and the structure. Raises OSError for a damaged file."""
-        assert self.fp is not None
+        if not self._encoded or self.fp is None:
+            raise RuntimeError("verify must be called directly after open")
         self.fp.seek(0)
         try:
-            container.unpack(self.fp.read())
+            container.unpack(self.fp.read(), _decoder.limits)
         except CrayError as error:
             raise OSError(str(error)) from error
         super().verify()
@@ -80,21 +84,41 @@ class CrayImageFile(ImageFile.ImageFile):
 
 
 def register(**options: Any) -> None:
-    """Register the plugin; ``options`` are those of crayoncodec.Decoder (color, model, device, limits)."""
+    """Register the plugin; ``options`` are those of crayoncodec.Decoder (color, model, device, limits).
+
+    ``limits`` hold for ``Image.open`` and ``verify``, too.
+    """
     global _decoder  # noqa: PLW0603 - Pillow's plugins have no other way to take options
     _decoder = Decoder(**options)
     Image.register_open(FORMAT, CrayImageFile, is_cray)
     Image.register_save(FORMAT, _save)
+    Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, ".cray")
     Image.register_mime(FORMAT, "image/x-cray")
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
-    options = {name: image.encoderinfo[name] for name in _OPTIONS if name in image.encoderinfo}
+    """Metadata as of Pillow's savers of PNG and AVIF."""
+    given = image.encoderinfo
+    options = {name: given[name] for name in _OPTIONS if name in given}
+    xmp = given.get("xmp")
+    metadata = {
+        "exif": given.get("exif"),
+        "icc_profile": given.get("icc_profile", image.info.get("icc_profile")),
+        "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
+    }
+    # What is None would be taken from the picture.
+    options |= {name: b"" if value is None else value for name, value in metadata.items()}
     try:
         stream.write(encode(image, **options))
     except CrayError as error:
         raise OSError(str(error)) from error
+
+
+def _save_all(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
+    if getattr(image, "n_frames", 1) > 1 or image.encoderinfo.get("append_images"):
+        raise ValueError("a .cray file has one picture, expected no other frames with save_all")
+    _save(image, stream, filename)
 
 
 register()

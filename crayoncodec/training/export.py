@@ -51,6 +51,7 @@ def export(
         architecture=run.recipe.architecture,
         config=network.config,
         macs_per_pixel=round(macs_per_pixel(network)),
+        grids="nested" if run.recipe.nests else "one",
         description=run.recipe.description,
         license=license,
         training={

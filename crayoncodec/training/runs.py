@@ -17,6 +17,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from torch import nn
 
 from crayoncodec import codec, color
 from crayoncodec.errors import TrainingError
+from crayoncodec.networks import check_weights
 from crayoncodec.training import recipes
 from crayoncodec.training.recipes import Recipe
 
@@ -65,7 +67,11 @@ class Run:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             version, recipe, sources = content["format"], content["recipe"], content["sources"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            _expect(isinstance(recipe, dict) and isinstance(sources, dict))
+            names = [sources[name] for name in ("data", "validation", "without")]
+            _expect(all(isinstance(each, list) for each in names))
+            _expect(all(isinstance(each, str) for each in chain(*names)))
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise TrainingError(f"{folder} is not the folder of a run ({error})") from error
         if version != _FORMAT:
             raise TrainingError(f"{folder} is a run of version {version}, expected {_FORMAT}")
@@ -100,25 +106,34 @@ class Run:
         """
         if not (self.folder / _STATE).exists():
             return 0, math.inf
-        state = self._read(_STATE)
+        state = self._read(_STATE, (*parts, "step", "best"))
         for name, part in parts.items():
             self._load(part, state[name], _STATE)
-        return int(state["step"]), float(state["best"])
+        return state["step"], state["best"]
 
     def network(self) -> tuple[nn.Module, int]:
-        """What is to be exported, and after how many steps it was. Raises TrainingError."""
+        """What is to be exported, and after how many steps it was.
+
+        Raises TrainingError for a state that is damaged or of another network, weights that are no numbers.
+        """
         name = _BEST if self.recipe.keep == "best" else _STATE
         if not (self.folder / name).exists():
             raise TrainingError(f"{self.folder} has no {name} yet, expected a run that has been saved")
-        state = self._read(name)
+        state = self._read(name, ("average", "step"))
         network = self.recipe.build()
         self._load(network, state["average"], name)
-        return network, int(state["step"])
+        return network, state["step"]
 
     def metrics(self) -> list[dict[str, Any]]:
-        """What log wrote, oldest first."""
+        """What log wrote, oldest first. Raises TrainingError for a file that it did not write."""
         path = self.folder / _METRICS
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            found = [json.loads(line) for line in lines]
+            _expect(all(isinstance(line, dict) and {"step", "ab_mse"} <= line.keys() for line in found))
+        except (OSError, ValueError, RecursionError) as error:
+            raise TrainingError(f"{path} is not the log of a run ({error})") from error
+        return found
 
     def log(self, line: dict[str, Any], board: Any) -> None:
         """Add an evaluation: step, time, loss, ab_mse by spacing."""
@@ -160,20 +175,38 @@ class Run:
     def _load(self, part: Any, state: dict[str, Any], name: str) -> None:
         try:
             part.load_state_dict(state)
-        except (RuntimeError, LookupError, ValueError) as error:
+        except Exception as error:  # networks and optimisers raise all sorts for what is not theirs
             reason = " ".join(str(error).split())
             raise TrainingError(f"{self.folder / name} is of another network ({reason})") from error
+        if isinstance(part, nn.Module):
+            try:
+                check_weights(part)
+            except ValueError as error:
+                raise TrainingError(f"{self.folder / name}: {error}") from error
 
     def _write(self, name: str, state: dict[str, Any]) -> None:
         with codec.atomic_write(self.folder / name) as stream:
             torch.save(state, stream)
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str, keys: Iterable[str]) -> dict[str, Any]:
         path = self.folder / name
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises pickle's, zipfile's and its own
             raise TrainingError(f"{path} cannot be read ({' '.join(str(error).split())})") from error
+        if not isinstance(state, dict):
+            raise TrainingError(f"{path} is a {type(state).__name__}, expected the state of a run")
         if state.get("format") != _FORMAT:
             raise TrainingError(f"{path} is of version {state.get('format')}, expected {_FORMAT}")
+        for key in keys:
+            if key not in state:
+                raise TrainingError(f"{path} has no {key!r}, expected the state of a run")
+        for key, kind in (("step", int), ("best", float)):
+            if not isinstance(state.get(key, kind()), kind):
+                raise TrainingError(f"{path}: {key!r} is {state[key]!r}, expected a number")
         return state
+
+
+def _expect(good: bool) -> None:
+    if not good:
+        raise ValueError("it says something else")
