@@ -279,13 +279,15 @@ def models(context: click.Context) -> None:
 
 @models.command("list", epilog="Example: cray models list")
 def models_list() -> None:
-    """One line for each checkpoint that is installed."""
+    """One line for each checkpoint that is installed, or that pip could install."""
     from crayoncodec import checkpoints
 
     for name in checkpoints.names():
         card = _card(name)
         click.echo(f"{name:12} {card.parameters:>11,} parameters {card.macs_per_pixel:>10,} MAC/pixel  "
                    f"{card.description}")  # fmt: skip
+    for name, brought_by in checkpoints.missing().items():
+        click.echo(f"{name:12} not installed: pip install {brought_by}")
 
 
 @models.command("show", epilog="Example: cray models show compact")
