@@ -175,9 +175,9 @@ def encode(
 @click.option(
     "--color",
     type=click.Choice(codec.COLORS),
-    default="neural",
+    default="auto",
     show_default=True,
-    help="Recolorize with a network, without one, or not at all.",
+    help="Recolorize with a network, without one, or not at all. auto: with one where it is worth it.",
 )
 @click.option(
     "--model",
@@ -519,7 +519,7 @@ def _encoder(**options: Any) -> jobs.Convert:
 
 def _decoder(**options: Any) -> jobs.Convert:
     """The conversion with these options of ``decode``. Raises click.UsageError."""
-    if options["color"] != "neural" and options["model"] is not None:
+    if options["color"] in ("guided", "gray") and options["model"] is not None:
         raise click.UsageError(f"--model is for --color neural, found --color {options['color']}")
     try:
         decoder = codec.Decoder(**options)
@@ -724,7 +724,7 @@ def _encoding_networks(*, effort: int, **_: Any) -> list[str]:
 def _decoding_networks(*, color: codec.Color, model: str | None, **_: Any) -> list[str]:
     from crayoncodec import checkpoints
 
-    if color != "neural":
+    if color not in ("auto", "neural"):
         return []
     return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if model is None else [model]
 
