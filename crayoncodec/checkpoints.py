@@ -83,7 +83,8 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """Names of the checkpoints that are installed: those that ship with the package, and other packages'."""
-    return sorted({path.stem for place in _places() for path in place.glob("*.json")})
+    found = (path for place in _places() for path in place.glob("*" + _SUFFIX))
+    return sorted({path.stem for path in found if _is_checkpoint(path)})
 
 
 def missing() -> dict[str, str]:

@@ -90,6 +90,7 @@ def theirs(tmp_path, monkeypatch):
         "[crayoncodec.models]\na = gone\nb = gone.deeper\nc = no module!\nd = theirs\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    (package / "settings.json").write_text("[]")
     described = {"version": "1", "architecture": "compact", "config": {"widths": [4, 4]}, "macs_per_pixel": 1}
     described |= {"description": "", "license": ""}
     for name in ("theirs", "nested"):
@@ -98,7 +99,7 @@ def theirs(tmp_path, monkeypatch):
 
 
 def test_other_packages_bring_checkpoints(theirs):
-    assert "theirs" in checkpoints.names()
+    assert {*checkpoints.names()} == {"compact", "nested", "theirs", *checkpoints.APART}
     assert checkpoints.load("theirs")[1].config == {"widths": [4, 4]}
     assert checkpoints.find("theirs").parent == theirs
 
