@@ -231,7 +231,7 @@ def sheet(picture: Path, out: Path, model: str) -> None:
         rgb = dataset.read(picture.parent, picture.name, 0)
     except (CrayError, OSError) as error:
         raise click.ClickException(f"{picture}: {error}") from error
-    contact_sheet(rgb, crayoncodec.Decoder(model=model)).save(out)
+    contact_sheet(rgb, crayoncodec.Decoder(color="neural", model=model)).save(out)
 
 
 @main.command(epilog="Example: python -m benchmarks archive kodak/ --out archive.json")

@@ -174,7 +174,7 @@ class Cray(Codec):
 
         if self.decoder in ("gray", "guided"):
             return crayoncodec.Decoder(color=self.decoder, device="cpu")
-        return crayoncodec.Decoder(model=self.decoder, device="cpu", backend=self.backend)
+        return crayoncodec.Decoder(color="neural", model=self.decoder, device="cpu", backend=self.backend)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,8 @@ from crayoncodec.codec import COLORS
 FOLDER = Path("demo")
 SPACING = 20
 JPEG_QUALITY = 92
+SHOWN = [kind for kind in COLORS if kind != "auto"]
+"""Which is one of them."""
 
 
 def main() -> None:
@@ -47,8 +49,9 @@ def main() -> None:
             size = sum(chunk.size for chunk in crayoncodec.info(data).chunks if chunk.type == kind)
             print(_sized(f"  {title}", size, photo))
         panels.append(("original", photo))
-        panels += [(f"{kind}{arguments}", _decoded(kind, data, photo)) for kind in COLORS]
-    arranged(panels, len(COLORS) + 1).save(FOLDER / "side-by-side.png")
+        decoded = {kind: _decoded(kind, data, photo) for kind in COLORS}
+        panels += [(f"{kind}{arguments}", decoded[kind]) for kind in SHOWN]
+    arranged(panels, len(SHOWN) + 1).save(FOLDER / "side-by-side.png")
     print(f"\nlook at {FOLDER / 'side-by-side.png'}")
 
 

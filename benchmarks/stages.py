@@ -64,7 +64,7 @@ def measure(decoder: str, _: str, rgb: np.ndarray) -> Values:
     with tempfile.TemporaryDirectory() as folder:
         picture, file, png, ppm = (Path(folder) / name for name in ("a.ppm", "a.cray", "a.png", "b.ppm"))
         Image.fromarray(rgb).save(picture)
-        how = ["--color", "guided"] if backend == GUIDED else ["--backend", backend]
+        how = ["--color", "guided"] if backend == GUIDED else ["--color", "neural", "--backend", backend]
         commands = {
             "encode": ["encode", picture, "-o", file],
             "decode": ["decode", file, "-o", png, *how],
@@ -196,7 +196,8 @@ def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Tim
     from crayoncodec import codec, container, guided, recolorize, saving
 
     data = source.read_bytes()
-    options = {"color": "guided"} if backend == GUIDED else {"backend": backend, "device": "cpu"}
+    options = {"color": "guided"} if backend == GUIDED else {"color": "neural", "backend": backend}
+    options["device"] = "cpu"
     decoder = codec.Decoder(**options)  # type: ignore[arg-type]
     with clock.stage("loading"):
         network = None if backend == GUIDED else decoder.network(nested=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import choices, colors, equal, files, grids, speed, stages, times
+from benchmarks import choices, colors, equal, files, grids, painting, speed, stages, times
 from benchmarks.codecs import CODECS
 from benchmarks.results import Values
 
@@ -36,6 +36,7 @@ SUITES: dict[str, Suite] = {
         Suite("equal", equal.SETTINGS, equal.measure),
         Suite("grids", grids.SETTINGS, grids.measure, grids.versions),
         Suite("choices", choices.SETTINGS, choices.measure, choices.versions),
+        Suite("painting", painting.SETTINGS, painting.measure, painting.versions),
         Suite("times", times.SETTINGS, times.measure, timed=True),
         Suite("speed", speed.SETTINGS, speed.measure, timed=True, sizes=speed.SIZES),
         Suite("stages", stages.SETTINGS, stages.measure, stages.versions, timed=True, sizes=stages.SIZES),

@@ -13,6 +13,7 @@ from benchmarks.bdrate import bd_rate
 from benchmarks.grids import LIGHTNESS
 from benchmarks.results import Results
 from benchmarks.stages import DECODING, ENCODING
+from crayoncodec.recolorize import pays
 
 DEFAULT_ANCHOR = "AVIF 4:2:0"
 ANCHORS = (f"{DEFAULT_ANCHOR} tune=psnr", DEFAULT_ANCHOR)
@@ -253,6 +254,27 @@ def choices(found: Results) -> str:
     return markdown(["", "setting", "measure", "mean"], rows)
 
 
+def painting(found: Results) -> str:
+    """AB PSNR of decoding with a network less that of guided decoding, in dB, and what ``auto`` does."""
+    rows = []
+    for name in found.codecs("painting"):
+        for setting in found.settings("painting", name):
+            guided, neural, spacings, steps = (
+                found.values("painting", name, setting, measure)
+                for measure in ("ab_mse_guided", "ab_mse_neural", "spacing", "step")
+            )
+            gains = sorted(_decibels(neural[picture]) - _decibels(guided[picture]) for picture in guided)
+            if len(gains) < len(found.pictures("painting")):
+                rows.append([name, setting, *[HOLE] * 6])
+                continue
+            (spacing,), (step,) = map(set, (spacings.values(), steps.values()))
+            figures = (mean(gains), gains[0], gains[-1])
+            chosen = "neural" if pays(int(spacing)) else "guided"
+            cells = [f"{figure:+.2f}".replace("-", "−") for figure in figures]
+            rows.append([name, setting, f"{spacing:g}", f"{step:.3g}", *cells, chosen])
+    return markdown(["", "setting", "finest spacing", "step", "mean", "worst", "best", "auto"], rows)
+
+
 def study(found: Results) -> str:
     """AB MSE against the guided decoder, whole pictures / without their borders; trained for equal times."""
     return _trainings(found, "study", ("changed", "steps", "MAC per pixel"))
@@ -403,6 +425,7 @@ TABLES: dict[str, Table] = {
     "grids": Table("grids", "One grid beside exact lightness", grids),
     "pictures": Table("grids", "The compact network, picture by picture", pictures),
     "choices": Table("choices", "What the defaults were chosen by", choices),
+    "painting": Table("painting", "Where the network pays", painting),
     "times": Table("times", "Time and memory of every setting", times),
     "throughput": Table("speed", "Speed by size", throughput),
     "startup": Table("speed", "Start-up included", startup),

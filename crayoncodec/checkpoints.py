@@ -2,7 +2,8 @@
 
 A small network's graph lies beside them: <name>.onnx, and <name>.int8.onnx if it has been quantised. A card
 names the architecture, its configuration and the SHA-256 of weights and graphs; those that are not the card's
-are never loaded, nor is a graph that names other files.
+are never loaded, nor is a graph that names other files. Some checkpoints ship with this package; other
+packages bring more (docs/training.md).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib import resources
+from importlib import metadata, resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 DEFAULT: Final = "compact"
 DEFAULT_NESTED: Final = "nested"
 """For pictures whose colours are nested grids."""
+APART: Final = {"crayon": "crayoncodec[crayon]"}
+"""Checkpoints of this project that are too large to ship with it, and what pip installs them with."""
+_ENTRY_POINTS: Final = "crayoncodec.models"
+"""Group in which a package names the package whose folder has checkpoints."""
 _SUFFIX: Final = ".safetensors"
 Numbers = Literal["float32", "int8"]
 """What a graph computes with."""
@@ -131,23 +137,56 @@ def folder() -> Path:
 
 
 def names() -> list[str]:
-    """Names of the checkpoints that ship with the package."""
-    return sorted(path.stem for path in folder().glob("*.json"))
+    """Names of the checkpoints that are installed: those that ship with the package, and other packages'."""
+    found = (path for place in _places() for path in place.glob("*" + _SUFFIX))
+    return sorted({path.stem for path in found if _is_checkpoint(path)})
+
+
+def missing() -> dict[str, str]:
+    """Those of APART that are not installed, and what pip installs them with."""
+    return {name: brought_by for name, brought_by in APART.items() if name not in names()}
 
 
 def find(name_or_path: str) -> Path:
-    """A shipped checkpoint's name or the path of a .safetensors file -> path of the weights.
+    """An installed checkpoint's name or the path of a .safetensors file -> path of the weights.
 
     Raises CheckpointError if there is none.
     """
-    shipped = name_or_path in names()
-    path = folder() / (name_or_path + _SUFFIX) if shipped else Path(name_or_path)
-    if path.suffix != _SUFFIX or not path.is_file() or not path.with_suffix(".json").is_file():
+    if Path(name_or_path).name == name_or_path:
+        for place in _places():
+            path = place / (name_or_path + _SUFFIX)
+            if _is_checkpoint(path):
+                return path
+    path = Path(name_or_path)
+    if path.suffix != _SUFFIX or not _is_checkpoint(path):
+        if name_or_path in APART:
+            raise CheckpointError(
+                f"checkpoint {name_or_path!r} is not installed, expected pip install {APART[name_or_path]}"
+            )
         raise CheckpointError(
             f"no checkpoint {name_or_path!r}, expected one of {', '.join(names()) or 'none'} "
             f"or the path of a {_SUFFIX} file with its .json card beside it"
         )
     return path
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.is_file() and path.with_suffix(".json").is_file()
+
+
+def _places() -> Iterator[Path]:
+    """The folders with checkpoints, ours first: no other package takes the place of what ships here.
+
+    Packages are found, not imported. In a checkout those that are APART lie in folders below ours.
+    """
+    yield folder()
+    yield from (folder() / name for name in APART)
+    for entry in sorted(metadata.entry_points(group=_ENTRY_POINTS)):
+        try:
+            found = find_spec(entry.module)
+        except (AttributeError, ImportError, ValueError):  # no name of a module, or none that is there
+            continue
+        yield from map(Path, (found and found.submodule_search_locations) or ())
 
 
 def read_card(weights: Path) -> Card:

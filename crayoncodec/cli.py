@@ -239,9 +239,9 @@ def encode(
 @click.option(
     "--color",
     type=click.Choice(codec.COLORS),
-    default="neural",
+    default="auto",
     show_default=True,
-    help="Recolorize with a network, without one, or not at all.",
+    help="Recolorize with a network, without one, or not at all. auto: with one where it is worth it.",
 )
 @click.option(
     "--model",
@@ -367,13 +367,15 @@ def models(context: click.Context) -> None:
 
 @models.command("list", epilog="Example: cray models list")
 def models_list() -> None:
-    """One line for each checkpoint that is installed."""
+    """One line for each checkpoint that is installed, or that pip could install."""
     from crayoncodec import checkpoints
 
     for name in checkpoints.names():
         card = _card(name)
         streams.say(f"{name:12} {card.parameters:>11,} parameters {card.macs_per_pixel:>10,} MAC/pixel  "
                    f"{card.description}")  # fmt: skip
+    for name, brought_by in checkpoints.missing().items():
+        click.echo(f"{name:12} not installed: pip install {brought_by}")
 
 
 @models.command("show", epilog="Example: cray models show compact")
@@ -636,7 +638,7 @@ def _decoder(
     **options: Any,
 ) -> jobs.Convert:
     """The conversion with these options of ``decode``. Raises click.UsageError."""
-    if options["color"] != "neural" and options["model"] is not None:
+    if options["color"] in ("guided", "gray") and options["model"] is not None:
         raise click.UsageError(f"--model is for --color neural, found --color {options['color']}")
     try:
         decoder = codec.Decoder(**options, limits=Limits(pixels=max_pixels))
@@ -872,7 +874,7 @@ def _encoding_networks(*, effort: int, **_: Any) -> list[str]:
 def _decoding_networks(*, color: codec.Color, model: str | None, **_: Any) -> list[str]:
     from crayoncodec import checkpoints
 
-    if color != "neural":
+    if color not in ("auto", "neural"):
         return []
     return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if model is None else [model]
 

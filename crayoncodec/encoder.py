@@ -18,14 +18,14 @@ from crayoncodec.errors import CrayWarning, FormatError, ImageError
 from crayoncodec.grid import ColorGrid, sample_grid_of
 from crayoncodec.images import Picture
 from crayoncodec.metrics import ciede2000
-from crayoncodec.recolorize import Backend, predict, recolorize
+from crayoncodec.recolorize import Backend, pays, predict, recolorize
 
 _PRICED: Final = 5
 """Effort from which on symbols of nested grids are chosen by what they cost."""
 _FITTED: Final = 6
 """Effort from which on cell means are fitted to guided upsampling."""
 FITTED_TO_NETWORK: Final = 7
-"""Effort from which on those of nested grids are fitted to the default network."""
+"""Effort from which on those of nested grids are fitted to the default network, where decoders use it."""
 _GRID_FITTED_TO_NETWORK: Final = 9
 """The same for a grid of its own, which takes longer."""
 LOSSLESS_COLOR: Final = 90
@@ -103,7 +103,7 @@ class Encoder:
         if self._picture.is_gray:
             return ()
         if self._effort >= _FITTED and sampling == "mean" and n > 1:
-            samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK)
+            samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK and pays(n))
         payload, coder = grids.encode(samples.samples)
         _decoded(
             lambda what: grids.decode(payload, coder, samples.samples.shape[1:], what),
@@ -139,7 +139,7 @@ class Encoder:
         means = self._means(spacing)
         if self._effort < _FITTED or spacing == 1:
             return code(means.ab())
-        if self._effort < FITTED_TO_NETWORK:
+        if self._effort < FITTED_TO_NETWORK or not pays(spacing):
             return code(self._fitted(shown, means, False).ab())
         return code(
             fitting.fit_nested(

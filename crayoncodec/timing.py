@@ -60,7 +60,9 @@ def measure(model: str, megapixels: float, say: Callable[[str], None]) -> list[R
     rows = [Row("guided", "cpu", None, 0.0, 0.0, per_mp * _seconds(partial(guided.decode, data)))]
     for backend, device, precision in _candidates(card):
         say(f"{backend}, {precision}, {device}")
-        decoder = codec.Decoder(model=model, backend=backend, device=device, precision=precision)
+        decoder = codec.Decoder(
+            color="neural", model=model, backend=backend, device=device, precision=precision
+        )
         start = time.perf_counter()
         network = decoder.network(card.is_for_nested)
         load = time.perf_counter() - start

@@ -89,7 +89,9 @@ def cray(*arguments, code=0):
 class TestAgreement:
     @pytest.mark.parametrize("backend", CPU)
     def test_every_backend_paints_what_torch_does(self, coded, backend):
-        decoder, reference = (crayoncodec.Decoder(backend=name, device="cpu") for name in (backend, "torch"))
+        decoder, reference = (
+            crayoncodec.Decoder(color="neural", backend=name, device="cpu") for name in (backend, "torch")
+        )
         for data in coded:
             difference = decoder.decode(data).astype(int) - reference.decode(data)
             assert np.abs(difference).max() <= 1
@@ -111,7 +113,7 @@ class TestAgreement:
 
     @pytest.mark.parametrize("backend", ["openvino", "torch"])
     def test_bfloat16_is_close(self, coded, backend):
-        options = {"backend": backend, "device": "cpu"}
+        options = {"color": "neural", "backend": backend, "device": "cpu"}
         for data in coded[:1]:
             exact = crayoncodec.decode(data, **options).astype(int)
             assert np.abs(crayoncodec.decode(data, precision="bfloat16", **options) - exact).mean() < 0.5
@@ -359,7 +361,7 @@ class TestChoice:
         installed("cv2", "torch")
         path = tmp_path / "photo.cray"
         crayoncodec.write(path, photo(9, 9))
-        said = cray("decode", str(path), "--backend", backend, code=2).stderr
+        said = cray("decode", str(path), "--color", "neural", "--backend", backend, code=2).stderr
         assert said.count("\n") == 1
         assert said.endswith(f", expected pip install crayoncodec[{extra}]\n")
 
@@ -389,8 +391,8 @@ class TestChoice:
     def test_runtimes_say_nothing(self, tmp_path):
         crayoncodec.write(tmp_path / "photo.cray", photo(20, 20))
         for backend in CPU:
-            command = [sys.executable, "-m", "crayoncodec", "decode", "photo.cray", "--backend", backend,
-                       "--overwrite", "--quiet"]  # fmt: skip
+            command = [sys.executable, "-m", "crayoncodec", "decode", "photo.cray", "--color", "neural",
+                       "--backend", backend, "--overwrite", "--quiet"]  # fmt: skip
             done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
             assert done.stdout + done.stderr == ""
 

@@ -416,7 +416,7 @@ class TestRefusals:
     def test_a_device_that_is_not_there_stops_all(self, monkeypatch):
         encode()
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        message = batch("decode", "out", "back", "--device", "cuda", "-j", "1", code=2)
+        message = batch("decode", "out", "back", "--color", "neural", "--device", "cuda", "-j", "1", code=2)
         assert "device cuda is not available here" in message
         assert message.count("\n") == 1
 

@@ -166,5 +166,5 @@ def test_an_actor_without_a_share_of_a_gpu_sees_none(monkeypatch):
 
 
 def test_gpus_that_are_not_there_are_said_so():
-    message = batch("decode", "in", "out", "--device", "cuda", "--engine", "ray", code=2)
+    message = batch("decode", "in", "out", "--color", "neural", "--device", "cuda", "--engine", "ray", code=2)
     assert "the Ray cluster has 0 GPU, expected at least 1" in message

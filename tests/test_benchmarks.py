@@ -18,7 +18,8 @@ from pictures import photo
 from PIL import Image
 from torch import nn
 
-from benchmarks import equal, plots, report, results, runner, stages, study, tables
+import crayoncodec
+from benchmarks import equal, painting, plots, report, results, runner, stages, study, tables
 from benchmarks.__main__ import main
 from benchmarks.bdrate import bd_rate
 from benchmarks.codecs import CODECS, Codec
@@ -26,7 +27,7 @@ from benchmarks.dataset import Dataset
 from benchmarks.grids import LIGHTNESS, bilinear
 from benchmarks.results import Results, Row
 from benchmarks.runner import Task
-from crayoncodec import CheckpointError, checkpoints, color
+from crayoncodec import CheckpointError, checkpoints, color, metrics
 from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.grid import sample_grid
 from crayoncodec.networks import Compact
@@ -75,6 +76,22 @@ def test_every_codec_gives_a_picture_back_and_has_bytes_for_its_colour(codec: Co
     assert 0 < codec.color_bytes(rgb, data, options) < len(data)
     error = np.abs(decoded.astype(int) - rgb)
     assert error.max() == 0 if options == {} else error.mean() < 40
+
+
+def test_painting_measures_what_the_decoders_show():
+    rgb = photo(48, 64)
+    data = crayoncodec.encode(rgb, quality=80, color_quality=50)
+    for setting, levels, spacing in (
+        ("color_quality=50", None, 4),
+        ("color_quality=50 levels=5", 5, 8),
+    ):
+        codec = "nested, lightness q=80" if levels is None else "nested, levels left out"
+        found = painting.measure(codec, setting, rgb)
+        assert found["spacing"] == spacing
+        for kind in ("guided", "neural"):
+            decoded = crayoncodec.decode(data, color=kind, levels=levels, backend="opencv", device="cpu")
+            assert found[f"ab_mse_{kind}"] == pytest.approx(metrics.compare(rgb, decoded).ab_mse)
+    assert painting.measure("one grid", "n=6", rgb)["spacing"] == 6
 
 
 def test_files_of_equal_quality_are_as_good_as_the_rival():
@@ -420,6 +437,23 @@ class TestTables:
         (ours,) = [line for line in lines if line.startswith("| cray, n=20 quality=80 |")]
         assert ours.startswith("| cray, n=20 quality=80 | 1.50 | 100 % | 1 of 2 |")
         assert "| WebP, quality=92 | — | — | — | — |" in "\n".join(lines)
+
+    def test_what_a_network_adds_and_what_auto_does(self, tmp_path):
+        rows = [
+            Row("painting", "nested", f"q={spacing}", name, {
+                "spacing": spacing, "step": 10.4453, "ab_mse_guided": 1.0, "ab_mse_neural": error
+            })
+            for spacing in (2, 4)
+            for name, error in (("a", 0.1), ("b", 10**0.2))
+        ]  # fmt: skip
+        table = tables.painting(results.load(Path(saved(tmp_path / "x.json", *rows)))).splitlines()
+        assert table[-2:] == [
+            "| nested | q=2 | 2 | 10.4 | +4.00 | −2.00 | +10.00 | guided |",
+            "| nested | q=4 | 4 | 10.4 | +4.00 | −2.00 | +10.00 | neural |",
+        ]
+        rows.append(Row("painting", "nested", "q=4", "b", None, "failed"))
+        table = tables.painting(results.load(Path(saved(tmp_path / "x.json", *rows))))
+        assert "| nested | q=4 | — | — | — | — | — | — |" in table
 
     def test_half_the_color_bytes_at_equal_error(self, tmp_path):
         errors = (12, 8, 5, 3, 2)

@@ -86,6 +86,52 @@ def test_weights_that_do_not_fit_their_card_are_refused(copied, changes):
         checkpoints.load(str(copied))
 
 
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    """A package that brings checkpoints, as pip would have installed it; importing it fails."""
+    package, about = tmp_path / "theirs", tmp_path / "theirs-1.dist-info"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(
+        "[crayoncodec.models]\na = gone\nb = gone.deeper\nc = no module!\nd = theirs\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    (package / "settings.json").write_text("[]")
+    described = {"version": "1", "architecture": "compact", "config": {"widths": [4, 4]}, "macs_per_pixel": 1}
+    described |= {"description": "", "license": ""}
+    for name in ("theirs", "nested"):
+        checkpoints.save(Compact(widths=(4, 4)), package / f"{name}.safetensors", half=False, **described)
+    return package
+
+
+def test_other_packages_bring_checkpoints(theirs):
+    assert {*checkpoints.names()} == {"compact", "nested", "theirs", *checkpoints.APART}
+    assert checkpoints.load("theirs")[1].config == {"widths": [4, 4]}
+    assert checkpoints.find("theirs").parent == theirs
+
+
+def test_no_other_package_takes_the_place_of_what_ships(theirs):
+    assert checkpoints.names().count("nested") == 1
+    assert checkpoints.find("nested").parent == checkpoints.folder()
+
+
+def test_a_network_that_is_too_large_to_ship_is_named_with_what_installs_it(tmp_path, monkeypatch):
+    """As where the package is not a checkout."""
+    installed = tmp_path / "models"
+    shutil.copytree(checkpoints.folder(), installed, ignore=lambda *_: checkpoints.APART)
+    monkeypatch.setattr(checkpoints, "folder", lambda: installed)
+    monkeypatch.setattr(checkpoints.metadata, "entry_points", lambda group: ())
+    assert checkpoints.missing() == {"crayon": "crayoncodec[crayon]"}
+    assert checkpoints.names() == ["compact", "nested"]
+    message = r"'crayon' is not installed, expected pip install crayoncodec\[crayon\]$"
+    with pytest.raises(CheckpointError, match=message):
+        checkpoints.load("crayon")
+    listed = CliRunner().invoke(main, ["models"], catch_exceptions=False).stdout.splitlines()
+    assert listed[-1].split() == ["crayon", "not", "installed:", "pip", "install", "crayoncodec[crayon]"]
+
+
 def test_saved_weights_come_back(tmp_path):
     torch.manual_seed(1)
     network = Compact()

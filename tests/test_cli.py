@@ -476,16 +476,24 @@ def test_an_interrupt_that_comes_as_another_error(command, monkeypatch):
 
 
 class TestDecode:
-    @pytest.mark.parametrize("color", ["neural", "guided", "gray"])
+    @pytest.mark.parametrize("color", codec.COLORS)
     def test_beside_the_input(self, color):
         cray("decode", "photo.cray", "--color", color, "--device", "cpu", "--overwrite")
         expected = crayoncodec.decode(Path("photo.cray").read_bytes(), color=color)
         assert np.array_equal(np.asarray(Image.open("photo.png").convert("RGB")), expected)
 
-    def test_neural_is_the_default(self):
-        cray("decode", "photo.cray", "-o", "default.png")
-        cray("decode", "photo.cray", "-o", "neural.png", "--color", "neural", "--model", "nested")
-        assert Path("default.png").read_bytes() == Path("neural.png").read_bytes()
+    @pytest.mark.parametrize(("quality", "kind"), [("80", "guided"), ("40", "neural")])
+    def test_a_network_is_the_default_where_it_is_worth_it(self, quality, kind):
+        cray("encode", "photo.png", "-q", quality, "-o", "q.cray")
+        for color in ("auto", "neural", "guided"):
+            cray("decode", "q.cray", "-o", f"{color}.png", "--color", color)
+        cray("decode", "q.cray", "-o", "default.png")
+        cray("decode", "q.cray", "-o", "named.png", "--model", "nested")
+        default, auto, neural, guided, named = (
+            Path(f"{name}.png").read_bytes() for name in ("default", "auto", "neural", "guided", "named")
+        )
+        assert default == auto == {"neural": neural, "guided": guided}[kind]
+        assert named == neural != guided
 
     @pytest.mark.parametrize(
         ("name", "kind"),
@@ -602,7 +610,7 @@ class TestDecode:
 
     def test_a_device_that_is_not_there(self, monkeypatch):
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-        result = cray("decode", "photo.cray", "--device", "cuda", "--overwrite", code=2)
+        result = cray("decode", "photo.cray", "--color", "neural", "--device", "cuda", "--overwrite", code=2)
         assert result.stderr == "cray: photo.cray: device cuda is not available here, expected auto or cpu\n"
         cray(*GUIDED, "photo.cray", "--device", "cuda", "-o", "out.png")
 

@@ -18,7 +18,7 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import CrayWarning, ImageError, LimitError, Limits, codec, color, container
+from crayoncodec import CrayWarning, ImageError, LimitError, Limits, backends, codec, color, container
 from crayoncodec.codec import COLORS
 
 
@@ -351,9 +351,38 @@ def test_a_decoder_loads_its_network_once(monkeypatch):
     decoder.decode(crayoncodec.encode(np.zeros((8, 8), np.uint8)))
     assert calls == []
     for _ in range(2):
-        decoder.decode(crayoncodec.encode(photo(16, 16)))
+        decoder.decode(crayoncodec.encode(photo(16, 16), quality=40))
         decoder.decode(crayoncodec.encode(photo(16, 16), n=4))
     assert calls == ["nested", "compact"]
+
+
+@pytest.mark.parametrize(
+    ("options", "levels", "paints"),
+    [
+        ({"quality": 80}, None, False),  # nested, finest spacing 2
+        ({"quality": 80}, 6, True),  # and what is decoded of it ends at 4
+        ({"quality": 95}, None, False),
+        ({"color_quality": 60}, None, True),
+        ({"n": 2}, None, False),
+        ({"n": 3}, None, True),
+    ],
+)
+def test_auto_loads_a_network_only_where_it_is_worth_it(monkeypatch, options, levels, paints):
+    image = photo(40, 56)
+    data = crayoncodec.encode(image, **options)
+    expected = crayoncodec.decode(data, color="neural" if paints else "guided", levels=levels)
+    loaded = []
+    load = backends.load
+    monkeypatch.setattr(backends, "load", lambda name, **given: loaded.append(name) or load(name, **given))
+    assert np.array_equal(crayoncodec.decode(data, levels=levels), expected)
+    assert len(loaded) == paints
+
+
+def test_a_model_that_is_named_is_used(monkeypatch):
+    data = crayoncodec.encode(photo(40, 56), quality=80)
+    expected = crayoncodec.decode(data, color="neural")
+    assert np.array_equal(crayoncodec.decode(data, model="nested"), expected)
+    assert not np.array_equal(crayoncodec.decode(data), expected)
 
 
 def test_the_papers_network_decodes_too(tmp_path):

@@ -58,8 +58,20 @@ def test_info_loads_no_numbers():
         ("verify", "photo.cray"),
         ("compare", "photo.png", "photo.png"),
         ("models", "show", "compact"),
-        ("decode", "--device", "cpu", "photo.cray", "-o", "out.png"),
-        ("decode", "--device", "cpu", "--backend", "opencv", "photo.cray", "-o", "out.png"),
+        ("decode", "photo.cray", "-o", "out.png"),
+        ("decode", "--color", "neural", "--device", "cpu", "photo.cray", "-o", "out.png"),
+        (
+            "decode",
+            "--color",
+            "neural",
+            "--device",
+            "cpu",
+            "--backend",
+            "opencv",
+            "photo.cray",
+            "-o",
+            "out.png",
+        ),
     ],
     ids=" ".join,
 )
@@ -67,10 +79,18 @@ def test_what_needs_no_torch_loads_none(arguments):
     assert "torch" not in command(*arguments)
 
 
+def test_decoding_without_a_network_loads_nothing_of_one():
+    modules = {"torch", "onnxruntime", "openvino", "crayoncodec.checkpoints", "crayoncodec.backends.graphs"}
+    program = "import sys, crayoncodec\ncrayoncodec.read('photo.cray')\n"
+    assert "numpy" in loaded(program + f"assert not {modules} & sys.modules.keys()")
+
+
 def test_networks_without_a_graph_and_torch_by_choice_do():
     crayoncodec.write("one.cray", photo(20, 30), n=8)
     assert "torch" in command("decode", "--model", "crayon", "one.cray", "-o", "out.png")
-    assert "torch" in command("decode", "--backend", "torch", "photo.cray", "-o", "other.png")
+    assert "torch" in command(
+        "decode", "--color", "neural", "--backend", "torch", "photo.cray", "-o", "other.png"
+    )
 
 
 def test_torch_is_not_loaded_to_find_no_gpu():

@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks import stages
 
 MEGAPIXELS = 6
-DECODERS = {"guided": ["--color", "guided"], "network": ["--backend", "opencv"]}
+DECODERS = {"guided": ["--color", "guided"], "network": ["--color", "neural", "--backend", "opencv"]}
 
 
 def peak(*arguments):
