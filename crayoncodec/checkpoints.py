@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT: Final = "compact"
 DEFAULT_NESTED: Final = "nested"
 """For pictures whose colours are nested grids."""
-APART: Final = {"crayon": "crayoncodec[crayon]"}
+APART: Final = {"crayon": "crayoncodec[crayon]", "paper": "crayoncodec[paper]"}
 """Checkpoints of this project that are too large to ship with it, and what pip installs them with."""
 _ENTRY_POINTS: Final = "crayoncodec.models"
 """Group in which a package names the package whose folder has checkpoints."""

@@ -1,0 +1,1 @@
+"""The checkpoint ``paper`` for crayoncodec: paper.safetensors with its model card paper.json."""
