@@ -127,6 +127,16 @@ class TestAsPillowsSavers:
         self.again(Image.fromarray(photo(8, 8)), kind, bogus=3, optimize=True)
 
 
+@pytest.mark.parametrize("kind", ["CRAY", "PNG"])
+def test_resolution_is_what_is_given(kind):
+    first, second = io.BytesIO(), io.BytesIO()
+    Image.fromarray(photo(20, 30)).save(first, kind, dpi=(300, 150))
+    image = Image.open(first)
+    assert image.info["dpi"] == pytest.approx((300, 150), abs=0.02)
+    image.save(second, kind)
+    assert "dpi" not in Image.open(second).info
+
+
 def test_one_picture_with_save_all_and_not_more():
     image, other = Image.fromarray(photo(8, 8)), Image.fromarray(photo(8, 8, seed=1))
     assert saved(image, save_all=True) == saved(image)

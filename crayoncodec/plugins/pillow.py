@@ -2,8 +2,8 @@
 
 ``Image.open("photo.cray")`` then reads headers only, and the network runs in ``load()``;
 ``image.save("photo.cray", quality=80)`` takes the options of crayoncodec.encode. As with Pillow's own
-savers EXIF and XMP are saved if they are given (the old orientation would turn a picture again that has been
-turned), and the ICC profile stays unless it is given as None.
+savers EXIF, XMP and ``dpi`` are saved if they are given (the old orientation would turn a picture again that
+has been turned), and the ICC profile stays unless it is given as None.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import IO, Any, Final
 from PIL import Image, ImageFile
 
 from crayoncodec import container
+from crayoncodec import metadata as meta
 from crayoncodec.codec import Decoder, encode, is_cray
 from crayoncodec.errors import CrayError
 from crayoncodec.images import pil_mode, to_pil
-from crayoncodec.metadata import EXIF_PREFIX
 
 FORMAT: Final = "CRAY"
 
@@ -28,7 +28,9 @@ _decoder = Decoder()
 
 
 class CrayImageFile(ImageFile.ImageFile):
-    """A .cray file as a PIL image in mode RGB, RGBA, L or LA; ``info`` has exif, icc_profile, xmp and n."""
+    """A .cray file as a PIL image in mode RGB, RGBA, L or LA; ``info`` has exif, icc_profile, xmp, dpi
+    and n.
+    """
 
     format = FORMAT
     format_description = "crayoncodec"
@@ -47,7 +49,10 @@ class CrayImageFile(ImageFile.ImageFile):
             if name is not None:
                 self.fp.seek(chunk.payload_offset)
                 payload = self.fp.read(chunk.payload_size)
-                self.info[name] = EXIF_PREFIX + payload if name == "exif" else payload
+                self.info[name] = meta.EXIF_PREFIX + payload if name == "exif" else payload
+                dpi = meta.resolution({name: payload})
+                if dpi is not None:
+                    self.info["dpi"] = dpi
         if file.grids:
             self.info["n"] = file.grids[-1].spacing
         self._size = file.header.width, file.header.height
@@ -101,9 +106,11 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     """Metadata as of Pillow's savers of PNG and AVIF."""
     given = image.encoderinfo
     options = {name: given[name] for name in _OPTIONS if name in given}
-    xmp = given.get("xmp")
+    exif, xmp = given.get("exif"), given.get("xmp")
+    if given.get("dpi"):
+        exif = meta.with_resolution(meta.exif_bytes(exif) if exif else None, given["dpi"])
     metadata = {
-        "exif": given.get("exif"),
+        "exif": exif,
         "icc_profile": given.get("icc_profile", image.info.get("icc_profile")),
         "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
     }
