@@ -13,13 +13,14 @@ import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib import metadata, resources
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from crayoncodec import wire
 from crayoncodec.errors import CheckpointError
+from crayoncodec.shipped import models_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,11 +132,6 @@ def _trained_on(training: dict[str, Any]) -> Grids:
     return "nested" if isinstance(nested, list | tuple) and any(nested) else "one"
 
 
-def folder() -> Path:
-    """Where the checkpoints that ship with the package lie."""
-    return Path(str(resources.files("crayoncodec.models")))
-
-
 def names() -> list[str]:
     """Names of the checkpoints that are installed: those that ship with the package, and other packages'."""
     found = (path for place in _places() for path in place.glob("*" + _SUFFIX))
@@ -179,8 +175,8 @@ def _places() -> Iterator[Path]:
 
     Packages are found, not imported. In a checkout those that are APART lie in folders below ours.
     """
-    yield folder()
-    yield from (folder() / name for name in APART)
+    yield models_folder()
+    yield from (models_folder() / name for name in APART)
     for entry in sorted(metadata.entry_points(group=_ENTRY_POINTS)):
         try:
             found = find_spec(entry.module)

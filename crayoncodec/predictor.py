@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from crayoncodec import threads
 from crayoncodec.errors import CheckpointError
+from crayoncodec.shipped import models_folder
 
 SHA256: Final = {
     1: "61c21f5ca24320bea8a69b5401b9dfdceda7432255e46939bd5711303f9bd225",
@@ -216,7 +216,7 @@ def load(version: int) -> Shipped:
     """The networks of a version and their tables. Raises CheckpointError if the file is not the format's."""
     from safetensors.numpy import load as load_tensors
 
-    path = resources.files("crayoncodec.models") / f"predictor-{version}.safetensors"
+    path = models_folder() / f"predictor-{version}.safetensors"
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -19,12 +19,13 @@ import crayoncodec
 from crayoncodec import CheckpointError, backends, checkpoints, wire
 from crayoncodec.cli import main
 from crayoncodec.networks import Compact
+from crayoncodec.shipped import models_folder
 
 
 @pytest.fixture
 def copied(tmp_path):
     for suffix in (".safetensors", ".json"):
-        shutil.copy(checkpoints.folder() / f"compact{suffix}", tmp_path)
+        shutil.copy(models_folder() / f"compact{suffix}", tmp_path)
     return tmp_path / "compact.safetensors"
 
 
@@ -114,22 +115,22 @@ def test_other_packages_bring_checkpoints(theirs):
 
 def test_no_other_package_takes_the_place_of_what_ships(theirs):
     assert checkpoints.names().count("nested") == 1
-    assert checkpoints.find("nested").parent == checkpoints.folder()
+    assert checkpoints.find("nested").parent == models_folder()
 
 
 def test_a_network_that_is_too_large_to_ship_is_named_with_what_installs_it(tmp_path, monkeypatch):
     """As where the package is not a checkout."""
     installed = tmp_path / "models"
-    shutil.copytree(checkpoints.folder(), installed, ignore=lambda *_: checkpoints.APART)
-    monkeypatch.setattr(checkpoints, "folder", lambda: installed)
+    shutil.copytree(models_folder(), installed, ignore=lambda *_: checkpoints.APART)
+    monkeypatch.setattr(checkpoints, "models_folder", lambda: installed)
     monkeypatch.setattr(checkpoints.metadata, "entry_points", lambda group: ())
-    assert checkpoints.missing() == {"crayon": "crayoncodec[crayon]"}
+    assert checkpoints.missing() == {"crayon": "crayoncodec[crayon]", "paper": "crayoncodec[paper]"}
     assert checkpoints.names() == ["compact", "nested"]
     message = r"'crayon' is not installed, expected pip install crayoncodec\[crayon\]$"
     with pytest.raises(CheckpointError, match=message):
         checkpoints.load("crayon")
     listed = CliRunner().invoke(main, ["models"], catch_exceptions=False).stdout.splitlines()
-    assert listed[-1].split() == ["crayon", "not", "installed:", "pip", "install", "crayoncodec[crayon]"]
+    assert listed[-2].split() == ["crayon", "not", "installed:", "pip", "install", "crayoncodec[crayon]"]
 
 
 def test_saved_weights_come_back(tmp_path):
@@ -146,7 +147,7 @@ def test_saved_weights_come_back(tmp_path):
 
 def test_shipped_cards_say_which_files_they_are_for():
     found = {name: checkpoints.read_card(checkpoints.find(name)).grids for name in checkpoints.names()}
-    assert found == {"compact": "one", "crayon": "one", "nested": "nested"}
+    assert found == {"compact": "one", "crayon": "one", "nested": "nested", "paper": "one"}
 
 
 class TestWrongFiles:

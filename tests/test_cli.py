@@ -26,6 +26,7 @@ import crayoncodec
 from crayoncodec import checkpoints, codec, container, jobs
 from crayoncodec.cli import main
 from crayoncodec.encoder import pixel_step
+from crayoncodec.shipped import models_folder
 
 PHOTO = photo(40, 60)
 GUIDED = ("decode", "--color", "guided")
@@ -587,7 +588,7 @@ class TestDecode:
     @pytest.mark.parametrize(("suffix", "backend"), [(".safetensors", "torch"), (".onnx", "opencv")])
     def test_a_checkpoint_that_is_not_its_cards(self, suffix, backend):
         for each in (".json", ".safetensors", ".onnx"):
-            shutil.copy(checkpoints.folder() / f"compact{each}", "mine" + each)
+            shutil.copy(models_folder() / f"compact{each}", "mine" + each)
         decode = ("decode", "grid.cray", "--model", "mine.safetensors", "--backend", backend, "-o")
         cray(*decode, "good.png")
         changed = Path("mine" + suffix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import os
 import subprocess
 import sys
 import time
@@ -324,7 +323,6 @@ def test_a_type_checker_sees_what_read_and_write_take(tmp_path):
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env=os.environ | {"MYPYPATH": str(Path(crayoncodec.__file__).parents[1])},
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("script.py:")]
     assert [line.split(":")[1] for line in lines if "error" in line] == ["4", "5", "6"], done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import replace
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from crayoncodec.encoder import pixel_step
 from crayoncodec.grid import reduce_to_cells
 from crayoncodec.networks.nested import IntegerPredictor
 from crayoncodec.networks.nested import Predictor as Trained
+from crayoncodec.shipped import models_folder
 
 
 def planes(height, width, seed=0):
@@ -78,7 +78,7 @@ class TestLevels:
 class TestNetwork:
     @pytest.mark.parametrize("version", predictor.SHA256)
     def test_is_the_formats(self, version):
-        path = resources.files("crayoncodec.models") / f"predictor-{version}.safetensors"
+        path = models_folder() / f"predictor-{version}.safetensors"
         data = path.read_bytes()
         assert len(data) <= 300_000
         assert hashlib.sha256(data).hexdigest() == predictor.SHA256[version]

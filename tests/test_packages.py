@@ -49,7 +49,7 @@ def test_the_package_has_every_module_and_the_networks_but_those_apart(tmp_path)
     source.mkdir()
     for part in ("crayoncodec", "models", "tests"):
         shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "golden"))
-    for part in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+    for part in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / part, source)
     archive, wheel = built(source, tmp_path)
     files, entries = held(wheel)
@@ -58,10 +58,13 @@ def test_the_package_has_every_module_and_the_networks_but_those_apart(tmp_path)
     networks = {f"crayoncodec/models/{path.name}" for path in (ROOT / "models").iterdir() if path.is_file()}
     assert files == modules | recipes | networks | {"crayoncodec/py.typed"}
     assert not any(path.endswith(f"/{name}.safetensors") for name in checkpoints.APART for path in files)
-    assert "cray = crayoncodec.cli:main" in entries
+    assert "cray = crayoncodec.__main__:main" in entries
     assert max(path.stat().st_size for path in (archive, wheel)) < MOST
     with tarfile.open(archive) as tar:
-        assert not any("/tests/" in name or "/models/crayon" in name for name in tar.getnames())
+        assert not any(
+            "/tests/" in name or "/models/crayon/" in name or "/models/paper/" in name
+            for name in tar.getnames()
+        )
 
 
 @pytest.mark.parametrize("name", checkpoints.APART)

@@ -1,1 +1,0 @@
-"""The checkpoints that ship: <name>.safetensors, each with its model card <name>.json."""

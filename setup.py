@@ -1,0 +1,41 @@
+"""The one thing that setup.cfg cannot say: in what is installed the files of models/ lie within the package.
+
+As a package of another folder (package_dir) they would be found in a checkout by an import hook, and type
+checkers do not follow hooks.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+
+
+class BuildWithModels(build_py):
+    """Modules, and the weights, cards and graphs of the folder models."""
+
+    def run(self) -> None:
+        """Copy them."""
+        super().run()
+        if not self.editable_mode:
+            for source, target in self._models():
+                self.mkpath(str(target.parent))
+                self.copy_file(str(source), str(target))
+
+    def get_source_files(self) -> list[str]:
+        """What the source distribution has to have."""
+        return [*super().get_source_files(), *(str(source.relative_to(ROOT)) for source, _ in self._models())]
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """What there is when it has run."""
+        outputs = super().get_outputs(include_bytecode)
+        return outputs if self.editable_mode else [*outputs, *(str(target) for _, target in self._models())]
+
+    def _models(self) -> list[tuple[Path, Path]]:
+        folder = Path(self.build_lib) / "crayoncodec" / "models"
+        sources = (path for path in (ROOT / "models").iterdir() if path.is_file())
+        return [(source, folder / source.name) for source in sorted(sources)]
+
+
+setup(cmdclass={"build_py": BuildWithModels})
