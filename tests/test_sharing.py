@@ -36,7 +36,7 @@ multithreaded = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def decoder(way):
     if way == "guided":
         return crayoncodec.Decoder(color=way)
-    return crayoncodec.Decoder(backend=way, device="cpu")
+    return crayoncodec.Decoder(color="neural", backend=way, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_a_fresh_process_may_begin_with_threads(tmp_path):
 import sys, threading
 import crayoncodec
 data = open(sys.argv[1], "rb").read()
-decoder, start, found = crayoncodec.Decoder(), threading.Barrier(8), []
+decoder, start, found = crayoncodec.Decoder(color="neural"), threading.Barrier(8), []
 def decode():
     start.wait()
     found.append(decoder.decode(data).tobytes())
@@ -202,7 +202,7 @@ def test_a_forked_child_decodes(files, way, parts):
 @forks
 @multithreaded
 def test_openvino_says_that_it_cannot_and_others_are_taken(files):
-    used, chosen = decoder("openvino"), crayoncodec.Decoder(device="cpu")
+    used, chosen = decoder("openvino"), crayoncodec.Decoder(color="neural", device="cpu")
     expected = [chosen.decode(data).astype(int) for data in files]
 
     def refused():
@@ -268,7 +268,7 @@ def test_locks_are_free_in_a_child(files):
 def test_a_child_may_end_as_programs_end(way, tmp_path):
     """With destructors, which wait for no thread. (ONNX Runtime's own do: docs/design.md.)"""
     crayoncodec.write(tmp_path / "photo.cray", photo(200, 300))
-    options = {"color": way} if way == "guided" else {"backend": way, "device": "cpu"}
+    options = {"color": way} if way == "guided" else {"color": "neural", "backend": way, "device": "cpu"}
     program = f"""
 import os, sys
 import crayoncodec
