@@ -625,7 +625,7 @@ def _extension(output_format: str | None) -> str:
     try:
         formats.written(extension)
     except CrayError as error:
-        raise click.UsageError(f"--format is {output_format}, expected one that Pillow writes") from error
+        raise click.UsageError(f"--format is {output_format}: {error}") from error
     return extension
 
 

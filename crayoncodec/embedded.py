@@ -214,7 +214,8 @@ def _dpi(dpi: Any) -> tuple[float, float] | None:
         x, y = (float(value) for value in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    sane = all(1 < value <= 2**24 for value in (x, y))  # 1 is what Pillow says of TIFF files without any
+    # 1 is what Pillow says of TIFF files without any.
+    sane = all(1 < value <= metadata.MOST_DPI for value in (x, y))
     return (x, y) if sane and not _same((x, y), (metadata.DEFAULT_DPI,) * 2) else None
 
 

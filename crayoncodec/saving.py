@@ -226,7 +226,22 @@ def _save(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
         image.save(buffer, kind, **options)
     except Exception as error:  # Pillow's plugins raise whatever their library gave them
         raise ImageError(f"cannot be written as {kind} ({error})") from error
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    if kind in Image.OPEN:
+        _check_readable(data, kind, image.size)
+    return data
+
+
+def _check_readable(data: bytes, kind: str, size: tuple[int, int]) -> None:
+    """Some libraries write what none reads (AVIF of sides above 32768), and some a smaller picture (ICO)."""
+    try:
+        with formats.opened(data) as written:
+            found = written.size
+    except Exception as error:  # as above
+        what = f"{size[0]} x {size[1]} pixels could not be read again ({error})"
+        raise ImageError(f"cannot be written as {kind}: {what}") from error
+    if sorted(found) != sorted(size):  # HEIC readers turn the picture
+        _warn(f"the {kind} file has {found[0]} x {found[1]} pixels, not {size[0]} x {size[1]}")
 
 
 def _warn(text: str) -> None:

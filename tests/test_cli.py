@@ -138,6 +138,7 @@ class TestEncode:
             (["."], ". is a directory, expected a file or -r"),
             ([".", "-r", "-o", "-"], "several inputs cannot share standard output"),
             (["photo.png", "photo.png", "-o", "-"], "several inputs cannot share standard output"),
+            (["-", "/dev/fd/0"], "several inputs without a name cannot share standard output"),
             (["photo.png", "--lossless", "-q", "80"], "--lossless-lightness has no --quality"),
             ([""], "a file name is empty"),
             (["photo.png", "-o", ""], "a file name is empty"),

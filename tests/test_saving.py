@@ -252,6 +252,17 @@ def test_grey_pictures_are_written_in_colour_where_there_is_no_grey():
     assert np.array_equal(np.asarray(opened(saving.save_picture(Picture(gray), ".qoi"))), gray)
 
 
+def test_what_a_library_writes_and_none_reads_is_refused():
+    tall = Picture(np.zeros((32769, 2, 3), np.uint8))
+    with pytest.raises(ImageError, match=r"written as AVIF: 2 x 32769 pixels could not be read again"):
+        saving.save_picture(tall, ".avif")
+
+
+def test_a_file_of_fewer_pixels_is_named():
+    with pytest.warns(CrayWarning, match=r"the ICO file has 128 x 64 pixels, not 400 x 200$"):
+        saving.save_picture(Picture(photo(200, 400)), ".ico")
+
+
 @pytest.mark.parametrize(("extension", "width"), [(".jpg", 65_501), (".webp", 16_384), (".gif", 65_536)])
 def test_pictures_too_large_for_a_format_are_refused(extension, width):
     with pytest.raises(ImageError, match=r"cannot be written as (JPEG|WEBP|GIF)"):
