@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import photo
+from pictures import curved_profile, photo
 from PIL import Image, ImageCms, ImageOps
 
 from crayoncodec import CrayWarning, ImageError, formats, images, metadata, saving
@@ -40,30 +40,6 @@ def opened(data):
 def shown(data):
     """What a viewer shows: RGB, turned."""
     return np.asarray(ImageOps.exif_transpose(opened(data)).convert("RGB"))
-
-
-def curved_profile(space="RGB ", gamma=1.0):
-    """A profile of sRGB's primaries, or of grey, whose curve is a gamma."""
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
-    if space == "GRAY":
-        tags = {b"kTRC": curve}
-    else:
-        columns = [(0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)]
-        xyz = [
-            b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in column)) for column in columns
-        ]
-        tags = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), xyz, strict=True)) | dict.fromkeys(
-            (b"rTRC", b"gTRC", b"bTRC"), curve
-        )
-    tags[b"wtpt"] = b"XYZ " + bytes(4) + struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
-    start = 128 + 4 + 12 * len(tags)
-    table, heap = struct.pack(">I", len(tags)), b""
-    for name, payload in tags.items():
-        table += struct.pack(">4sII", name, start + len(heap), len(payload))
-        heap += payload
-    size = start + len(heap)
-    head = struct.pack(">I4xI4s4s4s12x4s", size, 0x02400000, b"mntr", space.encode(), b"XYZ ", b"acsp")
-    return head.ljust(68, b"\0") + struct.pack(">3i48x", 0xF6D6, 0x10000, 0xD32D) + table + heap
 
 
 @pytest.mark.parametrize("extension", LOSSLESS)
