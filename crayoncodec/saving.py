@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
 from PIL import Image, PngImagePlugin
 
 from crayoncodec import formats, images
@@ -91,6 +92,11 @@ def _fitted(picture: Picture, kind: str) -> Picture:
     if picture.alpha is not None and kind in _NO_ALPHA:
         picture = replace(picture, alpha=None)
         _warn(_NO_TRANSPARENCY.format(kind))
+    if picture.alpha is not None and kind == "GIF":
+        rounded = np.where(picture.alpha < 128, np.uint8(0), np.uint8(255))
+        if not np.array_equal(rounded, picture.alpha):
+            _warn("pixels of GIF files are transparent or opaque, alpha is rounded")
+        picture = replace(picture, alpha=rounded)
     return picture
 
 
@@ -136,6 +142,8 @@ def _written(picture: Picture, kind: str, quality: int) -> bytes:
 
 def _attempt(picture: Picture, kind: str, quality: int) -> bytes:
     image = images.to_pil(picture)
+    if image.mode == "LA" and kind == "GIF":  # of which Pillow drops the alpha
+        image = image.convert("RGBA")
     options = _options(picture.metadata, kind, quality)
     if image.mode in ("L", "LA"):
         options.pop("subsampling", None)

@@ -228,6 +228,18 @@ def test_grey_pictures_are_written_in_colour_where_there_is_no_grey():
     assert np.array_equal(np.asarray(opened(saving.save_picture(Picture(gray), ".qoi"))), gray)
 
 
+@pytest.mark.parametrize("colors", [PHOTO, PHOTO[..., :1].repeat(3, axis=2)], ids=["colour", "grey"])
+def test_soft_alpha_is_rounded_in_gif_and_told(colors, recwarn):
+    soft = np.tile(np.arange(0, 240, 6, dtype=np.uint8), (24, 1))
+    hard = np.where(soft < 128, np.uint8(0), np.uint8(255))
+    found = np.asarray(opened(saving.save_picture(Picture(colors, hard), ".gif")).convert("RGBA"))
+    assert np.array_equal(found[..., 3], hard)
+    assert not recwarn
+    with pytest.warns(CrayWarning, match="transparent or opaque, alpha is rounded"):
+        data = saving.save_picture(Picture(colors, soft), ".gif")
+    assert np.array_equal(np.asarray(opened(data).convert("RGBA"))[..., 3], hard)
+
+
 def test_what_a_library_writes_and_none_reads_is_refused():
     tall = Picture(np.zeros((32769, 2, 3), np.uint8))
     with pytest.raises(ImageError, match=r"written as AVIF: 2 x 32769 pixels could not be read again"):
