@@ -146,7 +146,11 @@ def upright(picture: Picture) -> Picture:
         None if plane is None else np.ascontiguousarray(turn(plane)) for plane in (picture.rgb, picture.alpha)
     )
     assert rgb is not None
-    return Picture(rgb, alpha, meta.upright(picture.metadata))
+    metadata = meta.upright(picture.metadata)
+    dpi = meta.resolution(metadata)
+    if orientation > 4 and dpi is not None and dpi[0] != dpi[1]:
+        metadata["exif"] = meta.with_resolution(metadata["exif"], dpi[::-1])
+    return Picture(rgb, alpha, metadata)
 
 
 def in_srgb(picture: Picture) -> Picture:

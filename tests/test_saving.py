@@ -99,6 +99,15 @@ def test_resolution_goes_where_the_format_has_it(extension):
     )
 
 
+@pytest.mark.parametrize(("orientation", "dpi"), [(3, (600, 300)), (6, (300, 600))])
+def test_resolution_turns_with_the_picture(orientation, dpi):
+    turned = metadata.with_resolution(exif(orientation=orientation), (600, 300))
+    data = saving.save_picture(Picture(PHOTO, None, {"exif": turned}), ".tif", strip="xmp")
+    assert Image.open(io.BytesIO(data)).info["dpi"] == (600, 300)  # as it lies
+    upright = images.upright(Picture(PHOTO, None, {"exif": turned}))
+    assert metadata.resolution(upright.metadata) == dpi
+
+
 def test_resolution_is_named_where_it_has_no_place():
     alone = {"exif": metadata.with_resolution(None, (300, 150))}
     with pytest.warns(CrayWarning, match="GIF files cannot hold resolution, left out"):
