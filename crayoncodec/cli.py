@@ -40,6 +40,7 @@ from crayoncodec.information import info as read_info
 
 if TYPE_CHECKING:
     from crayoncodec.checkpoints import Card
+    from crayoncodec.images import Picture
 
 _BAR_DELAY: Final = 1.0
 
@@ -334,22 +335,29 @@ def verify(files: tuple[str, ...], max_pixels: int, as_json: bool, quiet: bool) 
 @_max_pixels
 @_json
 def compare(first: str, second: str, max_pixels: int, as_json: bool) -> None:
-    """Measure how far a picture is from its original; either may be a .cray file, decoded as by default."""
-    from crayoncodec import metrics
+    """Measure how far a picture is from its original; either may be a .cray file, decoded as by default.
+
+    Both are turned upright; where only one has a colour profile, or another one, both are in sRGB.
+    """
+    from crayoncodec import images, metrics
 
     pictures = []
     for name in (first, second):
         try:
             with jobs.collected_warnings() as collected:
-                pictures.append(_read_rgb(name, Limits(pixels=max_pixels)))
+                pictures.append(images.upright(_read(name, Limits(pixels=max_pixels))))
         except (CrayError, OSError) as error:
             _fail(name, error)
         for warning in collected:
             streams.say(f"cray: {name}: warning: {warning.message}", err=True)
+    if len({picture.metadata.get("icc_profile") for picture in pictures}) > 1:
+        with jobs.collected_warnings():
+            pictures = [images.in_srgb(picture) for picture in pictures]
     try:
-        values = dataclasses.asdict(metrics.compare(*pictures))
+        values = dataclasses.asdict(metrics.compare(*(picture.rgb for picture in pictures)))
     except ValueError as error:
-        _fail(second, error)
+        streams.say(f"cray: {second}: {error}", err=True)
+        sys.exit(jobs.EXIT_SOME_FAILED)
     if as_json:
         streams.say(_json_line({"first": first, "second": second, **values}))
     else:
@@ -625,7 +633,7 @@ def _extension(output_format: str | None) -> str:
     try:
         formats.written(extension)
     except CrayError as error:
-        raise click.UsageError(f"--format is {output_format}, expected one that Pillow writes") from error
+        raise click.UsageError(f"--format is {output_format}: {error}") from error
     return extension
 
 
@@ -697,13 +705,15 @@ def _verify(job: jobs.Job, limits: Limits) -> jobs.Outcome:
     return jobs.Outcome(job, time.perf_counter() - start)
 
 
-def _read_rgb(name: str, limits: Limits) -> Any:
+def _read(name: str, limits: Limits) -> Picture:
     from crayoncodec import images
 
     data = jobs.read_input(name)
-    if codec.is_cray(data):
-        return codec.decode(data, limits=limits)[..., :3]
-    return images.open_picture(data, limits).rgb
+    return (
+        codec.Decoder(limits=limits).picture(data)
+        if codec.is_cray(data)
+        else images.open_picture(data, limits)
+    )
 
 
 def _plan(

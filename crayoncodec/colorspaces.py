@@ -52,6 +52,9 @@ _PRIMARIES: Final[dict[int, tuple[str, Chromaticities]]] = {
 }
 _SAME_GAMMA: Final = 0.01
 """Of gAMA, to sRGB's 1/2.2, as libpng has it."""
+_LEAST_GAMMA: Final = 16e-5
+_MOST_GAMMA: Final = 6250.0
+"""What libpng takes for gAMA; other values are damage."""
 _SAME_CHROMATICITY: Final = 0.005
 _BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -88,6 +91,8 @@ def stated(image: Image.Image) -> ColorSpace | None:
     if "srgb" in image.info:
         return None
     gamma = image.info.get("gamma") or 1 / 2.2
+    if not _LEAST_GAMMA <= gamma <= _MOST_GAMMA:
+        raise UnknownColorSpaceError("of gamma that is none (gAMA)")
     primaries = image.info.get("chromaticity")
     plain = abs(gamma - 1 / 2.2) < _SAME_GAMMA
     if primaries is None or len(primaries) != 8 or np.allclose(primaries, _BT709, atol=_SAME_CHROMATICITY):

@@ -9,8 +9,11 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import IO, Any, Final
 
+import cv2
+import numpy as np
 from PIL import Image, IptcImagePlugin
 
 from crayoncodec import metadata
@@ -124,6 +127,43 @@ def bits(image: Image.Image) -> int:
     return {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I;16") else 8)
 
 
+def correct_planes(image: Image.Image, bits: int) -> None:
+    """Have the planes of a TIFF file that keeps colours apart, not loaded yet, read in their own depth.
+
+    Pillow takes those of 16 bits, where they are not compressed, for 8.
+    """
+    if image.format != "TIFF" or bits != 16:
+        return
+    order = "B" if image.tag_v2.prefix == b"MM" else "L"  # type: ignore[attr-defined]
+    tiles: Any = image.tile  # type: ignore[attr-defined]
+    for index, (coder, extents, offset, args) in enumerate(tiles):
+        if coder == "raw" and args[0] in ("R", "G", "B", "A"):
+            tiles[index] = type(tiles[index])(coder, extents, offset, (f"{args[0]};16{order}", *args[1:]))
+
+
+def deep_colors(image: Image.Image, bits: int) -> Image.Image | None:
+    """The colours of a JPEG 2000 file of more than 8 bits, not loaded yet: Pillow shows its whites in black.
+
+    None for any other, or if OpenCV does not read it.
+    """
+    stream: IO[bytes] | None = getattr(image, "fp", None)
+    if image.format != "JPEG2000" or bits <= 8 or image.mode not in ("RGB", "RGBA") or stream is None:
+        return None
+    place = stream.tell()
+    stream.seek(0)
+    data = np.frombuffer(stream.read(), np.uint8)
+    stream.seek(place)
+    image.load()  # a damaged file is told of here, where OpenCV would log it as well
+    values = None
+    with suppress(cv2.error):
+        values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.shape != (*image.size[::-1], len(image.mode)):
+        return None
+    values = values * np.float32(255 / (2**bits - 1)) + np.float32(0.5)
+    order = cv2.COLOR_BGR2RGB if image.mode == "RGB" else cv2.COLOR_BGRA2RGBA
+    return Image.fromarray(cv2.cvtColor(np.minimum(values, 255).astype(np.uint8), order))
+
+
 def _metadata_of_boxes(stream: IO[bytes], start: int, end: int) -> Iterator[tuple[str, bytes]]:
     while start + 8 <= end:
         stream.seek(start)
@@ -214,7 +254,8 @@ def _dpi(dpi: Any) -> tuple[float, float] | None:
         x, y = (float(value) for value in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    sane = all(1 < value <= 2**24 for value in (x, y))  # 1 is what Pillow says of TIFF files without any
+    # 1 is what Pillow says of TIFF files without any.
+    sane = all(1 < value <= metadata.MOST_DPI for value in (x, y))
     return (x, y) if sane and not _same((x, y), (metadata.DEFAULT_DPI,) * 2) else None
 
 

@@ -102,12 +102,14 @@ def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
         frames = embedded.frames(image)
         # These are read before the pixels, after which Pillow closes the file.
         bits, space, boxes = embedded.bits(image), _stated_space(image), embedded.boxes(image)
+        embedded.correct_planes(image, bits)
+        deep = embedded.deep_colors(image, bits)
         image.load()
         metadata = embedded.found(image, boxes)
         left_out = embedded.left_out(image)
         icc = metadata.pop("icc_profile", None)
         profile_space = None if icc is None else _profile_space(icc)
-        pixels = np.asarray(_to_rgb(image, bits, icc if profile_space == "CMYK" else None))
+        pixels = np.asarray(_to_rgb(deep or image, bits, icc if profile_space == "CMYK" else None))
     if left_out:
         _warn(f"not kept: {', '.join(left_out)}")
     if frames > 1:
@@ -144,7 +146,11 @@ def upright(picture: Picture) -> Picture:
         None if plane is None else np.ascontiguousarray(turn(plane)) for plane in (picture.rgb, picture.alpha)
     )
     assert rgb is not None
-    return Picture(rgb, alpha, meta.upright(picture.metadata))
+    metadata = meta.upright(picture.metadata)
+    dpi = meta.resolution(metadata)
+    if orientation > 4 and dpi is not None and dpi[0] != dpi[1]:
+        metadata["exif"] = meta.with_resolution(metadata["exif"], dpi[::-1])
+    return Picture(rgb, alpha, metadata)
 
 
 def in_srgb(picture: Picture) -> Picture:

@@ -147,6 +147,8 @@ def plan(
                 target = str(renamed(base, extension, keep_extension))
             folder = str(output) if directory else str(Path(target).parent)
             jobs.append(Job(source, target, targets.refusal(source, target, folder)))
+    if [job.target for job in jobs].count(STREAM) > 1:
+        raise ValueError("several inputs without a name cannot share standard output, expected one")
     return jobs, len(found) - len(jobs)
 
 

@@ -24,6 +24,8 @@ XMP_TAG: Final = 700
 """Of TIFF."""
 DEFAULT_DPI: Final = 72
 """What readers take for granted, in pixels per inch."""
+MOST_DPI: Final = 2**24
+"""Beyond it a resolution makes no sense."""
 
 _ORIENTATION: Final = 274
 _RESOLUTION: Final = (282, 283)
@@ -116,7 +118,12 @@ def resolution(metadata: Mapping[str, bytes]) -> tuple[float, float] | None:
 
 
 def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
-    """EXIF, new or changed, that has pixels per inch along x and y; damaged EXIF is given back as it is."""
+    """EXIF, new or changed, that has pixels per inch along x and y; damaged EXIF is given back as it is.
+
+    dpi: above 0, at most 2^24. Raises ValueError.
+    """
+    if len(dpi) != 2 or not all(0 < value <= MOST_DPI for value in dpi):
+        raise ValueError(f"dpi is {dpi}, expected two numbers above 0, at most {MOST_DPI}")
     data = bytearray(_EMPTY if exif is None else exif)
     directory = _directory(data)
     if directory is None:
@@ -124,7 +131,7 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     records = dict(directory.records)
     for tag, value in zip(_RESOLUTION, dpi, strict=True):
         data += b"\0" * (len(data) % 2)
-        ratio = Fraction(value).limit_denominator(10_000)
+        ratio = Fraction(value).limit_denominator(min(10_000, int(2**32 / value) - 1))
         records[tag] = struct.pack(directory.order + "HHII", tag, 5, 1, len(data))
         data += struct.pack(directory.order + "II", ratio.numerator, ratio.denominator)
     records[_UNIT] = struct.pack(directory.order + "HHIHH", _UNIT, 3, 1, _INCH, 0)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
 from PIL import Image, PngImagePlugin
 
 from crayoncodec import formats, images
@@ -91,6 +92,11 @@ def _fitted(picture: Picture, kind: str) -> Picture:
     if picture.alpha is not None and kind in _NO_ALPHA:
         picture = replace(picture, alpha=None)
         _warn(_NO_TRANSPARENCY.format(kind))
+    if picture.alpha is not None and kind == "GIF":
+        rounded = np.where(picture.alpha < 128, np.uint8(0), np.uint8(255))
+        if not np.array_equal(rounded, picture.alpha):
+            _warn("pixels of GIF files are transparent or opaque, alpha is rounded")
+        picture = replace(picture, alpha=rounded)
     return picture
 
 
@@ -136,6 +142,8 @@ def _written(picture: Picture, kind: str, quality: int) -> bytes:
 
 def _attempt(picture: Picture, kind: str, quality: int) -> bytes:
     image = images.to_pil(picture)
+    if image.mode == "LA" and kind == "GIF":  # of which Pillow drops the alpha
+        image = image.convert("RGBA")
     options = _options(picture.metadata, kind, quality)
     if image.mode in ("L", "LA"):
         options.pop("subsampling", None)
@@ -226,7 +234,22 @@ def _save(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
         image.save(buffer, kind, **options)
     except Exception as error:  # Pillow's plugins raise whatever their library gave them
         raise ImageError(f"cannot be written as {kind} ({error})") from error
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    if kind in Image.OPEN:
+        _check_readable(data, kind, image.size)
+    return data
+
+
+def _check_readable(data: bytes, kind: str, size: tuple[int, int]) -> None:
+    """Some libraries write what none reads (AVIF of sides above 32768), and some a smaller picture (ICO)."""
+    try:
+        with formats.opened(data) as written:
+            found = written.size
+    except Exception as error:  # as above
+        what = f"{size[0]} x {size[1]} pixels could not be read again ({error})"
+        raise ImageError(f"cannot be written as {kind}: {what}") from error
+    if sorted(found) != sorted(size):  # HEIC readers turn the picture
+        _warn(f"the {kind} file has {found[0]} x {found[1]} pixels, not {size[0]} x {size[1]}")
 
 
 def _warn(text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,3 +16,27 @@ def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     channels = [shade * (0.6 + 0.4 * np.cos(3 * x * k + 2 * y + k + seed)) for k in range(3)]
     noise = rng.normal(0, 0.02, (height, width, 3))
     return (np.clip(np.stack(channels, axis=-1) + noise, 0, 1) * 255).astype(np.uint8)
+
+
+def curved_profile(space: str = "RGB ", gamma: float = 1.0) -> bytes:
+    """A profile of sRGB's primaries, or of grey, whose curve is a gamma."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    if space == "GRAY":
+        tags = {b"kTRC": curve}
+    else:
+        columns = [(0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)]
+        xyz = [
+            b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in column)) for column in columns
+        ]
+        tags = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), xyz, strict=True)) | dict.fromkeys(
+            (b"rTRC", b"gTRC", b"bTRC"), curve
+        )
+    tags[b"wtpt"] = b"XYZ " + bytes(4) + struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
+    start = 128 + 4 + 12 * len(tags)
+    table, heap = struct.pack(">I", len(tags)), b""
+    for name, payload in tags.items():
+        table += struct.pack(">4sII", name, start + len(heap), len(payload))
+        heap += payload
+    size = start + len(heap)
+    head = struct.pack(">I4xI4s4s4s12x4s", size, 0x02400000, b"mntr", space.encode(), b"XYZ ", b"acsp")
+    return head.ljust(68, b"\0") + struct.pack(">3i48x", 0xF6D6, 0x10000, 0xD32D) + table + heap

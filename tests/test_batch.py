@@ -397,6 +397,7 @@ class TestRefusals:
             (("decode", "in", "out"), "nothing to do"),
             (("decode", "in", "out", "--extension", "."), "expected one like .png"),
             (("decode", "in", "out", "--extension", "a/b"), "expected one like .png"),
+            (("decode", "in", "out", "--extension", "xyz"), "--extension '.xyz' is no format that"),
             (
                 ("encode", "in", "out", "-n", "9", "--color-quality", "1"),
                 "-n does not go with --color-quality",

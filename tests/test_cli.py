@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from memory import at_most
-from pictures import photo
+from pictures import curved_profile, photo
 from PIL import Image
 
 import crayoncodec
@@ -139,6 +139,7 @@ class TestEncode:
             (["."], ". is a directory, expected a file or -r"),
             ([".", "-r", "-o", "-"], "several inputs cannot share standard output"),
             (["photo.png", "photo.png", "-o", "-"], "several inputs cannot share standard output"),
+            (["-", "/dev/fd/0"], "several inputs without a name cannot share standard output"),
             (["photo.png", "--lossless", "-q", "80"], "--lossless-lightness has no --quality"),
             ([""], "a file name is empty"),
             (["photo.png", "-o", ""], "a file name is empty"),
@@ -807,6 +808,23 @@ class TestCompare:
         result = cray("compare", "photo.png", name, code=code)
         assert result.stderr.startswith(f"cray: {name}: ")
         assert len(result.stderr.splitlines()) == 1
+
+    def test_pictures_of_two_sizes_are_told_without_the_name_of_an_exception(self):
+        Image.new("RGB", (5, 5)).save("small.png")
+        text = cray("compare", "photo.png", "small.png", code=1).stderr
+        assert text.startswith("cray: small.png: pictures are ")
+
+    def test_what_is_shown_is_compared(self):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(PHOTO).save("turned.png", exif=exif, icc_profile=curved_profile(gamma=1.5))
+        cray("encode", "turned.png", "-o", "turned.cray")
+        cray(*GUIDED, "turned.cray", "-o", "plain.bmp")  # which has neither orientation nor profile
+        of_cray, of_bmp = (
+            json.loads(cray("compare", "turned.png", name, "--json").stdout)["psnr_rgb"]
+            for name in ("turned.cray", "plain.bmp")
+        )
+        assert of_bmp == pytest.approx(of_cray, abs=3)
 
     def test_warnings_are_told(self):
         frames = [Image.fromarray(PHOTO), Image.fromarray(PHOTO[::-1])]

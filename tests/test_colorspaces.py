@@ -103,9 +103,11 @@ def test_hdr_is_shown_with_its_white_as_white(transfer, value, nits):
     assert np.abs(rgb.astype(int) - expected).max() <= 4  # a step of 8 bits is 3 %
 
 
-def test_code_points_that_are_not_known_are_told():
+def test_what_says_nothing_of_colours_is_told():
     with pytest.warns(CrayWarning, match="of primaries 99 and transfer 13 .*, taken as sRGB"):
         assert np.array_equal(images.open_picture(png(cicp(99, 13))).rgb, PHOTO)
+    with pytest.warns(CrayWarning, match="gamma that is none .gAMA., taken as sRGB"):
+        assert np.array_equal(images.open_picture(png((b"gAMA", b"\xff" * 4))).rgb, PHOTO)
     with pytest.warns(CrayWarning, match="cHRM.*taken as sRGB"):
         assert np.array_equal(images.open_picture(png(chrm([0] * 8))).rgb, PHOTO)
 

@@ -9,6 +9,7 @@ import zlib
 from contextlib import suppress
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 from pictures import photo
@@ -166,6 +167,34 @@ def test_highlights_of_floating_point_pictures_do_not_make_the_rest_black():
     with pytest.warns(CrayWarning, match="taken as 0 to 1;"):
         picture = images.open_picture(tiff(values.tobytes(), 32, sample_format=3))
     assert abs(int(picture.rgb[6, 0, 0]) - 255 * float(values[6, 0])) <= 1
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_planes_of_sixteen_bits_that_are_kept_apart(order):
+    height, width, _ = PHOTO.shape
+    size = 2 * height * width
+    values = (PHOTO.transpose(2, 0, 1) * np.uint16(257)).astype(order + "u2").tobytes()
+    offsets = struct.pack(order + "9I", 8, 8 + size, 8 + 2 * size, *[size] * 3, *[16] * 3)
+    at = 8 + 3 * size
+    tags = [(256, 1, width), (257, 1, height), (258, 3, at + 24), (259, 1, 1), (262, 1, 2), (273, 3, at),
+            (277, 1, 3), (278, 1, height), (279, 3, at + 12), (284, 1, 2)]  # fmt: skip
+    data = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", at + len(offsets)) + values
+    data += offsets + struct.pack(order + "H", len(tags))
+    data += b"".join(struct.pack(order + "HHII", tag, 4, count, value) for tag, count, value in tags)
+    with pytest.warns(CrayWarning, match="16 bits a channel, 8 are kept"):
+        assert np.array_equal(images.open_picture(data + bytes(4)).rgb, PHOTO)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_whites_of_deep_jpeg_2000_stay_white(channels):
+    colors = photo(64, 96)
+    picture = np.dstack([colors, colors[..., :1]])[..., :channels].copy()
+    picture[:4] = 255
+    swapped = np.ascontiguousarray(picture[..., [2, 1, 0, 3][:channels]])
+    data = cv2.imencode(".jp2", swapped * np.uint16(257), [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])[1]
+    with pytest.warns(CrayWarning, match="16 bits a channel, 8 are kept"):
+        found = images.open_picture(data.tobytes())
+    assert np.abs(found.array().astype(int) - picture).max() <= 1
 
 
 def test_a_dark_picture_of_16_bits_stays_dark():

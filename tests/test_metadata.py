@@ -120,6 +120,17 @@ def test_damaged_exif_says_nothing_and_stays_as_it_is(damaged):
     assert metadata.without_gps({"exif": damaged}) == {}  # it may hide there
 
 
+@pytest.mark.parametrize("dpi", [(2**24, 2**24 - 0.1), (10_668_000.0254, 1.0001), (0.01, 1 / 3)])
+def test_resolution_of_any_size_is_kept(dpi):
+    assert metadata.resolution({"exif": metadata.with_resolution(None, dpi)}) == pytest.approx(dpi, rel=1e-2)
+
+
+@pytest.mark.parametrize("dpi", [(-1, 2), (float("nan"), 2), (2, float("inf")), (0, 300), (300,)])
+def test_resolution_that_makes_no_sense_is_refused(dpi):
+    with pytest.raises(ValueError, match="expected two numbers above 0, at most 16777216"):
+        metadata.with_resolution(None, dpi)
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_positions_go_to_the_last_byte_and_the_rest_stays(order):
     positions = [

@@ -135,6 +135,9 @@ def test_resolution_is_what_is_given(kind):
     assert image.info["dpi"] == pytest.approx((300, 150), abs=0.02)
     image.save(second, kind)
     assert "dpi" not in Image.open(second).info
+    third = io.BytesIO()
+    image.save(third, kind, dpi=(0, 0))
+    assert Image.open(third).info.get("dpi", (0, 0)) == (0, 0)
 
 
 def test_one_picture_with_save_all_and_not_more():

@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import photo
+from pictures import curved_profile, photo
 from PIL import Image, ImageCms, ImageOps
 
 from crayoncodec import CrayWarning, ImageError, formats, images, metadata, saving
@@ -40,30 +40,6 @@ def opened(data):
 def shown(data):
     """What a viewer shows: RGB, turned."""
     return np.asarray(ImageOps.exif_transpose(opened(data)).convert("RGB"))
-
-
-def curved_profile(space="RGB ", gamma=1.0):
-    """A profile of sRGB's primaries, or of grey, whose curve is a gamma."""
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
-    if space == "GRAY":
-        tags = {b"kTRC": curve}
-    else:
-        columns = [(0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)]
-        xyz = [
-            b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in column)) for column in columns
-        ]
-        tags = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), xyz, strict=True)) | dict.fromkeys(
-            (b"rTRC", b"gTRC", b"bTRC"), curve
-        )
-    tags[b"wtpt"] = b"XYZ " + bytes(4) + struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
-    start = 128 + 4 + 12 * len(tags)
-    table, heap = struct.pack(">I", len(tags)), b""
-    for name, payload in tags.items():
-        table += struct.pack(">4sII", name, start + len(heap), len(payload))
-        heap += payload
-    size = start + len(heap)
-    head = struct.pack(">I4xI4s4s4s12x4s", size, 0x02400000, b"mntr", space.encode(), b"XYZ ", b"acsp")
-    return head.ljust(68, b"\0") + struct.pack(">3i48x", 0xF6D6, 0x10000, 0xD32D) + table + heap
 
 
 @pytest.mark.parametrize("extension", LOSSLESS)
@@ -121,6 +97,15 @@ def test_resolution_goes_where_the_format_has_it(extension):
     assert opened(saving.save_picture(Picture(PHOTO, None, alone), extension)).info["dpi"] == pytest.approx(
         (300, 150), abs=0.02
     )
+
+
+@pytest.mark.parametrize(("orientation", "dpi"), [(3, (600, 300)), (6, (300, 600))])
+def test_resolution_turns_with_the_picture(orientation, dpi):
+    turned = metadata.with_resolution(exif(orientation=orientation), (600, 300))
+    data = saving.save_picture(Picture(PHOTO, None, {"exif": turned}), ".tif", strip="xmp")
+    assert Image.open(io.BytesIO(data)).info["dpi"] == (600, 300)  # as it lies
+    upright = images.upright(Picture(PHOTO, None, {"exif": turned}))
+    assert metadata.resolution(upright.metadata) == dpi
 
 
 def test_resolution_is_named_where_it_has_no_place():
@@ -250,6 +235,29 @@ def test_formats_without_transparency_get_none_and_keep_the_rest(extension, kind
 def test_grey_pictures_are_written_in_colour_where_there_is_no_grey():
     gray = PHOTO[..., :1].repeat(3, axis=2)
     assert np.array_equal(np.asarray(opened(saving.save_picture(Picture(gray), ".qoi"))), gray)
+
+
+@pytest.mark.parametrize("colors", [PHOTO, PHOTO[..., :1].repeat(3, axis=2)], ids=["colour", "grey"])
+def test_soft_alpha_is_rounded_in_gif_and_told(colors, recwarn):
+    soft = np.tile(np.arange(0, 240, 6, dtype=np.uint8), (24, 1))
+    hard = np.where(soft < 128, np.uint8(0), np.uint8(255))
+    found = np.asarray(opened(saving.save_picture(Picture(colors, hard), ".gif")).convert("RGBA"))
+    assert np.array_equal(found[..., 3], hard)
+    assert not recwarn
+    with pytest.warns(CrayWarning, match="transparent or opaque, alpha is rounded"):
+        data = saving.save_picture(Picture(colors, soft), ".gif")
+    assert np.array_equal(np.asarray(opened(data).convert("RGBA"))[..., 3], hard)
+
+
+def test_what_a_library_writes_and_none_reads_is_refused():
+    tall = Picture(np.zeros((32769, 2, 3), np.uint8))
+    with pytest.raises(ImageError, match=r"written as AVIF: 2 x 32769 pixels could not be read again"):
+        saving.save_picture(tall, ".avif")
+
+
+def test_a_file_of_fewer_pixels_is_named():
+    with pytest.warns(CrayWarning, match=r"the ICO file has 128 x 64 pixels, not 400 x 200$"):
+        saving.save_picture(Picture(photo(200, 400)), ".ico")
 
 
 @pytest.mark.parametrize(("extension", "width"), [(".jpg", 65_501), (".webp", 16_384), (".gif", 65_536)])

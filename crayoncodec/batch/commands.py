@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -132,12 +131,17 @@ def _run(
     verify: bool, overwrite: bool, as_json: bool, quiet: bool, extension: str | None = None,
     keep_extension: bool = False, **options: Any,
 ) -> None:  # fmt: skip
-    from crayoncodec import jobs
+    from crayoncodec import formats, jobs
     from crayoncodec.batch import batch, places, sources
 
-    extension = conversion.extension if extension is None else "." + extension.removeprefix(".")
-    if extension == "." or os.sep in extension or "\0" in extension:
-        raise click.UsageError(f"--extension is {extension!r}, expected one like .png")
+    if extension is None:
+        extension = conversion.extension
+    else:
+        extension = "." + extension.removeprefix(".")
+        try:
+            formats.written(extension)
+        except CrayError as error:
+            raise click.UsageError(f"--{error}, expected one like .png") from error
     if engine != "ray" and (ray_address is not None or gpus_per_actor is not None):
         raise click.UsageError("--ray-address and --gpus-per-actor are for --engine ray")
     if options.get("model") is not None and Path(options["model"]).is_file():

@@ -107,7 +107,7 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     given = image.encoderinfo
     options = {name: given[name] for name in _OPTIONS if name in given}
     exif, xmp = given.get("exif"), given.get("xmp")
-    if given.get("dpi"):
+    if given.get("dpi") not in (None, (0, 0)):  # what Pillow's plugins take for none
         exif = meta.with_resolution(meta.exif_bytes(exif) if exif else None, given["dpi"])
     metadata = {
         "exif": exif,
