@@ -185,7 +185,7 @@ def encode(
         )
     if target_size is not None:
         rest = len(whole(PlaneChunk("zstd", b""), ()))
-        qualities = coder.for_size(target_size - rest, container.GRID_FRAMING)
+        qualities = coder.for_size(target_size, rest, container.GRID_FRAMING)
     elif max_delta_e is not None:
         qualities = coder.for_error(chosen, max_delta_e)
     else:

@@ -83,7 +83,8 @@ class Limits:
         """Raise LimitError for a picture that is too large."""
         if width * height > self.pixels:
             raise LimitError(
-                f"picture is {width} x {height} = {width * height} pixels, the limit is {self.pixels}"
+                f"picture is {width} x {height} = {width * height} pixels, the limit is {self.pixels} "
+                "(--max-pixels, Limits.pixels)"
             )
         if max(width, height) > self.side:
             raise LimitError(f"picture is {width} x {height}, the limit of a side is {self.side}")

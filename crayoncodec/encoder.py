@@ -173,16 +173,18 @@ class Encoder:
                 return Qualities(100, 100)
         return Qualities(quality, least(0, lambda q: self._error(Qualities(quality, q)) <= largest))
 
-    def for_size(self, room: int, framing: int) -> Qualities:
-        """The best qualities with which lightness and colour have at most ``room`` bytes.
+    def for_size(self, target: int, rest: int, framing: int) -> Qualities:
+        """The best qualities with which a file has at most ``target`` bytes.
 
-        framing: bytes of a chunk besides its payload. Both are given bytes where the next ones take most off
-        the squared error. Raises ImageError where even the least quality takes more.
+        rest: what it has besides lightness and colour; framing: a chunk besides its payload. Both are given
+        bytes where the next ones take most off the squared error. Raises ImageError where even the least
+        quality takes more.
         """
 
         def size(qualities: Qualities) -> int:
             return sum(len(chunk.payload) + framing for chunk in self.nested_chunks(qualities))
 
+        room = target - rest
         light = [self._lightness_point(quality) for quality in _SHARED]
         pairs = [Qualities(_MIDDLE, quality) for quality in _SHARED]
         paint = [(size(pair), self._color_error(pair)) for pair in pairs]
@@ -194,8 +196,7 @@ class Encoder:
         )  # fmt: skip
         if best is None:
             raise ImageError(
-                f"target leaves {room} bytes for lightness and colour, expected at least "
-                f"{light[0][0] + paint[0][0]}"
+                f"the file cannot have {target} bytes, expected at least {rest + light[0][0] + paint[0][0]}"
             )
         _, i, j = best
         beside = room - paint[j][0]

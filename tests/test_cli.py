@@ -733,7 +733,8 @@ def test_a_tiny_file_that_claims_a_huge_picture(command):
     with at_most(16):
         result = cray(*command, "huge.cray", code=3)
     assert result.stderr == (
-        "cray: huge.cray: picture is 65535 x 65535 = 4294836225 pixels, the limit is 178956970\n"
+        "cray: huge.cray: picture is 65535 x 65535 = 4294836225 pixels, the limit is 178956970 "
+        "(--max-pixels, Limits.pixels)\n"
     )
     assert not Path("huge.png").exists()
 
