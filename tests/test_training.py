@@ -164,6 +164,19 @@ class TestData:
         assert len(dataset.squares) == 2
         assert dataset.skipped["excluded"] == 2
 
+    def test_a_link_into_what_is_closed_is_unreadable(self, sources, tmp_path, monkeypatch):
+        closed, stat = sources[0] / "closed.png", os.stat
+
+        def refused(path, **options):
+            if path == closed:
+                raise PermissionError(13, "Permission denied")
+            return stat(path, **options)
+
+        closed.symlink_to(tmp_path / "closed")
+        monkeypatch.setattr("os.stat", refused)
+        dataset = data.open_dataset(sources, tmp_path / "x.lab", SIDE)
+        assert dataset.skipped["unreadable"] == 3
+
     def test_a_pack_that_is_cut_off_gives_what_it_has(self, tmp_path):
         pack = packed(tmp_path / "p.tar", {f"{seed}.png": png(photo(SIDE, SIDE, seed)) for seed in range(3)})
         pack.write_bytes(pack.read_bytes()[:-12000])

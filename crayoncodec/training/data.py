@@ -191,14 +191,25 @@ def _fingerprint(
     digest = hashlib.sha256(repr((_FORMAT, side, seed, sorted(without), lossy)).encode())
     for source in sources:
         for path in _files(source) if source.is_dir() else [source]:
-            status = path.stat()
-            about = repr((str(path), status.st_size, status.st_mtime_ns))
+            try:
+                status = path.stat()
+            except OSError:
+                about = repr(str(path))  # reading it will tell
+            else:
+                about = repr((str(path), status.st_size, status.st_mtime_ns))
             digest.update(about.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if _is_picture(path.name) and path.is_file())
+    return sorted(path for path in folder.rglob("*") if _is_picture(path.name) and _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a link into what is closed: it is unreadable
+        return True
 
 
 def _is_picture(name: str) -> bool:
