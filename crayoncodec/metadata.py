@@ -119,17 +119,23 @@ def resolution(metadata: Mapping[str, bytes]) -> tuple[float, float] | None:
 
 
 def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
-    """EXIF, new or changed, that has pixels per inch along x and y; damaged EXIF is given back as it is."""
+    """EXIF, new or changed, that has pixels per inch along x and y; damaged EXIF is given back as it is.
+
+    Raises ValueError for what cannot be written.
+    """
     data = bytearray(_EMPTY if exif is None else exif)
     directory = _directory(data)
     if directory is None:
         return bytes(data)
     records = dict(directory.records)
-    for tag, value in zip(_RESOLUTION, dpi, strict=True):
-        data += b"\0" * (len(data) % 2)
-        ratio = Fraction(value).limit_denominator(10_000)
-        records[tag] = struct.pack(directory.order + "HHII", tag, 5, 1, len(data))
-        data += struct.pack(directory.order + "II", ratio.numerator, ratio.denominator)
+    try:
+        for tag, value in zip(_RESOLUTION, dpi, strict=True):
+            data += b"\0" * (len(data) % 2)
+            ratio = Fraction(value).limit_denominator(10_000)
+            records[tag] = struct.pack(directory.order + "HHII", tag, 5, 1, len(data))
+            data += struct.pack(directory.order + "II", ratio.numerator, ratio.denominator)
+    except (TypeError, ValueError, OverflowError, struct.error) as error:  # NaN, infinity, less than nothing
+        raise ValueError(f"dpi is {dpi!r}, expected two numbers from 0 on") from error
     records[_UNIT] = struct.pack(directory.order + "HHIHH", _UNIT, 3, 1, _INCH, 0)
     return _rewritten(data, directory, records)
 

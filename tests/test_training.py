@@ -113,6 +113,14 @@ class TestRecipes:
         ("spacings=[0]", "spacings is (0,), expected 1 to 65535"),
         ("spacing_range=[9, 3]", "spacing_range is (9, 3), expected least and largest value"),
         ("zoom=0.5", "zoom is 0.5, expected at least 1"),
+        ("zoom=inf", "zoom is inf, expected finite numbers"),
+        ("learning_rate=nan", "learning_rate is nan, expected finite numbers"),
+        ("learning_rate=-1", "learning_rate is -1, expected more than 0"),
+        ("step_range=[1.0, inf]", "step_range is (1.0, inf), expected finite numbers"),
+        ("hue=-3.0", "hue is -3.0, expected 0 or more"),
+        ("seed=-1", "seed is -1, expected 0 to 9223372036854775807"),
+        ("seed=9223372036854775808", "seed is 9223372036854775808, expected 0 to"),
+        ("side=1", "side is 1, expected more than 1"),
         ("lossy=1.5", "lossy is 1.5, expected 0 to 1"),
     ])  # fmt: skip
     def test_what_cannot_be_meant(self, override, said):
@@ -482,7 +490,9 @@ class TestRuns:
     @pytest.mark.parametrize(("change", "said"), [
         (lambda state: [], "state.pt is a list, expected the state of a run"),
         (lambda state: {"format": 1}, "state.pt has no '"),
+        (lambda state: {**state, "format": torch.ones(2)}, "state.pt is of version tensor"),
         (lambda state: {**state, "average": []}, "is of another network"),
+        (lambda state: {**state, "step": -5}, "'step' is -5, expected 0 or more"),
         (lambda state: {**state, "step": "six"}, "'step' is 'six', expected a number"),
         (lambda state: {**state, "average": {k: v * float("nan") for k, v in state["average"].items()}},
          "not finite"),
