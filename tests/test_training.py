@@ -192,6 +192,26 @@ class TestData:
         assert len(dataset.squares) == 2
         assert dataset.skipped["unreadable"] == 1
 
+    @pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+    @pytest.mark.parametrize("damage", ["cut", "changed"])
+    def test_a_compressed_pack_that_is_damaged_gives_what_it_has(self, tmp_path, compression, damage):
+        pack = tmp_path / f"p.tar.{compression}"
+        noise = np.random.default_rng(0).integers(0, 256, 2_000_000, np.uint8).tobytes()
+        with tarfile.open(pack, f"w:{compression}") as tar:
+            for name, content in (("0.png", png(photo(SIDE, SIDE, 0))), ("1.png", noise), ("2.png", noise)):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        content = bytearray(pack.read_bytes())
+        if damage == "cut":
+            del content[-1_000_000:]
+        else:
+            content[-1_000_000:-999_000] = bytes(1000)
+        pack.write_bytes(content)
+        dataset = data.open_dataset([pack], tmp_path / "x.lab", SIDE)
+        assert len(dataset.squares) == 1
+        assert dataset.skipped["unreadable"] >= 1
+
     def test_nothing_usable(self, tmp_path):
         with pytest.raises(TrainingError, match="no usable picture of at least 64 x 64 pixels in"):
             data.open_dataset([tmp_path], tmp_path / "x.lab", SIDE)
