@@ -302,6 +302,13 @@ def test_a_path_or_a_file_is_not_its_bytes(function, source):
         crayoncodec.Decoder().decode(source)
 
 
+def test_info_takes_bytes_of_every_kind():
+    data = crayoncodec.encode(photo(4, 4))
+    spread = memoryview(b"".join(bytes([byte, 0]) for byte in data))[::2]
+    for given_bytes in (bytearray(data), memoryview(data), spread):
+        assert crayoncodec.info(given_bytes) == crayoncodec.info(data)
+
+
 @pytest.mark.parametrize("source", [5, None, [1, 2], io.StringIO("x")], ids=lambda x: type(x).__name__)
 def test_info_says_what_it_takes(source):
     with pytest.raises(TypeError, match=f"source is {type(source).__name__}, expected a path, bytes"):
