@@ -167,7 +167,10 @@ def find(name_or_path: str) -> Path:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    return path.is_file() and path.with_suffix(".json").is_file()
+    try:
+        return path.is_file() and path.with_suffix(".json").is_file()
+    except OSError:  # a name that is too long, a folder that is closed
+        return False
 
 
 def _places() -> Iterator[Path]:
@@ -179,10 +182,11 @@ def _places() -> Iterator[Path]:
     yield from (models_folder() / name for name in APART)
     for entry in sorted(metadata.entry_points(group=_ENTRY_POINTS)):
         try:
-            found = find_spec(entry.module)
+            outermost, *inner = entry.module.split(".")
+            found = find_spec(outermost)  # of one further in it would import those that it is in
         except (AttributeError, ImportError, ValueError):  # no name of a module, or none that is there
             continue
-        yield from map(Path, (found and found.submodule_search_locations) or ())
+        yield from (Path(place, *inner) for place in (found and found.submodule_search_locations) or ())
 
 
 def read_card(weights: Path) -> Card:

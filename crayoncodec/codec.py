@@ -143,7 +143,6 @@ def encode(
     metadata that are not bytes.
     """
     from crayoncodec import grid, images
-    from crayoncodec import metadata as meta
     from crayoncodec.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_alpha
 
     check_options(
@@ -154,18 +153,12 @@ def encode(
         raise ImageError(
             f"image is {type(image).__name__}, expected an array or a PIL image, as PIL.Image.open gives"
         )
-    for name, value in (("exif", exif), ("icc_profile", icc_profile), ("xmp", xmp)):
-        if not isinstance(value, bytes | bytearray | memoryview | None) and not hasattr(value, "tobytes"):
-            raise TypeError(f"{name} is {type(value).__name__}, expected bytes")
+    container.check_limits(limits)
+    given = _given_metadata(exif=exif, icc_profile=icc_profile, xmp=xmp)
     picture = images.from_any(image, limits)
     if strip:
         picture = images.stripped(picture, strip)
-    if exif is not None:
-        exif = meta.exif_bytes(exif)
-    if xmp is not None:
-        xmp = meta.utf8(xmp)
-    given = {"exif": exif, "icc_profile": icc_profile, "xmp": xmp}
-    metadata = picture.metadata | {name: value for name, value in given.items() if value is not None}
+    metadata = picture.metadata | given
     size = sum(map(len, metadata.values()))
     if size > limits.metadata:
         raise LimitError(f"metadata has {size} bytes, the limit is {limits.metadata}")
@@ -181,17 +174,39 @@ def encode(
     if n is not None:
         plane = coder.lightness(chosen)
         return whole(
-            plane.chunk, coder.grid(plane.shown, n, sampling, grid.DEFAULT_STEP if step is None else step)
+            plane.chunk,
+            coder.grid(plane.shown, int(n), sampling, grid.DEFAULT_STEP if step is None else float(step)),
         )
     if target_size is not None:
         rest = len(whole(PlaneChunk("zstd", b""), ()))
-        qualities = coder.for_size(target_size, rest, container.GRID_FRAMING)
+        qualities = coder.for_size(int(target_size), rest, container.GRID_FRAMING)
     elif max_delta_e is not None:
-        qualities = coder.for_error(chosen, max_delta_e)
+        qualities = coder.for_error(chosen, float(max_delta_e))
     else:
         tied = LOSSLESS_COLOR if lossless else chosen
         qualities = Qualities(chosen, tied if color_quality is None else int(color_quality))
     return whole(coder.lightness(qualities.lightness).chunk, coder.nested_chunks(qualities))
+
+
+def _given_metadata(**given: bytes | Image.Exif | None) -> dict[str, bytes]:
+    """What is not None as it is kept. Raises TypeError."""
+    from PIL import Image
+
+    from crayoncodec import metadata as meta
+
+    kept = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if not isinstance(value, bytes | bytearray | memoryview) and not (
+            name == "exif" and isinstance(value, Image.Exif)
+        ):
+            raise TypeError(f"{name} is {type(value).__name__}, expected bytes")
+        if name == "exif":
+            kept[name] = meta.exif_bytes(value)
+        else:
+            kept[name] = meta.utf8(bytes(value)) if name == "xmp" else bytes(value)
+    return kept
 
 
 def decode(
@@ -269,11 +284,14 @@ class Decoder:
         if color not in COLORS:
             raise ValueError(f"color is {color!r}, expected one of {', '.join(COLORS)}")
         backends.check_options(backend, device, precision)
-        if levels is not None and levels < 1:
-            raise ValueError(f"levels is {levels}, expected 1 or more")
+        if levels is not None and not (_is_number(levels, Integral) and levels >= 1):
+            raise ValueError(f"levels is {levels}, expected 1 or more, a whole number")
+        if not isinstance(model, str | os.PathLike | None):
+            raise TypeError(f"model is {model!r}, expected the name of a checkpoint or the path of one")
+        container.check_limits(limits)
         self.color = "neural" if color == "auto" and model is not None else color
         self.limits = limits
-        self.levels = levels
+        self.levels = None if levels is None else int(levels)
         self._model = model
         self._load = partial(backends.load, backend=backend, device=device, precision=precision)
         self._networks: dict[tuple[int, str, bool], Backend] = {}

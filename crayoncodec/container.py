@@ -79,6 +79,12 @@ class Limits:
     ancillary: int = 1000
     """Ancillary chunks; encoders write three at most."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for what nothing can be compared with; infinity is no limit."""
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise ValueError(f"{name} is {value!r}, expected a number from 0 on")
+
     def check_size(self, width: int, height: int) -> None:
         """Raise LimitError for a picture that is too large."""
         if width * height > self.pixels:
@@ -91,6 +97,12 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+
+
+def check_limits(limits: Limits) -> None:
+    """Raise TypeError for anything else."""
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits is {limits!r}, expected Limits(...)")
 
 
 @dataclass(frozen=True)
@@ -281,6 +293,7 @@ class _Reader:
     """Collects chunks into a CrayFile and enforces their order, number and limits."""
 
     def __init__(self, limits: Limits) -> None:
+        check_limits(limits)
         self.limits = limits
         self.header: Header | None = None
         self.lightness: PlaneChunk | None = None

@@ -190,6 +190,8 @@ def stripped(picture: Picture, names: str | Collection[str]) -> Picture:
 
 def strippable(names: str | Collection[str]) -> frozenset[str]:
     """What ``stripped`` is to leave out. Raises ValueError."""
+    if not isinstance(names, Collection):
+        raise ValueError(f"strip is {names!r}, expected some of {', '.join(STRIPPABLE)}")
     chosen = frozenset([names] if isinstance(names, str) else names)
     for name in sorted(chosen - {*STRIPPABLE}, key=str):
         raise ValueError(f"strip is {name!r}, expected some of {', '.join(STRIPPABLE)}")

@@ -78,7 +78,7 @@ def info(
     Raises FormatError, LimitError, OSError, TypeError.
     """
     if isinstance(source, bytes | bytearray | memoryview):
-        return info(io.BytesIO(source), limits)
+        return info(io.BytesIO(bytes(source)), limits)  # of a memoryview with gaps, too
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as stream:
             return info(stream, limits)

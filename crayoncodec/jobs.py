@@ -91,10 +91,13 @@ def walk(root: str, without: str | None = None) -> Iterator[Found]:
             yield Found(prefix or ".", error.strerror or str(error))
             return
         for entry in inside:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != without:
-                    yield from below(f"{prefix}{entry.name}/")
-            elif entry.is_file():
+            try:
+                is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file()
+            except OSError:  # a link that goes round, or into what is closed: reading it will tell
+                is_folder, is_file = False, True
+            if is_folder and entry.name != without:
+                yield from below(f"{prefix}{entry.name}/")
+            elif is_file:
                 yield Found(prefix + entry.name)
 
     return below("")

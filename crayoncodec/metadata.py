@@ -6,6 +6,7 @@ into it, those of maker notes among them, stay right.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import io
 import re
@@ -51,15 +52,17 @@ _OF_CONTAINER: Final = frozenset([
 Photoshop's data or a profile: in another file they are wrong, or there twice."""
 
 _EXTENDED: Final = re.compile(
-    rb"""\s*xmpNote:HasExtendedXMP\s*=\s*["']([^"']*)["']|"""
+    rb"""\sxmpNote:HasExtendedXMP\s*=\s*["']([^"']*)["']|"""
     rb"<xmpNote:HasExtendedXMP>([^<]*)</xmpNote:HasExtendedXMP>"
 )
-_RDF: Final = re.compile(rb"<rdf:RDF\b[^>]*>(.*)</rdf:RDF\s*>", re.DOTALL)
+_RDF: Final = re.compile(rb"<rdf:RDF\b[^<>]*>")
+_RDF_END: Final = b"</rdf:RDF"
 _XMP_ORIENTATION: Final = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|\s*>\s*))([1-8])""")
 _XMP_GPS: Final = re.compile(
-    rb"""<([\w.-]+:gps[\w.-]*)(?:\s[^>]*)?(?:/>|(?<!/)>.*?</\1\s*>)|\s[\w.-]+:gps[\w.-]*\s*=\s*("[^"]*"|'[^']*')""",
-    re.DOTALL | re.IGNORECASE,
+    rb"""<([\w.-]+:gps[\w.-]*)(?:\s[^<>]*)?/?>|\s[\w.-]+:gps[\w.-]*\s*=\s*("[^"]*"|'[^']*')""",
+    re.IGNORECASE,
 )
+_XMP_GPS_END: Final = re.compile(rb"</([\w.-]+:gps[\w.-]*)\s*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,12 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
 
     dpi: above 0, at most 2^24. Raises ValueError.
     """
-    if len(dpi) != 2 or not all(0 < value <= MOST_DPI for value in dpi):
-        raise ValueError(f"dpi is {dpi}, expected two numbers above 0, at most {MOST_DPI}")
+    try:
+        good = len(dpi) == 2 and all(0 < value <= MOST_DPI for value in dpi)
+    except TypeError:  # something else
+        good = False
+    if not good:
+        raise ValueError(f"dpi is {dpi!r}, expected two numbers above 0, at most {MOST_DPI}")
     data = bytearray(_EMPTY if exif is None else exif)
     directory = _directory(data)
     if directory is None:
@@ -160,7 +167,7 @@ def without_gps(metadata: Mapping[str, bytes]) -> dict[str, bytes]:
         else:
             changed["exif"] = exif
     if "xmp" in metadata:
-        changed["xmp"] = _XMP_GPS.sub(b"", metadata["xmp"])
+        changed["xmp"] = _xmp_without_gps(metadata["xmp"])
     return changed
 
 
@@ -220,11 +227,12 @@ def with_extension(xmp: bytes, extensions: Mapping[bytes, bytes]) -> bytes | Non
     extension = extensions.get(name, b"")
     if xmp == _stub(name):
         return extension or None
-    inner = _RDF.search(extension)
-    if inner is None:
+    begin, end = _RDF.search(extension), extension.rfind(_RDF_END)
+    if begin is None or end < begin.end():
         return None
+    inner = extension[begin.end() : end]
     rest = _EXTENDED.sub(b"", xmp)
-    joined, places = re.subn(rb"</rdf:RDF\s*>", lambda end: inner[1] + end[0], rest, count=1)
+    joined, places = re.subn(rb"</rdf:RDF\s*>", lambda end: inner + end[0], rest, count=1)
     try:
         ElementTree.fromstring(joined.rstrip(b"\0"))
     except ElementTree.ParseError:
@@ -314,6 +322,27 @@ def _exif_without_gps(exif: bytes) -> bytes | None:
             data[offset : offset + taken] = bytes(taken)
     data[at : at + positions.size] = bytes(len(data[at : at + positions.size]))
     return _rewritten(data, directory, records)
+
+
+def _xmp_without_gps(xmp: bytes) -> bytes:
+    """Without attributes and elements of that name.
+
+    Ends are looked up, not searched for: a packet of a million beginnings would take for ever.
+    """
+    ends: dict[bytes, list[int]] = {}
+    for end in _XMP_GPS_END.finditer(xmp):
+        ends.setdefault(end[1].lower(), []).append(end.end())
+    kept, at = [], 0
+    for found in _XMP_GPS.finditer(xmp):
+        if found.start() < at:
+            continue
+        kept.append(xmp[at : found.start()])
+        at = found.end()
+        if found[1] is not None and not found[0].endswith(b"/>"):
+            closing = ends.get(found[1].lower(), [])
+            following = bisect.bisect(closing, at)
+            at = closing[following] if following < len(closing) else at
+    return b"".join([*kept, xmp[at:]])
 
 
 def _whole_number(directory: _Directory, tag: int) -> int | None:

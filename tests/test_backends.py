@@ -33,6 +33,7 @@ from crayoncodec.backends.pytorch import TorchBackend
 from crayoncodec.cli import main
 from crayoncodec.grid import sample_grid
 from crayoncodec.networks import Compact
+from crayoncodec.shipped import models_folder
 from crayoncodec.training.graph import graph
 
 SMALL = ("nested", "compact")
@@ -44,7 +45,7 @@ def copied(tmp_path):
     """The path of a copy of a shipped checkpoint, all its files."""
 
     def copy(name="nested"):
-        for path in checkpoints.folder().glob(f"{name}.*"):
+        for path in models_folder().glob(f"{name}.*"):
             shutil.copy(path, tmp_path)
         return tmp_path / f"{name}.safetensors"
 

@@ -322,6 +322,12 @@ class TestRefusals:
             assert all(line["reason"].endswith("is what the batch itself keeps or reads") for line in lines)
         assert Path("out/state/manifest.jsonl").read_bytes().startswith(b'{"job"')
 
+    def test_a_target_that_is_too_long_fails_alone(self):
+        pairs = [{"source": "in/a.png", "target": target} for target in ("x" * 300 + ".cray", "fine.cray")]
+        Path("list").write_text("\n".join(map(json.dumps, pairs)))
+        assert encode(source="list", code=1)["failed"] == 1
+        assert Path("out/fine.cray").exists()
+
     def test_nor_is_its_list(self):
         Path("list.jsonl").write_text('{"source": "in/a.png", "target": "list.jsonl"}\n')
         batch("encode", "list.jsonl", ".", "--overwrite", "-j", "1", code=1)

@@ -96,7 +96,7 @@ def theirs(tmp_path, monkeypatch):
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
     (about / "entry_points.txt").write_text(
-        "[crayoncodec.models]\na = gone\nb = gone.deeper\nc = no module!\nd = theirs\n"
+        "[crayoncodec.models]\na = gone\nb = gone.deeper\nc = no module!\nd = theirs\ne = theirs.deeper\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     (package / "settings.json").write_text("[]")
@@ -104,13 +104,21 @@ def theirs(tmp_path, monkeypatch):
     described |= {"description": "", "license": ""}
     for name in ("theirs", "nested"):
         checkpoints.save(Compact(widths=(4, 4)), package / f"{name}.safetensors", half=False, **described)
+    (package / "deeper").mkdir()
+    checkpoints.save(Compact(widths=(4, 4)), package / "deeper/deep.safetensors", half=False, **described)
     return package
 
 
 def test_other_packages_bring_checkpoints(theirs):
-    assert {*checkpoints.names()} == {"compact", "nested", "theirs", *checkpoints.APART}
+    assert {*checkpoints.names()} == {"compact", "nested", "theirs", "deep", *checkpoints.APART}
     assert checkpoints.load("theirs")[1].config == {"widths": [4, 4]}
     assert checkpoints.find("theirs").parent == theirs
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".safetensors", "a\0b.safetensors", "\ud800"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        checkpoints.find(name)
 
 
 def test_no_other_package_takes_the_place_of_what_ships(theirs):

@@ -187,6 +187,18 @@ class TestEncode:
             cray("encode", "loop.png", code=1).stderr == "cray: loop.png: Too many levels of symbolic links\n"
         )
 
+    @pytest.mark.parametrize("command", ["encode -r in -o out", "batch encode in out"])
+    def test_a_link_that_goes_round_stops_no_tree(self, command):
+        Path("in").mkdir()
+        Path("out").mkdir()
+        for name in ("in/loop", "in/loop.png", "in/also.png"):
+            Path(name).symlink_to(Path(name).name)
+        shutil.copy("photo.png", "in/photo.png")
+        result = cray(*command.split(), code=1)
+        assert Path("out/photo.cray").exists()
+        assert result.stderr.count(".png: ") == 2
+        assert "in/loop: " not in result.stderr  # it is no picture
+
     def test_names_that_are_too_long(self):
         result = cray("encode", "x" * 300, "photo.png", "--overwrite", code=1)
         assert "File name too long" in result.stderr

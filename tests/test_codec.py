@@ -170,6 +170,30 @@ def test_options_out_of_range_are_refused(options, text):
             crayoncodec.encode(image, **options)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("levels", True, ValueError), ("levels", 2.5, ValueError), ("levels", float("nan"), ValueError),
+        ("levels", "3", ValueError), ("levels", [], ValueError), ("model", 5, TypeError),
+        ("model", [], TypeError), ("limits", None, TypeError), ("limits", 5, TypeError),
+    ],
+)  # fmt: skip
+def test_options_of_decoders_are_refused_at_once(option, value, error):
+    with pytest.raises(error, match=f"^{option} is .*, expected "):
+        crayoncodec.Decoder(**{option: value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1, "5", None, True])
+def test_limits_are_numbers(value):
+    with pytest.raises(ValueError, match=f"pixels is {value!r}, expected a number from 0 on"):
+        Limits(pixels=value)
+    data = crayoncodec.encode(photo(4, 4))
+    assert crayoncodec.decode(data, limits=Limits(pixels=float("inf"))).shape == (4, 4, 3)
+    for use in (crayoncodec.info, crayoncodec.verify, crayoncodec.decode, crayoncodec.encode):
+        with pytest.raises(TypeError, match="limits is None, expected Limits"):
+            use(photo(4, 4) if use is crayoncodec.encode else data, limits=None)
+
+
 def test_limits_are_those_of_the_caller():
     data = crayoncodec.encode(photo(10, 10))
     with pytest.raises(LimitError, match="the limit is 99"):
@@ -249,11 +273,16 @@ def test_numbers_of_numpy_are_numbers():
     for numpy_options, plain in (
         ({"quality": np.int64(70), "color_quality": np.uint8(50)}, {"quality": 70, "color_quality": 50}),
         ({"n": np.int32(4), "step": np.float32(0.5)}, {"n": 4, "step": 0.5}),
+        ({"n": np.uint8(200), "step": np.uint8(3)}, {"n": 200, "step": 3}),
         ({"lossless": np.True_, "effort": np.int8(1)}, {"lossless": True, "effort": 1}),
         ({"max_delta_e": np.float64(5)}, {"max_delta_e": 5}),
         ({"target_size": np.int64(1500)}, {"target_size": 1500}),
+        ({"target_size": np.uint16(1500)}, {"target_size": 1500}),
     ):
         assert crayoncodec.encode(image, **numpy_options) == crayoncodec.encode(image, **plain)
+    data = crayoncodec.encode(image)
+    expected = crayoncodec.decode(data, levels=3)
+    assert np.array_equal(crayoncodec.decode(data, levels=np.uint8(3)), expected)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +299,13 @@ def test_a_path_or_a_file_is_not_its_bytes(function, source):
         getattr(crayoncodec, function)(source)
     with pytest.raises(TypeError, match=text):
         crayoncodec.Decoder().decode(source)
+
+
+def test_info_takes_bytes_of_every_kind():
+    data = crayoncodec.encode(photo(4, 4))
+    spread = memoryview(b"".join(bytes([byte, 0]) for byte in data))[::2]
+    for given_bytes in (bytearray(data), memoryview(data), spread):
+        assert crayoncodec.info(given_bytes) == crayoncodec.info(data)
 
 
 @pytest.mark.parametrize("source", [5, None, [1, 2], io.StringIO("x")], ids=lambda x: type(x).__name__)
@@ -289,10 +325,13 @@ def test_a_path_or_a_file_is_not_a_picture(image):
 
 
 @pytest.mark.parametrize("name", ["exif", "icc_profile", "xmp"])
-@pytest.mark.parametrize("value", ["text", 5, [1]])
+@pytest.mark.parametrize("value", ["text", 5, [1], np.int64(3), np.zeros(3)])
 def test_metadata_are_bytes(name, value):
     with pytest.raises(TypeError, match=f"{name} is {type(value).__name__}, expected bytes"):
         crayoncodec.encode(photo(4, 4), **{name: value})
+    data = crayoncodec.encode(photo(4, 4), **{name: b"<x/>"})
+    for same in (bytearray(b"<x/>"), memoryview(b"<x/>")):
+        assert crayoncodec.encode(photo(4, 4), **{name: same}) == data
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 from PIL import Image
@@ -161,6 +162,24 @@ def test_positions_in_xmp_go():
     )
     left = metadata.without_gps({"xmp": xmp})["xmp"]
     assert left == b'<rdf:Description dc:title="GPS trip">\n<dc:source>GPS</dc:source>'
+
+
+@pytest.mark.parametrize("piece", [b"<e:gpsA>", b"<a:gps ", b" a:gps=", b'<e:gpsA x="/>', b"</e:gpsA "])
+def test_positions_are_looked_for_in_a_moment(piece):
+    xmp = piece * 2**17
+    start = time.perf_counter()
+    left = metadata.without_gps({"xmp": xmp + b'<exif:GPSAltitude>1/1</EXIF:gpsaltitude><x y="z"/>'})["xmp"]
+    assert time.perf_counter() - start < 20  # it was hours
+    assert left.endswith(b'<x y="z"/>')
+    assert b"1/1" not in left
+
+
+@pytest.mark.parametrize("extension", [b"<rdf:RDF>" * 2**17, b"<rdf:RDF " * 2**17, b"</rdf:RDF" * 2**17])
+def test_extended_xmp_is_joined_in_a_moment(extension):
+    packet = b' xmpNote:HasExtendedXMP="NAME" <rdf:RDF></rdf:RDF>' + b" " * 60_000
+    start = time.perf_counter()
+    assert metadata.with_extension(packet, {b"NAME": extension}) is None
+    assert time.perf_counter() - start < 20
 
 
 @pytest.mark.parametrize(

@@ -216,3 +216,9 @@ def test_importing_it_is_enough_and_loads_no_torch(tmp_path):
 def test_options_of_nested_grids(options):
     image = Image.fromarray(photo(30, 40))
     assert saved(image, **options) == crayoncodec.encode(image, **options)
+
+
+@pytest.mark.parametrize("dpi", [300, (300,), (-1, -1), (float("inf"), 72), (float("nan"), 72), (1e12, 72)])
+def test_a_resolution_that_cannot_be_written_is_refused(dpi):
+    with pytest.raises(ValueError, match=r"dpi is .*, expected two numbers above 0"):
+        Image.new("RGB", (4, 3)).save(io.BytesIO(), "CRAY", dpi=dpi)

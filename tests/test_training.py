@@ -113,6 +113,14 @@ class TestRecipes:
         ("spacings=[0]", "spacings is (0,), expected 1 to 65535"),
         ("spacing_range=[9, 3]", "spacing_range is (9, 3), expected least and largest value"),
         ("zoom=0.5", "zoom is 0.5, expected at least 1"),
+        ("zoom=inf", "zoom is inf, expected finite numbers"),
+        ("learning_rate=nan", "learning_rate is nan, expected finite numbers"),
+        ("learning_rate=-1", "learning_rate is -1, expected more than 0"),
+        ("step_range=[1.0, inf]", "step_range is (1.0, inf), expected finite numbers"),
+        ("hue=-3.0", "hue is -3.0, expected 0 or more"),
+        ("seed=-1", "seed is -1, expected 0 to 9223372036854775807"),
+        ("seed=9223372036854775808", "seed is 9223372036854775808, expected 0 to"),
+        ("side=1", "side is 1, expected more than 1"),
         ("lossy=1.5", "lossy is 1.5, expected 0 to 1"),
     ])  # fmt: skip
     def test_what_cannot_be_meant(self, override, said):
@@ -164,12 +172,45 @@ class TestData:
         assert len(dataset.squares) == 2
         assert dataset.skipped["excluded"] == 2
 
+    def test_a_link_into_what_is_closed_is_unreadable(self, sources, tmp_path, monkeypatch):
+        closed, stat = sources[0] / "closed.png", os.stat
+
+        def refused(path, **options):
+            if path == closed:
+                raise PermissionError(13, "Permission denied")
+            return stat(path, **options)
+
+        closed.symlink_to(tmp_path / "closed")
+        monkeypatch.setattr("os.stat", refused)
+        dataset = data.open_dataset(sources, tmp_path / "x.lab", SIDE)
+        assert dataset.skipped["unreadable"] == 3
+
     def test_a_pack_that_is_cut_off_gives_what_it_has(self, tmp_path):
         pack = packed(tmp_path / "p.tar", {f"{seed}.png": png(photo(SIDE, SIDE, seed)) for seed in range(3)})
         pack.write_bytes(pack.read_bytes()[:-12000])
         dataset = data.open_dataset([pack], tmp_path / "x.lab", SIDE)
         assert len(dataset.squares) == 2
         assert dataset.skipped["unreadable"] == 1
+
+    @pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+    @pytest.mark.parametrize("damage", ["cut", "changed"])
+    def test_a_compressed_pack_that_is_damaged_gives_what_it_has(self, tmp_path, compression, damage):
+        pack = tmp_path / f"p.tar.{compression}"
+        noise = np.random.default_rng(0).integers(0, 256, 2_000_000, np.uint8).tobytes()
+        with tarfile.open(pack, f"w:{compression}") as tar:
+            for name, content in (("0.png", png(photo(SIDE, SIDE, 0))), ("1.png", noise), ("2.png", noise)):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        content = bytearray(pack.read_bytes())
+        if damage == "cut":
+            del content[-1_000_000:]
+        else:
+            content[-1_000_000:-999_000] = bytes(1000)
+        pack.write_bytes(content)
+        dataset = data.open_dataset([pack], tmp_path / "x.lab", SIDE)
+        assert len(dataset.squares) == 1
+        assert dataset.skipped["unreadable"] >= 1
 
     def test_nothing_usable(self, tmp_path):
         with pytest.raises(TrainingError, match="no usable picture of at least 64 x 64 pixels in"):
@@ -469,7 +510,9 @@ class TestRuns:
     @pytest.mark.parametrize(("change", "said"), [
         (lambda state: [], "state.pt is a list, expected the state of a run"),
         (lambda state: {"format": 1}, "state.pt has no '"),
+        (lambda state: {**state, "format": torch.ones(2)}, "state.pt is of version tensor"),
         (lambda state: {**state, "average": []}, "is of another network"),
+        (lambda state: {**state, "step": -5}, "'step' is -5, expected 0 or more"),
         (lambda state: {**state, "step": "six"}, "'step' is 'six', expected a number"),
         (lambda state: {**state, "average": {k: v * float("nan") for k, v in state["average"].items()}},
          "not finite"),

@@ -187,7 +187,8 @@ class _Run:
     def _is_link(self, target: str) -> bool:
         """Whether there is a link, to nothing perhaps."""
         top = self._real.destination
-        return top is not None and (top / target).is_symlink()
+        # As Path.is_symlink, but False too for a name that is too long: writing it will tell.
+        return top is not None and os.path.islink(top / target)  # noqa: PTH114
 
     def _refusal(self, job: Job, source: Stat, output: Stat | None) -> str | None:
         """Why an output is not to be written, whatever is asked for."""

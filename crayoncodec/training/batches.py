@@ -33,7 +33,7 @@ def draw(
     limit = squares.shape[-1]
     cells = -(-recipe.cells * spacing // _CROP_MULTIPLE) * _CROP_MULTIPLE
     side = min(limit, max(recipe.crop, cells))
-    cut = round(side / _log_uniform(rng, 1, recipe.zoom))
+    cut = max(1, round(side / _log_uniform(rng, 1, recipe.zoom)))
     count = max(1, pixels // side**2)
     if rng.random() < recipe.graphics:
         drawn = (graphics.ramps if rng.random() < 0.5 else graphics.shapes)(count, side, rng)

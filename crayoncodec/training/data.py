@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import tarfile
 import warnings
+import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -28,6 +30,8 @@ _FORMAT: Final = 2
 _LOSSY_QUALITIES: Final = (25, 95)
 _LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "avif", "webp")
 """The default coder twice as often as the other one."""
+_DAMAGES: Final = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
+"""What opening and reading a pack raises, whatever it is compressed with."""
 _LEAST_COLOR: Final = 1.0
 """Squares with mean |a*| and mean |b*| under this are grey."""
 _AT_ONCE: Final = 64
@@ -110,16 +114,17 @@ def pictures(sources: Iterable[Path]) -> Iterator[tuple[str, bytes | None]]:
 
 def _packed(pack: Path) -> Iterator[tuple[str, bytes | None]]:
     try:
-        with tarfile.open(pack) as tar:
+        tar = tarfile.open(pack)  # noqa: SIM115 - what fails later is another thing
+    except _DAMAGES as error:
+        raise TrainingError(f"{pack} is neither a folder nor a tar pack") from error
+    with tar:
+        try:
             for member in tar:
                 if member.isfile() and _is_picture(member.name):
                     stream = tar.extractfile(member)
                     yield f"{pack}:{member.name}", None if stream is None else stream.read()
-    except tarfile.ReadError as error:
-        # Cut off: what came before is used.
-        if not tarfile.is_tarfile(pack):
-            raise TrainingError(f"{pack} is neither a folder nor a tar pack ({error})") from error
-        yield str(pack), None
+        except (*_DAMAGES, OSError):
+            yield str(pack), None  # cut off: what came before is used
 
 
 class _Given(NamedTuple):
@@ -191,14 +196,25 @@ def _fingerprint(
     digest = hashlib.sha256(repr((_FORMAT, side, seed, sorted(without), lossy)).encode())
     for source in sources:
         for path in _files(source) if source.is_dir() else [source]:
-            status = path.stat()
-            about = repr((str(path), status.st_size, status.st_mtime_ns))
+            try:
+                status = path.stat()
+            except OSError:
+                about = repr(str(path))  # reading it will tell
+            else:
+                about = repr((str(path), status.st_size, status.st_mtime_ns))
             digest.update(about.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if _is_picture(path.name) and path.is_file())
+    return sorted(path for path in folder.rglob("*") if _is_picture(path.name) and _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a link into what is closed: it is unreadable
+        return True
 
 
 def _is_picture(name: str) -> bool:

@@ -253,7 +253,7 @@ def _start(network: nn.Module, name: str) -> None:
 def _schedule(recipe: Recipe, material: Material) -> tuple[int, int]:
     """Steps in all, and from one evaluation to the next."""
     if not recipe.epochs:
-        return recipe.steps, round(recipe.evaluate_every)
+        return recipe.steps, max(1, round(recipe.evaluate_every))
     side = min(recipe.side, recipe.crop)
     per_epoch = max(1, round(len(material.indices) / max(1, recipe.batch // side**2)))
     return round(recipe.epochs * per_epoch), max(1, round(recipe.evaluate_every * per_epoch))

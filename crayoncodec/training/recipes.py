@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields
@@ -23,6 +24,7 @@ _CHOICES: Final = (
     ("precision", ("bfloat16", "float32")),
     ("keep", ("last", "best")),
 )
+_MOST_SEED: Final = 2**63 - 1
 _SUFFIX: Final = ".toml"
 
 
@@ -110,14 +112,22 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, default in _defaults().items():
             _expect(_like(getattr(self, name), default), self, name, f"something like {default!r}")
+            values = getattr(self, name) if isinstance(default, tuple) else [getattr(self, name)]
+            finite = all(math.isfinite(value) for value in values if isinstance(value, float))
+            _expect(finite, self, name, "finite numbers")
         for name, choices in (("architecture", tuple(ARCHITECTURES)), ("sampling", SAMPLINGS), *_CHOICES):
             _expect(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")
-        for name in ("side", "crop", "cells", "batch", "steps", "save_every", "evaluate_every"):
+        for name in (
+            "crop", "cells", "batch", "steps", "save_every", "evaluate_every", "learning_rate",
+        ):  # fmt: skip
             _expect(getattr(self, name) > 0, self, name, "more than 0")
+        _expect(self.side > 1, self, "side", "more than 1")
+        for name in ("hue", "weight_decay", "warmup", "clip", "epochs", "minutes"):
+            _expect(getattr(self, name) >= 0, self, name, "0 or more")
+        _expect(0 <= self.seed <= _MOST_SEED, self, "seed", f"0 to {_MOST_SEED}")
         for name in ("other_sampling", "lossy", "graphics", "teacher_weight", "averaging", "projected"):
             _expect(0 <= getattr(self, name) <= 1, self, name, "0 to 1")
         _expect(self.zoom >= 1, self, "zoom", "at least 1")
-        _expect(self.minutes >= 0, self, "minutes", "0 or more")
         for name in ("spacing_range", "step_range"):
             value = getattr(self, name)
             _expect(len(value) == 2 and 0 < value[0] <= value[-1], self, name, "least and largest value")

@@ -196,14 +196,17 @@ class Run:
             raise TrainingError(f"{path} cannot be read ({' '.join(str(error).split())})") from error
         if not isinstance(state, dict):
             raise TrainingError(f"{path} is a {type(state).__name__}, expected the state of a run")
-        if state.get("format") != _FORMAT:
-            raise TrainingError(f"{path} is of version {state.get('format')}, expected {_FORMAT}")
+        version = state.get("format")
+        if not isinstance(version, int) or version != _FORMAT:
+            raise TrainingError(f"{path} is of version {version}, expected {_FORMAT}")
         for key in keys:
             if key not in state:
                 raise TrainingError(f"{path} has no {key!r}, expected the state of a run")
         for key, kind in (("step", int), ("best", float)):
             if not isinstance(state.get(key, kind()), kind):
                 raise TrainingError(f"{path}: {key!r} is {state[key]!r}, expected a number")
+        if state.get("step", 0) < 0:
+            raise TrainingError(f"{path}: 'step' is {state['step']}, expected 0 or more")
         return state
 
 
