@@ -72,7 +72,7 @@ class Limits:
     pixels: int = 178_956_970
     """Pixels of the picture (``--max-pixels``). The default is Pillow's own limit, in whose place this one is
     when pictures of other formats are read."""
-    side: int = 2**20
+    side: int = 2**18
     """Pixels of the longer side; the lossless coder's time grows with it."""
     metadata: int = 64 * 2**20
     """Bytes of all ancillary chunks together: their payloads, and the framing of those of unknown types."""

@@ -234,17 +234,17 @@ def test_files_at_the_limits_of_coders_decode(side, turned):
     assert np.array_equal(crayoncodec.decode(data, color="gray")[..., 3], image[..., 3])
 
 
-@pytest.mark.parametrize("shape", [(1, 2**20), (2**20, 1)])
+@pytest.mark.parametrize("shape", [(1, 2**18), (2**18, 1)])
 @pytest.mark.filterwarnings("ignore:no lossy coder")
 def test_the_longest_side_is_encoded_and_decoded(shape):
-    image = np.tile(np.arange(256, dtype=np.uint8), 4096).reshape(shape)
+    image = np.tile(np.arange(256, dtype=np.uint8), 1024).reshape(shape)
     data = crayoncodec.encode(image)
     start = time.process_time()
     decoded = crayoncodec.decode(data, color="gray")
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 1
     assert decoded.shape == (*shape, 3)
     longer = np.zeros([side + (side > 1) for side in shape], np.uint8)
-    with pytest.raises(LimitError, match="the limit of a side is 1048576"):
+    with pytest.raises(LimitError, match="the limit of a side is 262144"):
         crayoncodec.encode(longer)
 
 
