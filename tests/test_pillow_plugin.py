@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -125,6 +128,28 @@ class TestAsPillowsSavers:
     @pytest.mark.parametrize("kind", PILLOWS)
     def test_options_of_others_are_ignored(self, kind):
         self.again(Image.fromarray(photo(8, 8)), kind, bogus=3, optimize=True)
+
+
+def test_threads_load_a_picture_once(monkeypatch):
+    data, calls = crayoncodec.encode(photo(60, 80)), []
+    decode = plugin._decoder.picture
+
+    def slow(given):
+        calls.append(given)
+        time.sleep(0.05)
+        return decode(given)
+
+    monkeypatch.setattr(plugin._decoder, "picture", slow)
+    image, start = Image.open(io.BytesIO(data)), threading.Barrier(8)
+
+    def load(_):
+        start.wait(60)
+        return np.asarray(image).tobytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(load, range(8)))
+    assert found == {crayoncodec.decode(data, color="guided").tobytes()}
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("kind", ["CRAY", "PNG"])

@@ -8,6 +8,7 @@ has been turned), and the ICC profile stays unless it is given as None.
 
 from __future__ import annotations
 
+import threading
 from typing import IO, Any, Final
 
 from PIL import Image, ImageFile
@@ -38,7 +39,7 @@ class CrayImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         assert self.fp is not None
-        self._encoded = True
+        self._encoded, self._turn = True, threading.Lock()
         try:
             file, chunks = container.scan(self.fp, _decoder.limits)
         except CrayError as error:
@@ -73,19 +74,25 @@ class CrayImageFile(ImageFile.ImageFile):
         super().verify()
 
     def load(self) -> Any:
-        """Decode the picture, once. Raises OSError for a damaged file."""
-        if self._encoded and self.fp is not None:
-            self.fp.seek(0)
-            try:
-                picture = _decoder.picture(self.fp.read())
-            except CrayError as error:
-                raise OSError(str(error)) from error
-            self.im = to_pil(picture).convert(self.mode).im
-            self._encoded = False
-            if self._exclusive_fp:
-                self.fp.close()
-            self.fp = None
+        """Decode the picture, once, whichever threads ask for it. Raises OSError for a damaged file."""
+        if self._encoded:
+            with self._turn:
+                self._decode()
         return super().load()
+
+    def _decode(self) -> None:
+        if not self._encoded or self.fp is None:
+            return
+        self.fp.seek(0)
+        try:
+            picture = _decoder.picture(self.fp.read())
+        except CrayError as error:
+            raise OSError(str(error)) from error
+        self.im = to_pil(picture).convert(self.mode).im
+        if self._exclusive_fp:
+            self.fp.close()
+        self.fp = None
+        self._encoded = False
 
 
 def register(**options: Any) -> None:
