@@ -486,6 +486,8 @@ def _check_numbers(given: dict[str, Any]) -> None:
     """The part of ``check_options`` that is of numbers; numpy's are taken, True and False are none."""
     for name, least, most in _RANGES:
         value = given.get(name)
+        if value is None and name == "effort" and name in given:
+            raise ValueError("effort is None, expected a whole number of 1 to 9")
         if value is not None and not (_is_number(value, Integral) and least <= value <= most):
             raise ValueError(f"{name} is {value}, expected a whole number of {least} to {most}")
     for name, kind, what in (

@@ -150,6 +150,7 @@ def test_info_says_what_was_asked_for(tmp_path):
         ({"color_quality": np.bool_(True)}, "color_quality is True, expected a whole number"),
         ({"quality": "80"}, "quality is 80, expected a whole number"),
         ({"effort": 5.5}, "effort is 5.5, expected a whole number of 1 to 9"),
+        ({"effort": None}, "effort is None, expected a whole number of 1 to 9"),
         ({"n": True}, "n is True, expected a whole number of 1 to 65535"),
         ({"n": 4, "step": True}, "step is True"),
         ({"n": 4, "step": -1.0}, "step is -1.0, expected more than 0"),
