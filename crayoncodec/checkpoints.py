@@ -140,7 +140,8 @@ def names() -> list[str]:
 
 def missing() -> dict[str, str]:
     """Those of APART that are not installed, and what pip installs them with."""
-    return {name: brought_by for name, brought_by in APART.items() if name not in names()}
+    installed = names()
+    return {name: brought_by for name, brought_by in APART.items() if name not in installed}
 
 
 def find(name_or_path: str) -> Path:

@@ -383,7 +383,7 @@ def models_list() -> None:
         streams.say(f"{name:12} {card.parameters:>11,} parameters {card.macs_per_pixel:>10,} MAC/pixel  "
                    f"{card.description}")  # fmt: skip
     for name, brought_by in checkpoints.missing().items():
-        click.echo(f"{name:12} not installed: pip install {brought_by}")
+        streams.say(f"{name:12} not installed: pip install {brought_by}")
 
 
 @models.command("show", epilog="Example: cray models show compact")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crayoncodec import color, threads
+from crayoncodec import color, formats, threads
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -134,21 +134,17 @@ def _code_points(image: Image.Image) -> tuple[int, int] | None:
     profile = image.info.get("nclx_profile")  # pillow-heif's
     if profile:
         return int(profile["color_primaries"]), int(profile["transfer_characteristics"])
-    stream: IO[bytes] | None = getattr(image, "fp", None)
-    if stream is None or image.format not in ("PNG", "AVIF"):
+    if image.format not in ("PNG", "AVIF"):
         return None
-    place = stream.tell()
-    try:
-        stream.seek(0)
-        if image.format == "PNG":
-            return _png_code_points(stream)
-        boxes = stream.read(2**16)
-        at = boxes.find(b"colrnclx")
-        return None if at < 0 else struct.unpack_from(">HH", boxes, at + 8)
-    except struct.error:
-        return None
-    finally:
-        stream.seek(place)
+    with formats.rewound(image) as stream:
+        try:
+            if image.format == "PNG":
+                return _png_code_points(stream)
+            boxes = stream.read(2**16)
+            at = boxes.find(b"colrnclx")
+            return None if at < 0 else struct.unpack_from(">HH", boxes, at + 8)
+        except struct.error:
+            return None
 
 
 def _png_code_points(stream: IO[bytes]) -> tuple[int, int] | None:

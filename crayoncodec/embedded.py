@@ -16,13 +16,11 @@ import cv2
 import numpy as np
 from PIL import Image, IptcImagePlugin
 
-from crayoncodec import metadata
+from crayoncodec import formats, metadata
 from crayoncodec.errors import CrayWarning
 
 _IPTC_NAA: Final = 33723
 """Tag of TIFF."""
-_XMP_SEGMENT: Final = b"http://ns.adobe.com/xap/1.0/\0"
-_EXTENSION_SEGMENT: Final = b"http://ns.adobe.com/xmp/extension/\0"
 _GAIN_MAP: Final = b"hdrgm:Version"
 _RAW_PROFILE: Final = "Raw profile type "
 _DERIVED_TEXT: Final = re.compile(
@@ -73,15 +71,10 @@ def found(image: Image.Image, boxes: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def boxes(image: Image.Image) -> dict[str, bytes]:
     """What JPEG 2000 and JPEG XL files have and no plugin looks for, of an image that is not loaded yet."""
-    stream: IO[bytes] | None = getattr(image, "fp", None)
-    if image.format not in ("JPEG2000", "JXL") or stream is None:
+    if image.format not in ("JPEG2000", "JXL"):
         return {}
-    place = stream.tell()
-    stream.seek(0)
-    try:
+    with formats.rewound(image) as stream:
         return dict(_metadata_of_boxes(stream, 0, stream.seek(0, os.SEEK_END)))
-    finally:
-        stream.seek(place)
 
 
 def left_out(image: Image.Image) -> list[str]:
@@ -146,13 +139,10 @@ def deep_colors(image: Image.Image, bits: int) -> Image.Image | None:
 
     None for any other, or if OpenCV does not read it.
     """
-    stream: IO[bytes] | None = getattr(image, "fp", None)
-    if image.format != "JPEG2000" or bits <= 8 or image.mode not in ("RGB", "RGBA") or stream is None:
+    if image.format != "JPEG2000" or bits <= 8 or image.mode not in ("RGB", "RGBA"):
         return None
-    place = stream.tell()
-    stream.seek(0)
-    data = np.frombuffer(stream.read(), np.uint8)
-    stream.seek(place)
+    with formats.rewound(image) as stream:
+        data = np.frombuffer(stream.read(), np.uint8)
     image.load()  # a damaged file is told of here, where OpenCV would log it as well
     values = None
     with suppress(cv2.error):
@@ -207,8 +197,8 @@ def _raw_profiles(info: dict[Any, Any]) -> Iterator[tuple[str, bytes]]:
             warnings.warn(f"{key!r} is damaged, left out", CrayWarning, stacklevel=5)
             continue
         kind = key[len(_RAW_PROFILE) :].lower()
-        if data.startswith(_XMP_SEGMENT):
-            yield "xmp", data.removeprefix(_XMP_SEGMENT)
+        if data.startswith(metadata.XMP_SEGMENT):
+            yield "xmp", data.removeprefix(metadata.XMP_SEGMENT)
         elif kind == "xmp":
             yield "xmp", data
         elif kind in ("icc", "icm"):
@@ -229,7 +219,7 @@ def _with_extended_xmp(image: Image.Image, xmp: bytes) -> bytes:
     """XMP of a JPEG file together with what lies in further segments."""
     parts: dict[bytes, bytearray] = {}
     for name, data in getattr(image, "applist", ()):
-        if name == "APP1" and data.startswith(_EXTENSION_SEGMENT):
+        if name == "APP1" and data.startswith(metadata.XMP_EXTENSION_SEGMENT):
             digest, size, at, part = _extension(data)
             whole = parts.setdefault(digest, bytearray(min(size, len(image.applist) * 2**16)))  # type: ignore[attr-defined]
             whole[at : at + len(part)] = part
@@ -243,7 +233,7 @@ def _with_extended_xmp(image: Image.Image, xmp: bytes) -> bytes:
 
 def _extension(segment: bytes) -> tuple[bytes, int, int, bytes]:
     """Name, size of the whole, offset in it and bytes of a segment of extended XMP."""
-    rest = segment.removeprefix(_EXTENSION_SEGMENT)
+    rest = segment.removeprefix(metadata.XMP_EXTENSION_SEGMENT)
     size, at = struct.unpack(">II", rest[32:40].ljust(8, b"\0"))
     return rest[:32], size, at, rest[40:]
 
@@ -277,14 +267,8 @@ def _has_iptc(image: Image.Image) -> bool:
 
 
 def _head(image: Image.Image) -> bytes:
-    stream: IO[bytes] | None = getattr(image, "fp", None)
-    if stream is None:
-        return b""
-    place = stream.tell()
-    stream.seek(0)
-    head = stream.read(_HEAD)
-    stream.seek(place)
-    return head
+    with formats.rewound(image) as stream:
+        return stream.read(_HEAD)
 
 
 def _avif_bits(head: bytes) -> int:

@@ -6,9 +6,9 @@ import importlib
 import io
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Final
+from typing import IO, Final
 
 from PIL import Image, ImageFile
 
@@ -66,6 +66,21 @@ def opened(data: bytes) -> ImageFile.ImageFile:
                 if accept and answer:
                     refused.append(f"{kind}: {error}")
     raise ImageError("; ".join(["not an image in a format that Pillow reads", *_hints(data), *refused[:1]]))
+
+
+@contextmanager
+def rewound(image: Image.Image) -> Iterator[IO[bytes]]:
+    """The file of an image that is not loaded yet, at its beginning; left where it was.
+
+    Nothing is in that of an image that is in memory only.
+    """
+    stream: IO[bytes] = getattr(image, "fp", None) or io.BytesIO()
+    place = stream.tell()
+    stream.seek(0)
+    try:
+        yield stream
+    finally:
+        stream.seek(place)
 
 
 def allocate(image: Image.Image) -> None:

@@ -21,6 +21,9 @@ from PIL import Image, ImageCms
 
 EXIF_PREFIX: Final = b"Exif\0\0"
 """What JPEG puts before the TIFF structure, and Pillow with it; .cray files do not have it."""
+XMP_SEGMENT: Final = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_EXTENSION_SEGMENT: Final = b"http://ns.adobe.com/xmp/extension/\0"
+"""What an APP1 segment of JPEG begins with that has XMP, or a part of what did not fit into one."""
 XMP_TAG: Final = 700
 """Of TIFF."""
 DEFAULT_DPI: Final = 72

@@ -47,8 +47,6 @@ _PNG_LEVEL: Final = 1
 _PNG_XMP: Final = "XML:com.adobe.xmp"
 _SEGMENT: Final = 65533
 """Bytes of a JPEG segment's content."""
-_XMP_SEGMENT: Final = b"http://ns.adobe.com/xap/1.0/\0"
-_EXTENSION_SEGMENT: Final = b"http://ns.adobe.com/xmp/extension/\0"
 _EXTENSION_PART: Final = 65400
 """Bytes of extended XMP in one segment, as Adobe's specification has it at most."""
 
@@ -193,7 +191,7 @@ def _xmp_options(xmp: bytes, kind: str) -> dict[str, Any]:
         text = PngImagePlugin.PngInfo()
         text.add_itxt(_PNG_XMP, xmp.decode("utf-8", "replace"))
         return {"pnginfo": text}
-    if kind in ("JPEG", "MPO") and len(_XMP_SEGMENT + xmp) > _SEGMENT:
+    if kind in ("JPEG", "MPO") and len(meta.XMP_SEGMENT + xmp) > _SEGMENT:
         stub, name = meta.extended(xmp)
         return {"xmp": stub, "extra": b"".join(_extension_segments(xmp, name))}
     return {"xmp": xmp}
@@ -201,7 +199,12 @@ def _xmp_options(xmp: bytes, kind: str) -> dict[str, Any]:
 
 def _extension_segments(xmp: bytes, name: bytes) -> Iterator[bytes]:
     for at in range(0, len(xmp), _EXTENSION_PART):
-        part = _EXTENSION_SEGMENT + name + struct.pack(">II", len(xmp), at) + xmp[at : at + _EXTENSION_PART]
+        part = (
+            meta.XMP_EXTENSION_SEGMENT
+            + name
+            + struct.pack(">II", len(xmp), at)
+            + xmp[at : at + _EXTENSION_PART]
+        )
         yield b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part
 
 

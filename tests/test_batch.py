@@ -131,19 +131,12 @@ class TestConversion:
         Path("out/in").mkdir(parents=True)
         assert counts(encode(source="list", code=1)) == (1, 0, 3)
 
-    def test_clutter_is_left_out_and_counted(self, monkeypatch):
+    def test_clutter_is_left_out_and_counted(self, close_folders):
         for name in ("in/._a.png", "in/deep/._c.webp", "in/._notes.txt"):
             Path(name).write_bytes(b"\0\5\x16\7")
         for folder in ("in/.Trashes", "in/lost+found"):
             Path(folder).mkdir()
-        scandir = os.scandir
-
-        def closed(path):
-            if str(path).rstrip("/").endswith((".Trashes", "lost+found")):
-                raise PermissionError(13, "Permission denied")
-            return scandir(path)
-
-        monkeypatch.setattr("crayoncodec.jobs.os.scandir", closed)
+        close_folders(".Trashes", "lost+found")
         totals = encode(code=1)
         assert (counts(totals), totals["left_out"]) == ((3, 0, 1), 3)
         assert failures("out") == {"lost+found/": "Permission denied"}

@@ -297,19 +297,12 @@ class TestEncode:
         assert line["warnings"][0] in result.stderr
         assert cray("decode", "tiny.cray", "-o", "out.png", "--color", "gray").stderr == ""
 
-    def test_clutter_is_left_out_of_trees_and_counted(self, monkeypatch):
+    def test_clutter_is_left_out_of_trees_and_counted(self, close_folders):
         for folder in ("in/open", "in/closed", "in/.Trashes/501"):
             Path(folder).mkdir(parents=True)
         for name in ("in/a.png", "in/._a.png", "in/open/._b.png", "in/._notes.txt", "in/closed/c.png"):
             shutil.copy("photo.png", name)
-        scandir = os.scandir
-
-        def closed(path):
-            if str(path).rstrip("/").endswith(("closed", "501")):
-                raise PermissionError(13, "Permission denied")
-            return scandir(path)
-
-        monkeypatch.setattr("crayoncodec.jobs.os.scandir", closed)
+        close_folders("closed", "501")
         Path("out").mkdir()
         result = cray("encode", "-r", "in", "-o", "out", code=1)
         assert names("out") == ["a.cray"]

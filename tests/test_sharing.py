@@ -14,7 +14,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 import pytest
 from pictures import photo
@@ -48,15 +47,6 @@ def files():
             [(8, 20, {}), (20, 9, {}), (20, 30, {"n": 5}), (9, 40, {"n": 4}), (26, 26, {"n": 3})]
         )
     ]
-
-
-@pytest.fixture
-def parts():
-    """Parts of pictures in threads, too, whatever the machine has."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(4)
-    yield
-    cv2.setNumThreads(before)
 
 
 def in_child(work, seconds=60):
@@ -189,7 +179,7 @@ def test_a_used_decoder_goes_to_other_processes(files, way, method):
 @forks
 @multithreaded
 @pytest.mark.parametrize("way", FORKED)
-def test_a_forked_child_decodes(files, way, parts):
+def test_a_forked_child_decodes(files, way, four_threads):
     used = decoder(way)
     data = crayoncodec.encode(photo(200, 300))
     expected = used.decode(data)
@@ -226,7 +216,7 @@ def close(one, other):
 @forks
 @multithreaded
 @pytest.mark.parametrize("way", FORKED)
-def test_a_child_is_forked_while_threads_decode(files, way, parts):
+def test_a_child_is_forked_while_threads_decode(files, way, four_threads):
     """Locks that they hold are held for ever there."""
     shared, stop = decoder(way), threading.Event()
     expected = [shared.decode(data) for data in files]

@@ -15,20 +15,11 @@ import crayoncodec
 from crayoncodec import threads
 
 
-@pytest.fixture
-def several():
-    """Four threads, whatever the machine has."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(4)
-    yield
-    cv2.setNumThreads(before)
-
-
 def blas_threads():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
-def test_parts_come_back_in_order(several):
+def test_parts_come_back_in_order(four_threads):
     assert threads.count() == 4
     assert threads.each(lambda part: part * part, range(50)) == [part * part for part in range(50)]
 
@@ -44,7 +35,7 @@ def test_one_thread_works_where_it_is():
         cv2.setNumThreads(before)
 
 
-def test_parts_may_have_parts(several):
+def test_parts_may_have_parts(four_threads):
     """Each in the thread of its own part: more would wait for each other."""
 
     def work(part):
@@ -54,7 +45,7 @@ def test_parts_may_have_parts(several):
     assert all(len(set(names)) == 1 for names in found)
 
 
-def test_an_error_is_the_callers(several):
+def test_an_error_is_the_callers(four_threads):
     def work(part):
         if part == 5:
             raise ValueError("part 5")
@@ -64,14 +55,14 @@ def test_an_error_is_the_callers(several):
         threads.each(work, range(20))
 
 
-def test_libraries_have_one_thread_within_and_theirs_again_after(several):
+def test_libraries_have_one_thread_within_and_theirs_again_after(four_threads):
     before = blas_threads()
     within = threads.each(lambda _: blas_threads(), range(4))
     assert all(set(counts) == {1} for counts in within)
     assert blas_threads() == before
 
 
-def test_settings_come_back_after_overlapping_calls(several):
+def test_settings_come_back_after_overlapping_calls(four_threads):
     before, barrier = blas_threads(), threading.Barrier(2)
 
     def call():
@@ -87,7 +78,7 @@ def test_settings_come_back_after_overlapping_calls(several):
 
 @pytest.mark.parametrize("width", [1, 100, 513, 100_000])
 @pytest.mark.parametrize("height", [1, 7, 8, 9, 64, 65, 1000, 2**20])
-def test_bands_cover_all_rows_once(height, width, several):
+def test_bands_cover_all_rows_once(height, width, four_threads):
     rows = np.zeros(height, int)
     for band in threads.bands(height, width):
         assert (band.stop - band.start) * width <= 64 * max(width, 1024)
@@ -95,13 +86,13 @@ def test_bands_cover_all_rows_once(height, width, several):
     assert (rows == 1).all()
 
 
-def test_a_part_is_one_band(several):
+def test_a_part_is_one_band(four_threads):
     """It has one thread: what is cut for several would only be slower."""
     assert threads.each(lambda _: threads.bands(64), range(4)) == [[slice(0, 64)]] * 4
     assert len(threads.bands(64)) == 8
 
 
-def test_bands_do_not_show(several, monkeypatch):
+def test_bands_do_not_show(four_threads, monkeypatch):
     """Files and pictures are the same whatever the bands are."""
     image = photo(150, 110)
     found = []
@@ -120,7 +111,7 @@ def test_bands_do_not_show(several, monkeypatch):
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own(several):
+def test_a_forked_process_has_threads_of_its_own(four_threads):
     threads.each(lambda part: part, range(8))
     queue = multiprocessing.get_context("fork").SimpleQueue()
     process = multiprocessing.get_context("fork").Process(

@@ -166,7 +166,7 @@ def train(run: Run, material: Material, process: Process) -> nn.Module:
         squares = torch.from_numpy(np.ascontiguousarray(material.squares)).to(device)
     steps, evaluate_every = _schedule(recipe, material)
     losses: list[float] = []
-    passed = _greatest(learner.clock.passed(), process)
+    (passed,) = _greatest([learner.clock.passed()], process)
     with (
         _stop_signals() as asked,
         run.tensorboard(chief) as board,
@@ -181,8 +181,8 @@ def train(run: Run, material: Material, process: Process) -> nn.Module:
             losses.append(learner.step(step, rate, inputs, truth))
             bar.update()
             bar.set_postfix(loss=f"{losses[-1]:.3f}", images_per_s=_rate(bar, len(truth) * process.count))
-            done, stop = step + 1, _greatest(float(asked()), process) > 0
-            passed = _greatest(learner.clock.passed(), process)
+            done = step + 1
+            stop, passed = _greatest([float(asked()), learner.clock.passed()], process)
             last = done == steps or passed >= 1
             if chief and (done % evaluate_every == 0 or last):
                 errors = evaluate(learner.average, recipe, material, device)
@@ -327,13 +327,13 @@ def _rate(bar: Any, pictures: int) -> str:
     return f"{rate * pictures:.3g}" if rate else "?"
 
 
-def _greatest(value: float, process: Process) -> float:
-    """The greatest of the processes' values: they have the same rate, and stop at the same step."""
+def _greatest(values: list[float], process: Process) -> list[float]:
+    """The greatest of the processes' values each: they have the same rate, and stop at the same step."""
     if process.count == 1:
-        return value
-    shared = torch.tensor(value, device=process.device)
+        return values
+    shared = torch.tensor(values, device=process.device)
     dist.all_reduce(shared, dist.ReduceOp.MAX)
-    return shared.item()
+    return shared.tolist()
 
 
 @contextlib.contextmanager
