@@ -12,7 +12,7 @@ from pictures import photo
 from PIL import Image, ImageCms
 
 import crayoncodec
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 
 PHOTO = photo(24, 40)
 
