@@ -393,7 +393,7 @@ class TestChoice:
     def test_signals_are_outlived_when_networks_come_and_go(self):
         program = """
 import gc, os, signal
-from crayoncodec import backends
+from crayoncodec.painting import backends
 signal.signal(signal.SIGINT, lambda *_: None)
 for _ in range(3):
     first = backends.load("nested", backend="openvino", device="cpu")

@@ -104,7 +104,7 @@ def test_networks_without_a_graph_and_torch_by_choice_do():
 
 
 def test_torch_is_not_loaded_to_find_no_gpu():
-    program = "from crayoncodec import backends\nassert not backends.has_cuda()"
+    program = "from crayoncodec.painting import backends\nassert not backends.has_cuda()"
     if backends.has_cuda():
         pytest.skip("there is one")
     assert "torch" not in loaded(program)

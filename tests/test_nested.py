@@ -266,9 +266,9 @@ class TestCodestream:
     def test_levels(self):
         plane, ab, grid = coded(200, 150)
         errors = []
-        for levels in (1, 3, 6, 7):
-            samples, spacing = codestream.decode(grid.chunks, plane, levels)
-            assert spacing == max(4, 128 >> (levels - 1))
+        for kept in (1, 3, 6, 7):
+            samples, spacing = codestream.decode(grid.chunks, plane, kept)
+            assert spacing == max(4, 128 >> (kept - 1))
             errors.append(np.abs(samples / 256 - reduce_to_cells(ab, spacing, "mean")).mean())
         assert np.array_equal(samples, grid.samples)
         # Border cells of the coarsest level are means of cells, not of pixels.

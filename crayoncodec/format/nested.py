@@ -146,7 +146,7 @@ class _Means:
         self._coarser: dict[int, F64] = {}
 
     def level(self, spacing: int) -> F64:
-        """Of cells this large, f64[2,h,w] in 1/nested.COLOR of a CIELAB unit; a multiple of the finest."""
+        """Of cells this large, f64[2,h,w] in 1/features.COLOR of a CIELAB unit; a multiple of the finest."""
         if spacing == self._spacing:
             return self._finest(slice(0, self._cells.shape[1]))
         if spacing not in self._coarser:

@@ -87,7 +87,7 @@ def planes_of(lightness: Tensor, ab: Tensor, spacing: int, sampling: Sampling, s
 def nested_planes_of(lightness: Tensor, ab: Tensor, spacing: int, steps: Tensor) -> Inputs:
     """The same of nested grids down to ``spacing``; steps: f32[B], for a cell of one pixel.
 
-    Sides of the pictures are multiples of codestreams.nested.COARSEST.
+    Sides of the pictures are multiples of format.nested.COARSEST.
     """
     axes_ab, axes = costs.turned(ab)
     pictures = costs.Pictures(costs.to_u8(lightness), axes_ab, steps)

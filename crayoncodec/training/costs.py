@@ -86,7 +86,7 @@ def code(
     choose: Choose = rounded,
     jitter: float = 0.0,
 ) -> tuple[Cost, Tensor]:
-    """Code a batch down to spacing ``finest``: what it costs, and the cells, in 1/nested.COLOR.
+    """Code a batch down to spacing ``finest``: what it costs, and the cells, in 1/features.COLOR.
 
     Sides of the pictures are multiples of COARSEST. jitter: octaves by which the steps of levels differ.
     Where gradients are wanted, levels are free of cost that a network predicts that does not learn.
