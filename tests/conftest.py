@@ -1,14 +1,10 @@
-"""Makes the tests' own modules importable, and signals what they are in a terminal."""
+"""Fixtures of all folders; signals are what they are in a terminal."""
 
 import os
 import signal
-import sys
-from pathlib import Path
 
 import cv2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 # A background shell hands SIGINT on ignored, and what is ignored stays so in the programs that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from crayoncodec.commands.cray import main
 
-FOLDER = Path(__file__).parents[2] / "shared/data/odd-inputs"
+FOLDER = Path(__file__).parents[3] / "shared/data/odd-inputs"
 INDEX = FOLDER / "INDEX.tsv"
 
 pytestmark = pytest.mark.skipif(not INDEX.exists(), reason=f"{FOLDER} is not there")
