@@ -2,9 +2,15 @@
 
 import os
 import signal
+from pathlib import Path
 
 import cv2
 import pytest
+from commandline import PHOTO
+from PIL import Image
+
+import crayoncodec
+from crayoncodec.painting import backends
 
 # A background shell hands SIGINT on ignored, and what is ignored stays so in the programs that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,3 +39,29 @@ def close_folders(monkeypatch):
         monkeypatch.setattr("crayoncodec.files.jobs.os.scandir", closed)
 
     return close
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder, with photo.png, photo.cray, grid.cray (one grid) and damaged.cray in it."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(PHOTO).save("photo.png")
+    data = crayoncodec.encode(PHOTO)
+    Path("photo.cray").write_bytes(data)
+    Path("grid.cray").write_bytes(crayoncodec.encode(PHOTO, n=20))
+    Path("damaged.cray").write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    yield tmp_path
+    # Nothing half done is left over.
+    assert not [*tmp_path.rglob("*.tmp")]
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Pretend that only these modules are installed, and no CUDA."""
+    find = backends.find_spec
+
+    def only(*modules):
+        monkeypatch.setattr(backends, "find_spec", lambda name: find(name) if name in modules else None)
+
+    monkeypatch.setattr(backends, "has_cuda", lambda: False)
+    return only

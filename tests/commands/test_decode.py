@@ -1,0 +1,160 @@
+"""``cray decode``: what it prints, writes and exits with."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commandline import GUIDED, PHOTO, cray, names, process
+from PIL import Image
+
+import crayoncodec
+from crayoncodec import codec
+from crayoncodec.machine.process import models_folder
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+class TestDecode:
+    @pytest.mark.parametrize("color", codec.COLORS)
+    def test_beside_the_input(self, color):
+        cray("decode", "photo.cray", "--color", color, "--device", "cpu", "--overwrite")
+        expected = crayoncodec.decode(Path("photo.cray").read_bytes(), color=color)
+        assert np.array_equal(np.asarray(Image.open("photo.png").convert("RGB")), expected)
+
+    @pytest.mark.parametrize(("quality", "kind"), [("80", "guided"), ("40", "neural")])
+    def test_a_network_is_the_default_where_it_is_worth_it(self, quality, kind):
+        cray("encode", "photo.png", "-q", quality, "-o", "q.cray")
+        for color in ("auto", "neural", "guided"):
+            cray("decode", "q.cray", "-o", f"{color}.png", "--color", color)
+        cray("decode", "q.cray", "-o", "default.png")
+        cray("decode", "q.cray", "-o", "named.png", "--model", "nested")
+        default, auto, neural, guided, named = (
+            Path(f"{name}.png").read_bytes() for name in ("default", "auto", "neural", "guided", "named")
+        )
+        assert default == auto == {"neural": neural, "guided": guided}[kind]
+        assert named == neural != guided
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.webp", "WEBP"), ("a.avif", "AVIF"),
+         ("a.tif", "TIFF"), ("a.bmp", "BMP"), ("a.gif", "GIF"), ("a.ppm", "PPM"), ("a", "PNG")],
+    )  # fmt: skip
+    def test_the_extension_says_the_format(self, name, kind):
+        cray(*GUIDED, "photo.cray", "-o", name)
+        with Image.open(name) as image:
+            assert (image.format, image.size) == (kind, (60, 40))
+
+    def test_extensions_that_are_no_format(self):
+        result = cray(*GUIDED, "photo.cray", "-o", "out.txt", code=3)
+        assert result.stderr == "cray: photo.cray: extension '.txt' is no format that Pillow writes\n"
+        assert not Path("out.txt").exists()
+
+    def test_standard_streams(self):
+        result = cray(*GUIDED, "-", stdin=Path("photo.cray").read_bytes())
+        assert Image.open(io.BytesIO(result.stdout_bytes)).size == (60, 40)
+        assert result.stderr.startswith("- -> -: 60 x 40, ")
+        assert cray(*GUIDED, "photo.cray", "-o", "-", "--json").stdout_bytes == result.stdout_bytes
+
+    def test_several_at_a_time(self):
+        for name in "abc":
+            shutil.copy("photo.cray", f"{name}.cray")
+        arguments = [
+            "a.cray",
+            "damaged.cray",
+            "-",
+            "b.cray",
+            "c.cray",
+            "-j",
+            "2",
+            "--json",
+            "--device",
+            "cpu",
+        ]
+        done = process(
+            sys.executable, "-m", "crayoncodec", "decode", *arguments, input=Path("photo.cray").read_bytes()
+        )
+        assert done.returncode == 1
+        cray("decode", "photo.cray", "-o", "alone.png")
+        expected = Path("alone.png").read_bytes()
+        assert done.stdout == expected
+        lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
+        assert [(line["input"], line["code"]) for line in lines] == [
+            ("a.cray", 0), ("damaged.cray", 3), ("-", 0), ("b.cray", 0), ("c.cray", 0)
+        ]  # fmt: skip
+        assert all(Path(f"{name}.png").read_bytes() == expected for name in "abc")
+
+    def test_options_are_named_as_they_are_typed(self):
+        error = cray("decode", "photo.cray", "--backend", "opencv", "--device", "cuda", code=2).stderr
+        assert "--backend opencv is for CPUs, expected torch with --device cuda" in error
+
+    def test_damaged_files(self):
+        result = cray(*GUIDED, "damaged.cray", code=3)
+        assert "CRC-32" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        Path("empty.cray").write_bytes(b"")
+        assert "not a .cray file: empty" in cray(*GUIDED, "empty.cray", code=3).stderr
+        cray(*GUIDED, "nonesuch.cray", code=1)
+        assert not {"damaged.png", "empty.png", "nonesuch.png"} & {*names()}
+
+    def test_damage_in_the_grid_leaves_the_lightness(self):
+        data = bytearray(Path("photo.cray").read_bytes())
+        data[data.index(b"GRID") + 10] ^= 1
+        Path("photo.cray").write_bytes(data)
+        cray(*GUIDED, "photo.cray", "-o", "out.png", code=3)
+        assert not Path("out.png").exists()
+        result = cray("decode", "--color", "gray", "photo.cray", "-o", "out.png")
+        assert result.stderr.startswith("cray: photo.cray: warning: left out: chunk GRID")
+        with Image.open("out.png") as image:
+            assert image.mode == "L"
+
+    def test_one_bad_input_does_not_stop_the_others(self):
+        shutil.copy("photo.cray", "second.cray")
+        cray(*GUIDED, "damaged.cray", "second.cray", "photo.cray", "--overwrite", code=1)
+        assert Path("second.png").read_bytes() == Path("photo.png").read_bytes()
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_what_was_there_stays_on_failure(self, overwrite):
+        Path("damaged.png").write_bytes(b"old")
+        cray(*GUIDED, "damaged.cray", *["--overwrite"] * overwrite, code=3 if overwrite else 1)
+        assert Path("damaged.png").read_bytes() == b"old"
+
+    def test_a_checkpoint_that_is_missing(self):
+        result = cray("decode", "photo.cray", "--model", "nonesuch", "-o", "out.png", code=4)
+        assert result.stderr.startswith("cray: photo.cray: no checkpoint 'nonesuch', expected one of compact")
+        assert not Path("out.png").exists()
+
+    @pytest.mark.parametrize(("suffix", "backend"), [(".safetensors", "torch"), (".onnx", "opencv")])
+    def test_a_checkpoint_that_is_not_its_cards(self, suffix, backend):
+        for each in (".json", ".safetensors", ".onnx"):
+            shutil.copy(models_folder() / f"compact{each}", "mine" + each)
+        decode = ("decode", "grid.cray", "--model", "mine.safetensors", "--backend", backend, "-o")
+        cray(*decode, "good.png")
+        changed = Path("mine" + suffix)
+        data = bytearray(changed.read_bytes())
+        data[-1] ^= 1
+        changed.write_bytes(data)
+        result = cray(*decode, "out.png", code=4)
+        assert "SHA-256" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        assert not Path("out.png").exists()
+        assert "SHA-256" in cray("models", "verify", "mine.safetensors", code=4).stderr
+
+    def test_no_network_is_needed_for_guided_gray_and_grey_pictures(self):
+        Path("grey.cray").write_bytes(crayoncodec.encode(PHOTO[..., 0]))
+        cray("decode", "grey.cray", "--model", "nonesuch")
+        for color in ("guided", "gray"):
+            cray("decode", "photo.cray", "--color", color, "-o", f"{color}.png")
+            error = cray("decode", "photo.cray", "--color", color, "--model", "compact", code=2).stderr
+            assert f"--model is for --color neural, found --color {color}" in error
+
+    def test_a_device_that_is_not_there(self, monkeypatch):
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        result = cray("decode", "photo.cray", "--color", "neural", "--device", "cuda", "--overwrite", code=2)
+        assert result.stderr == "cray: photo.cray: device cuda is not available here, expected auto or cpu\n"
+        cray(*GUIDED, "photo.cray", "--device", "cuda", "-o", "out.png")
