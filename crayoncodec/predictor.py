@@ -20,8 +20,6 @@ from crayoncodec.errors import CheckpointError
 from crayoncodec.shipped import models_folder
 
 SHA256: Final = {
-    1: "61c21f5ca24320bea8a69b5401b9dfdceda7432255e46939bd5711303f9bd225",
-    2: "f618326c29e78d8275fd00ae935fb31157e6e214b0fdf217045b25299801f8c3",
     3: "6e6a15f8365c3bb901b13c2f7957d516cbcd023198af4faeb3fb327e5acb69fa",
 }
 """Of models/predictor-V.safetensors: weights and frequency tables of the version V that files name."""
