@@ -57,7 +57,7 @@ def test_guided_colours_are_those_of_the_specification_to_a_last_bit(name):
 
 
 @pytest.mark.parametrize("library", ["torch", "opencv"])
-@pytest.mark.parametrize("name", [*NESTED, "network-3-chunks"])
+@pytest.mark.parametrize("name", [*NESTED, "nested-chunks"])
 def test_other_libraries_decode_the_same_symbols(name, library, monkeypatch):
     """The networks in the loop on another library: nothing that is decoded changes."""
     data = (FOLDER / f"{name}.cray").read_bytes()

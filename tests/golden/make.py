@@ -50,10 +50,10 @@ def integers(data: bytes) -> dict[str, object]:
 
 
 NESTED = {
-    "network-3": (75, 100, {}),
-    "network-3-coarse": (61, 70, {"quality": 30}),
-    "network-3-fine": (33, 40, {"color_quality": 95, "effort": 1}),
-    "network-3-line": (1, 70, {"lightness": "webp", "effort": 7}),
+    "nested": (75, 100, {}),
+    "nested-coarse": (61, 70, {"quality": 30}),
+    "nested-fine": (33, 40, {"color_quality": 95, "effort": 1}),
+    "nested-line": (1, 70, {"lightness": "webp", "effort": 7}),
 }
 """Height, width, options: nested grids down to spacing 2, 4, 1 and 2."""
 
@@ -70,7 +70,7 @@ def main() -> None:
     for name, (height, width, options) in NESTED.items():
         files[name] = crayoncodec.encode(photo(height, width), **options)
     noise = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
-    files["network-3-chunks"] = crayoncodec.encode(noise, color_quality=100, quality=50)
+    files["nested-chunks"] = crayoncodec.encode(noise, color_quality=100, quality=50)
     for name, data in files.items():
         if (FOLDER / f"{name}.cray").exists():
             continue
