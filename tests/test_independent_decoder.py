@@ -247,7 +247,11 @@ def test_other_networks(version):
     payload = bytearray(data[start + 4 : start + 4 + size])
     assert payload[7] == 3
     payload[7] = version
-    assert_refused(data[: start - 4] + chunk(b"GRID", bytes(payload)) + data[start + 8 + size :])
+    data = data[: start - 4] + chunk(b"GRID", bytes(payload)) + data[start + 8 + size :]
+    with pytest.raises(ValueError, match=r"^network$"):
+        decode(data)
+    with pytest.raises(crayoncodec.FormatError, match=f"network {version}, this crayoncodec has 3$"):
+        crayoncodec.decode(data, color="guided")
 
 
 @pytest.mark.parametrize("tail", [b"\0", chunk(b"CEND", b""), chunk(b"teXt", b"late")])
