@@ -16,21 +16,20 @@ from hypothesis import strategies as st
 from pictures import photo
 
 import crayoncodec
-from crayoncodec import CrayWarning, FormatError, LimitError, Limits, container
-from crayoncodec.container import (
+from crayoncodec import CrayWarning, FormatError, LimitError, Limits
+from crayoncodec.color.geometry import SAMPLINGS
+from crayoncodec.format import chunks, container, limits
+from crayoncodec.format.chunks import (
     ALPHA_CODERS,
     GRID_CODERS,
-    MAGIC,
     METADATA,
     PLANE_CODERS,
-    SAMPLINGS,
     CrayFile,
     GridChunk,
     Header,
     PlaneChunk,
-    pack,
-    unpack,
 )
+from crayoncodec.format.container import MAGIC, pack, unpack
 
 
 def chunk(kind, payload=b""):
@@ -58,7 +57,7 @@ def alpha(coder=0):
     return chunk(b"ALPH", bytes([coder]) + b"alpha")
 
 
-NESTED = container.NESTED
+NESTED = chunks.NESTED
 UNIFORM = [coder for coder in GRID_CODERS if coder != NESTED]
 END = chunk(b"CEND")
 EXIF = chunk(b"eXIf", b"II*\0")
@@ -72,7 +71,7 @@ FULL = CrayFile(
 )
 
 
-def scan(data, limits=container.DEFAULT_LIMITS):
+def scan(data, limits=limits.DEFAULT_LIMITS):
     return container.scan(io.BytesIO(data), limits)[0]
 
 

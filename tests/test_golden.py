@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import crayoncodec
-from crayoncodec import container, predictor
-from crayoncodec.networks.nested import IntegerPredictor
+from crayoncodec.color import predictor
+from crayoncodec.format import chunks, container
+from crayoncodec.networks.integer import IntegerPredictor
 
 FOLDER = Path(__file__).parent / "golden"
 sys.path.insert(0, str(FOLDER))
@@ -40,7 +41,7 @@ def test_every_coder_is_there():
         chunk.network
         for name in NAMES
         for chunk in container.unpack((FOLDER / f"{name}.cray").read_bytes()).grids
-        if chunk.coder == container.NESTED
+        if chunk.coder == chunks.NESTED
     }
     assert networks == {*predictor.SHA256} == {predictor.VERSION}
     assert any(sum(chunk.type == "GRID" for chunk in info.chunks) > 1 for info in found)

@@ -10,7 +10,7 @@ from independent_decoder import Decoded, decode, lab_to_rgb
 from PIL import Image, ImageCms
 
 import crayoncodec
-from crayoncodec import codec, container
+from crayoncodec.format import container, decoding
 
 # In 8-bit RGB. The document promises less: it does not bind guided colours to the last bit (§7), and 1/1024
 # of the factor of §2 alone can be several steps of a dark channel. Both sides take a multiple of 1/1024.
@@ -126,7 +126,7 @@ def test_nested(kind, width, height, options):
     data = crayoncodec.encode(rgb, **options)
     file = assert_same_pixels(data)
     container_file = container.unpack(data)
-    grid = codec.decode_grid(container_file, file.lightness)
+    grid = decoding.decode_grid(container_file, file.lightness)
     assert grid is not None
     assert np.array_equal(grid.samples, file.samples)
     assert (grid.spacing, grid.step) == (file.spacing, 1 / 256)

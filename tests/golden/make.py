@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import crayoncodec
-from crayoncodec import codec, container
+from crayoncodec.format import container, decoding
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -32,8 +32,8 @@ CASES = {
 def integers(data: bytes) -> dict[str, object]:
     """Everything in a file that is the same on every machine."""
     file = container.unpack(data)
-    lightness, alpha = codec.decode_lightness(file), codec.decode_alpha(file)
-    grid = codec.decode_grid(file, lightness)
+    lightness, alpha = decoding.decode_lightness(file), decoding.decode_alpha(file)
+    grid = decoding.decode_grid(file, lightness)
     return {
         "lightness": lightness.tolist(),
         "grid": None
