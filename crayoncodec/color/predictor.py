@@ -76,7 +76,7 @@ class Predictor:
     def head(self, half: int, plane: int, hidden: U8, *first: Integers) -> tuple[I16, U8]:
         """Shifts, -MAX_SHIFT to MAX_SHIFT in 1/16 of a step, and spreads, of a plane's details [3,h,w].
 
-        first: of the second plane, symbols and corrections of the first one [3,h,w], as features.seen has them.
+        first: of the second plane, symbols and corrections of the first one [3,h,w], as of features.seen.
         """
         height, width = hidden.shape[1:]
         shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)
