@@ -20,8 +20,6 @@ from crayoncodec.machine import threads
 from crayoncodec.machine.process import models_folder
 
 SHA256: Final = {
-    1: "61c21f5ca24320bea8a69b5401b9dfdceda7432255e46939bd5711303f9bd225",
-    2: "f618326c29e78d8275fd00ae935fb31157e6e214b0fdf217045b25299801f8c3",
     3: "6e6a15f8365c3bb901b13c2f7957d516cbcd023198af4faeb3fb327e5acb69fa",
 }
 """Of models/predictor-V.safetensors: weights and frequency tables of the version V that files name."""
@@ -78,7 +76,7 @@ class Predictor:
     def head(self, half: int, plane: int, hidden: U8, *first: Integers) -> tuple[I16, U8]:
         """Shifts, -MAX_SHIFT to MAX_SHIFT in 1/16 of a step, and spreads, of a plane's details [3,h,w].
 
-        first: of the second plane, symbols and corrections of the first one [3,h,w], as features.seen has them.
+        first: of the second plane, symbols and corrections of the first one [3,h,w], as of features.seen.
         """
         height, width = hidden.shape[1:]
         shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)

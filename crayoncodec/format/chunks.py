@@ -91,7 +91,7 @@ class GridChunk:
     level: int = 0
     """Of the first grid in it; 0 is the coarsest."""
     network: int = 0
-    """Version of the network that predicts nested grids, from 1 on; 0 for a grid of its own."""
+    """Version of the network that predicts nested grids; 0 for a grid of its own."""
     levels: int = 1
     """How many grids it holds, each of half the spacing of the one before."""
 

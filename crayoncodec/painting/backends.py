@@ -1,8 +1,8 @@
 """Where a network runs: numpy planes in, AB out. Which backend, and with what it is loaded.
 
 Four runtimes stand behind recolorize.Backend: PyTorch (``pytorch``), which runs every network and is the only
-one for CUDA, and three that run the graph beside a checkpoint on a CPU (``runtimes``). None is imported before
-it is chosen.
+one for CUDA, and three that run the graph beside a checkpoint on a CPU (``runtimes``). None is imported
+before it is chosen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Training of the network in the loop of nested grids, and of its frequency tables.
 
 ``python -m crayoncodec.training.prediction RUN --data PATH`` trains, goes on where it was, and writes
-RUN/predictor.safetensors, which is what models/predictor-V.safetensors of every version V was. A new one is a
+RUN/predictor.safetensors, which is what models/predictor-V.safetensors of a version V is. A new one is a
 new version of the format's network: crayoncodec.color.predictor names it by its SHA-256.
 """
 

@@ -54,17 +54,8 @@ NESTED = {
     "nested-coarse": (61, 70, {"quality": 30}),
     "nested-fine": (33, 40, {"color_quality": 95, "effort": 1}),
     "nested-line": (1, 70, {"lightness": "webp", "effort": 7}),
-    "network-2": (75, 100, {}),
-    "network-2-coarse": (61, 70, {"quality": 30}),
-    "network-2-fine": (33, 40, {"color_quality": 95, "effort": 1}),
-    "network-3": (75, 100, {}),
-    "network-3-coarse": (61, 70, {"quality": 30}),
-    "network-3-fine": (33, 40, {"color_quality": 95, "effort": 1}),
 }
-"""Height, width, options: nested grids down to spacing 2, 4, 1 and 2, then 2, 4 and 1 of each network.
-
-The ones named nested are of network 1: what is there is not written again.
-"""
+"""Height, width, options: nested grids down to spacing 2, 4, 1 and 2."""
 
 
 def main() -> None:
