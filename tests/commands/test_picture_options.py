@@ -7,20 +7,13 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from pictures import photo
-from PIL import Image, ImageCms
+from commandline import cray
+from pictures import SRGB, photo
+from PIL import Image
 
 import crayoncodec
-from crayoncodec.commands.cray import main
 
 PHOTO = photo(24, 40)
-
-
-def cray(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture
@@ -32,8 +25,7 @@ def camera(tmp_path):
     tags.get_ifd(0x8825)[1] = "N"
     path = tmp_path / "camera" / "camera.jpg"
     path.parent.mkdir()
-    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    Image.fromarray(PHOTO).save(path, quality=95, exif=tags, icc_profile=icc, dpi=(72, 72), xmp=b"<x/>")
+    Image.fromarray(PHOTO).save(path, quality=95, exif=tags, icc_profile=SRGB, dpi=(72, 72), xmp=b"<x/>")
     return path
 
 

@@ -7,16 +7,14 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import curved_profile, photo
-from PIL import Image, ImageCms, ImageOps
+from pictures import SRGB, XMP, curved_profile, photo
+from PIL import Image, ImageOps
 
 from crayoncodec import CrayWarning, ImageError
 from crayoncodec.files import formats, images, metadata, saving
 from crayoncodec.files.images import Picture
 
 PHOTO = photo(24, 40)
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 EXIF_FORMATS = [".png", ".jpg", ".webp", ".avif", ".tif"]
 WITHOUT_EXIF = [".bmp", ".gif", ".ppm", ".jp2", ".tga", ".pcx", ".sgi", ".dds", ".qoi"]
 LOSSLESS = [".png", ".tif", ".bmp", ".ppm", ".jp2", ".tga", ".sgi", ".pcx", ".dds", ".qoi"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from pictures import photo
 
 import crayoncodec
+from crayoncodec.machine.process import models_folder
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +26,11 @@ def coded():
             ]
         )
     ]
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of a shipped checkpoint, its weights and its card."""
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(models_folder() / f"compact{suffix}", tmp_path)
+    return tmp_path / "compact.safetensors"

@@ -25,8 +25,8 @@ CPU = ("opencv", "openvino", "onnx")
 
 
 @pytest.fixture
-def copied(tmp_path):
-    """The path of a copy of a shipped checkpoint, all its files."""
+def copy_of(tmp_path):
+    """A function: the path of a copy of a shipped checkpoint, with all its files."""
 
     def copy(name="nested"):
         for path in models_folder().glob(f"{name}.*"):
@@ -81,8 +81,8 @@ class TestGraphs:
         assert graph(Compact((8, 8))) is None
 
     @pytest.mark.parametrize("name", SMALL)
-    def test_a_checkpoint_is_exported_again(self, name, copied, tmp_path):
-        weights = copied(name)
+    def test_a_checkpoint_is_exported_again(self, name, copy_of, tmp_path):
+        weights = copy_of(name)
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         cray("export", str(weights), "-o", str(weights.with_suffix("")))
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -91,8 +91,8 @@ class TestGraphs:
             in cray("export", name, "-o", "x", "--license", "mine", code=2).stderr
         )
 
-    def test_graphs_that_are_not_their_cards_are_not_loaded(self, copied):
-        weights = copied()
+    def test_graphs_that_are_not_their_cards_are_not_loaded(self, copy_of):
+        weights = copy_of()
         path = weights.with_suffix(".onnx")
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
@@ -106,8 +106,8 @@ class TestGraphs:
         assert "cannot be read" in cray("models", "verify", str(weights), code=4).stderr
 
     @pytest.mark.parametrize("backend", CPU)
-    def test_graphs_that_are_none_are_refused(self, copied, backend):
-        weights = copied()
+    def test_graphs_that_are_none_are_refused(self, copy_of, backend):
+        weights = copy_of()
         checkpoints.write_graph(weights, "float32", b"not a graph")
         with pytest.raises(CheckpointError, match="is not an ONNX graph"):
             backends.load(str(weights), backend=backend)
@@ -121,8 +121,8 @@ class TestGraphs:
         assert "\n" not in str(said.value)
 
     @pytest.mark.parametrize("numbers", [{"multiple": 0}, {"reach": 100}, {"reach": -16}, {"multiple": "x"}])
-    def test_cards_without_sensible_windows_are_refused(self, copied, numbers):
-        weights = copied()
+    def test_cards_without_sensible_windows_are_refused(self, copy_of, numbers):
+        weights = copy_of()
         card = weights.with_suffix(".json")
         card.write_text(json.dumps(json.loads(card.read_text()) | numbers))
         with pytest.raises(CheckpointError, match="is not a model card"):
@@ -149,8 +149,8 @@ class TestInt8:
         values = card.metrics[label]
         assert values["int8"] - values["float32"] < 0.05 * (values["guided"] - values["float32"])
 
-    def test_graphs_are_made_of_a_checkpoint_and_pictures(self, copied, tmp_path):
-        weights = copied()
+    def test_graphs_are_made_of_a_checkpoint_and_pictures(self, copy_of, tmp_path):
+        weights = copy_of()
         for seed in range(3):
             Image.fromarray(photo(70, 90, seed)).save(tmp_path / f"{seed}.png")
         (tmp_path / "bad.png").write_bytes(b"no picture")
@@ -171,7 +171,7 @@ class TestInt8:
         error = cray("export", "nested", "-o", str(weights), "--int8", str(tmp_path), code=2).stderr
         assert error.endswith(f"no colour picture that can be read in {tmp_path}\n")
 
-    def test_networks_without_one_say_so(self, copied):
+    def test_networks_without_one_say_so(self, copy_of):
         with pytest.raises(DeviceError, match="network crayon has no int8 graph"):
             backends.load("crayon", precision="int8")
         with pytest.raises(DeviceError, match="network crayon has no int8 graph for onnx"):

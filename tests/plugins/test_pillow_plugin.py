@@ -8,8 +8,10 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
+import pictures
 import pytest
 from pictures import photo
 from PIL import Image, ImageCms, ImageOps
@@ -25,10 +27,7 @@ def guided():
     plugin.register()
 
 
-def saved(image, **options):
-    stream = io.BytesIO()
-    image.save(stream, "CRAY", **options)
-    return stream.getvalue()
+saved = partial(pictures.saved, kind="CRAY")
 
 
 def test_open_reads_headers_only_and_load_decodes():

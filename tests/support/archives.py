@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from click.testing import CliRunner
+from commandline import cray
 from pictures import photo
 from PIL import Image
 
-from crayoncodec.commands.cray import main
+STATE = Path("out/.cray-batch")
 
 
 def batch(*arguments, code=0):
     """Run ``cray batch`` in this process -> its totals."""
-    result = CliRunner().invoke(main, ["batch", *map(str, arguments), "--json"])
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    result = cray("batch", *arguments, "--json", code=code)
     return json.loads(result.stdout) if result.stdout else result.stderr
+
+
+def encode(*arguments, code=0, source="in"):
+    """Encode what is in "in" to "out" -> its totals."""
+    return batch("encode", source, "out", "-j", "1", *arguments, code=code)
+
+
+def manifest():
+    """What "out" remembers of the files that are done."""
+    return [json.loads(line) for line in (STATE / "manifest.jsonl").read_text().splitlines()]
 
 
 def counts(totals):

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+import crayoncodec
+from crayoncodec.files import saving
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 
 
 def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -16,6 +25,24 @@ def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     channels = [shade * (0.6 + 0.4 * np.cos(3 * x * k + 2 * y + k + seed)) for k in range(3)]
     noise = rng.normal(0, 0.02, (height, width, 3))
     return (np.clip(np.stack(channels, axis=-1) + noise, 0, 1) * 255).astype(np.uint8)
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The file that Pillow makes of a picture."""
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png(rgb: NDArray[np.uint8]) -> bytes:
+    """The PNG file of u8[H, W, 3]."""
+    return saved(Image.fromarray(rgb))
+
+
+def decoded(data: bytes, extension: str = ".png") -> Image.Image:
+    """A .cray file as the file that decoding writes, opened."""
+    picture = crayoncodec.Decoder(color="guided").picture(data)
+    return Image.open(io.BytesIO(saving.save_picture(picture, extension)))
 
 
 def curved_profile(space: str = "RGB ", gamma: float = 1.0) -> bytes:
