@@ -12,7 +12,7 @@ from pictures import photo
 import crayoncodec
 from crayoncodec import CheckpointError
 from crayoncodec.commands.cray import main
-from crayoncodec.painting import backends, checkpoints, wire
+from crayoncodec.painting import backends, checkpoints, runtimes, wire
 
 
 def external(tensor):
@@ -85,7 +85,7 @@ class TestGraphs:
         assert not wire.has_external_data(model.SerializeToString())
         place(model)
         path = graphed(model.SerializeToString())
-        monkeypatch.setattr(backends.graphs, "_LOADERS", {})  # whatever is asked of them is a KeyError
+        monkeypatch.setattr(runtimes, "_LOADERS", {})  # whatever is asked of them is a KeyError
         for backend in ("opencv", "onnx", "openvino"):
             with pytest.raises(CheckpointError, match="has numbers in other files"):
                 backends.load(path, backend=backend)

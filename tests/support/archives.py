@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from commandline import cray
+from commandline import invoke
 from pictures import photo
 from PIL import Image
 
@@ -14,7 +14,7 @@ STATE = Path("out/.cray-batch")
 
 def batch(*arguments, code=0):
     """Run ``cray batch`` in this process -> its totals."""
-    result = cray("batch", *arguments, "--json", code=code)
+    result = invoke("batch", *arguments, "--json", code=code)
     return json.loads(result.stdout) if result.stdout else result.stderr
 
 

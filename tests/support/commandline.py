@@ -16,11 +16,17 @@ PHOTO = photo(40, 60)
 GUIDED = ("decode", "--color", "guided")
 
 
-def cray(*arguments, code=0, stdin=b""):
-    """Run the command in this process -> what it printed; errors are one line each."""
+def invoke(*arguments, code=0, stdin=b""):
+    """Run the command in this process -> what it printed; it ends with this code."""
     result = CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
     assert result.exit_code == code, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def cray(*arguments, code=0, stdin=b""):
+    """The same, and errors are one line each."""
+    result = invoke(*arguments, code=code, stdin=stdin)
     if not result.stderr.startswith("Usage: ") and "bench" not in arguments:  # which says how far it is
         assert all(
             re.match(r"cray: |.* -> -: |.* -> .*\.cray: |\{", line) for line in result.stderr.splitlines()
