@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 
 import numpy as np
 import pytest
-from pictures import photo
+from framing import chunk
+from pictures import photo, saved
 from PIL import Image, ImageCms
 
 from crayoncodec import CrayWarning
@@ -23,14 +23,8 @@ BT709 = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 
 def png(*chunks, picture=PHOTO, **options):
     """A PNG file with chunks before its pixels."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG", **options)
-    data = stream.getvalue()
-    more = b"".join(
-        struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
-        for kind, payload in chunks
-    )
-    return data[:33] + more + data[33:]
+    data = saved(Image.fromarray(picture), **options)
+    return data[:33] + b"".join(chunk(*one) for one in chunks) + data[33:]
 
 
 def gama(value):

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from framing import chunk
 from pictures import SRGB, decoded, photo, saved
 from PIL import Image
 
@@ -227,11 +228,6 @@ def test_pictures_over_the_limit_are_refused(take):
 
 
 def test_a_header_that_claims_a_huge_picture_is_refused():
-    def chunk(kind, payload):
-        return (
-            struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
-        )
-
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0))
     with pytest.raises(LimitError, match="40000000000 pixels"):
         images.open_picture(data + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
@@ -258,11 +254,6 @@ def test_damaged_pictures_give_our_errors_or_a_picture(kind):
      (0, 4, (3,), b"\x3c", [0, 255]), (0, 1, (1,), b"\x80", [0, 255]), (0, 8, (7,), b"\x07\x08", [0, 255])],
 )  # fmt: skip
 def test_the_transparent_colour_of_a_png_is_in_its_own_depth(kind, depth, hidden, pixels, alpha):
-    def chunk(name, payload):
-        return (
-            struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
-        )
-
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, depth, kind, 0, 0, 0))
     data += chunk(b"tRNS", struct.pack(f">{len(hidden)}H", *hidden))
     with warnings.catch_warnings():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 import crayoncodec
+from crayoncodec.color import cielab
 from crayoncodec.files import saving
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -25,6 +26,12 @@ def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     channels = [shade * (0.6 + 0.4 * np.cos(3 * x * k + 2 * y + k + seed)) for k in range(3)]
     noise = rng.normal(0, 0.02, (height, width, 3))
     return (np.clip(np.stack(channels, axis=-1) + noise, 0, 1) * 255).astype(np.uint8)
+
+
+def planes(height: int, width: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Lightness u8[H,W] and AB f32[2,H,W] of a photo."""
+    lightness, ab = cielab.rgb_to_lab(photo(height, width, seed))
+    return cielab.lightness_to_u8(lightness), ab
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
 
-MODELS = Path(__file__).parents[1] / "models"
-FORMAT = Path(__file__).parents[1] / "docs" / "format.md"
+MODELS = Path(__file__).parents[2] / "models"
+FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 VERSION = 3
 
 

@@ -15,7 +15,7 @@ import crayoncodec
 from crayoncodec.format import container, decoding
 
 FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER.parent / "support"))
+sys.path.insert(0, str(FOLDER.parents[1] / "support"))
 
 from pictures import photo  # noqa: E402
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from pictures import photo
-from PIL import Image
+from pictures import photo, png
 from safetensors.numpy import load_file
+from training_runs import packed
 
 from crayoncodec.color import cielab, features, predictor
 from crayoncodec.color.grid import reduce_to_cells
@@ -26,8 +24,7 @@ from crayoncodec.training import batches, recipes
 from crayoncodec.training import costs as coding
 from crayoncodec.training import prediction as training
 
-CPU = torch.device("cpu")
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[2] / "models"
 
 
 def shipped():
@@ -48,14 +45,7 @@ def pictures(count=2, side=128, step=20.0):
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "pack.tar"
-    with tarfile.open(path, "w") as tar:
-        for seed in range(3):
-            stream = io.BytesIO()
-            Image.fromarray(photo(320, 320, seed)).save(stream, "PNG")
-            member = tarfile.TarInfo(f"{seed}.png")
-            member.size = len(stream.getvalue())
-            tar.addfile(member, io.BytesIO(stream.getvalue()))
-    return path
+    return packed(path, {f"{seed}.png": png(photo(320, 320, seed)) for seed in range(3)})
 
 
 class TestCoding:

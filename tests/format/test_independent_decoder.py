@@ -1,11 +1,11 @@
 """What the package writes, read by the decoder that was written from docs/format.md alone."""
 
 import struct
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
+from framing import chunk
 from independent_decoder import Decoded, decode, lab_to_rgb
 from PIL import Image, ImageCms
 
@@ -196,11 +196,6 @@ def test_gamut():
     assert np.degrees(np.arctan2(b, a)) == pytest.approx(np.degrees(np.arctan2(-120, 90)), abs=5)
     assert np.hypot(a, b) < 100
     assert np.abs(decode(YELLOW_FILE).guided_rgb() - np.array([254, 251, 0])).max() <= 2
-
-
-def chunk(kind: bytes, payload: bytes) -> bytes:
-    """A chunk of §1."""
-    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
 
 
 @pytest.fixture(scope="module")

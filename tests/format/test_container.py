@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import io
-import struct
-import time
 import tracemalloc
-import zlib
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from framing import END, alpha, chunk, grid, head, lightness, nested
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import photo
 
-import crayoncodec
-from crayoncodec import CrayWarning, FormatError, LimitError, Limits
+from crayoncodec import FormatError, LimitError, Limits
 from crayoncodec.color.geometry import SAMPLINGS
 from crayoncodec.format import chunks, container, limits
 from crayoncodec.format.chunks import (
@@ -31,35 +26,8 @@ from crayoncodec.format.chunks import (
 )
 from crayoncodec.format.container import MAGIC, pack, unpack
 
-
-def chunk(kind, payload=b""):
-    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
-
-
-def head(major=1, minor=0, width=5, height=3, color=1, depth=8, grids=1):
-    return chunk(b"HEAD", struct.pack(">BBIIBBB", major, minor, width, height, color, depth, grids))
-
-
-def grid(level=0, spacing=2, sampling=0, step=256, coder=0):
-    return chunk(b"GRID", struct.pack(">BHBHB", level, spacing, sampling, step, coder) + b"grid")
-
-
-def nested(level=0, spacing=128, sampling=0, step=256, network=3, levels=1):
-    fields = struct.pack(">BHBHBBB", level, spacing, sampling, step, 2, network, levels)
-    return chunk(b"GRID", fields + b"grid")
-
-
-def lightness(coder=0, quality=255):
-    return chunk(b"LGHT", bytes([coder, quality]) + b"plane")
-
-
-def alpha(coder=0):
-    return chunk(b"ALPH", bytes([coder]) + b"alpha")
-
-
 NESTED = chunks.NESTED
 UNIFORM = [coder for coder in GRID_CODERS if coder != NESTED]
-END = chunk(b"CEND")
 EXIF = chunk(b"eXIf", b"II*\0")
 FULL = CrayFile(
     Header(258, 3, 1),
@@ -171,7 +139,7 @@ def test_scan_agrees_with_unpack_on_all_but_payloads(file):
         unknown=tuple((kind, b"") for kind, _ in file.unknown),
     )
     assert chunks[0].offset == len(MAGIC)
-    for found, following in zip(chunks, [*(chunk.offset for chunk in chunks[1:]), len(data)], strict=True):
+    for found, following in zip(chunks, [*(one.offset for one in chunks[1:]), len(data)], strict=True):
         assert found.offset + found.size == following
         assert data[found.offset + 4 : found.offset + 8] == found.type.encode()
         assert found.payload_offset + found.payload_size + 4 == following
@@ -357,61 +325,3 @@ def test_chunks_of_more_than_2_gib_are_not_written(monkeypatch):
     monkeypatch.setattr(container, "MAX_CHUNK", 100)
     with pytest.raises(LimitError, match="chunk xMPd has 101 bytes, expected at most 100"):
         pack(replace(FULL, metadata={"xmp": b"x" * 101}))
-
-
-class TestSalvage:
-    """With color="gray" a file opens as long as HEAD and LGHT are whole, and says what was damaged."""
-
-    image = np.dstack([photo(12, 16), np.arange(192, dtype=np.uint8).reshape(12, 16)])
-    data = crayoncodec.encode(
-        image, n=4, exif=b"II*\0", icc_profile=b"profile", xmp=b"<GRID/>", lossless=True
-    )
-    gray = crayoncodec.decode(data, color="gray")[..., :3]
-
-    def damaged(self, kind, mask=0xFF):
-        """The file with each byte of a chunk damaged in turn."""
-        (found,) = (chunk for chunk in crayoncodec.info(self.data).chunks if chunk.type == kind)
-        for at in range(found.offset, found.offset + found.size):
-            yield self.data[:at] + bytes([self.data[at] ^ mask]) + self.data[at + 1 :]
-
-    @pytest.mark.parametrize("kind", ["GRID", "eXIf", "iCCP", "xMPd", "ALPH", "CEND"])
-    def test_damage_beside_the_lightness_is_survived(self, kind):
-        for bad in self.damaged(kind):
-            with pytest.raises(FormatError):
-                crayoncodec.decode(bad, color="guided")
-            with pytest.warns(CrayWarning, match="left out: "):
-                assert np.array_equal(crayoncodec.decode(bad, color="gray")[..., :3], self.gray)
-
-    @pytest.mark.parametrize("kind", ["HEAD", "LGHT"])
-    def test_damage_to_the_lightness_is_not(self, kind):
-        for bad in self.damaged(kind, mask=0x20):
-            with pytest.raises(FormatError):
-                crayoncodec.decode(bad, color="gray")
-
-    def test_damage_costs_no_other_chunk(self):
-        for bad in self.damaged("eXIf"):
-            file = unpack(bad, salvage=True)
-            assert (len(file.grids), len(file.damaged)) == (1, 1)
-            assert file.metadata == {"icc_profile": b"profile", "xmp": b"<GRID/>"}
-
-    def test_what_is_missing_is_said(self):
-        (found,) = (chunk for chunk in crayoncodec.info(self.data).chunks if chunk.type == "GRID")
-        cut = self.data[: found.offset] + self.data[found.offset + found.size :]
-        with pytest.warns(CrayWarning, match="0 GRID chunks, HEAD says 1"):
-            crayoncodec.decode(cut, color="gray")
-        with pytest.warns(CrayWarning, match="3 bytes after CEND"):
-            crayoncodec.decode(self.data + b"end", color="gray")
-        with pytest.warns(CrayWarning, match="file ends at"):
-            crayoncodec.decode(self.data[:-12], color="gray")
-
-    def test_what_is_too_new_or_too_large_stays_refused(self):
-        with pytest.raises(FormatError, match="unknown critical chunk"):
-            unpack(MAGIC + head(grids=0) + chunk(b"TEST") + lightness() + END, salvage=True)
-        with pytest.raises(LimitError, match="ancillary"):
-            unpack(self.data, Limits(metadata=5), salvage=True)
-
-    def test_a_hostile_file_is_given_up_soon(self):
-        start = time.perf_counter()
-        with pytest.raises(FormatError):
-            unpack(MAGIC + head(grids=0) + b"\0\6\0\0GRID" * 100_000, salvage=True)
-        assert time.perf_counter() - start < 5

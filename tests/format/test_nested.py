@@ -1,0 +1,186 @@
+"""Nested colour grids: what is coded is decoded, exactly, at every size, and damage does no harm."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import photo, planes
+
+import crayoncodec
+from crayoncodec import FormatError
+from crayoncodec.color import geometry, predictor
+from crayoncodec.color.grid import reduce_to_cells
+from crayoncodec.format import container, decoding, entropy
+from crayoncodec.format import nested as codestream
+
+
+def coded(height, width, spacing=4, step=2000, price=codestream.PRICE):
+    plane, ab = planes(height, width)
+    return plane, ab, codestream.encode(reduce_to_cells(ab, spacing, "mean"), plane, spacing, step, price)
+
+
+class TestEntropy:
+    tables = entropy.Tables(predictor.load(predictor.VERSION).frequencies)
+
+    @given(st.lists(st.tuples(st.integers(-32767, 32767), st.integers(0, 63)), max_size=60))
+    @settings(deadline=None)
+    def test_symbols_come_back(self, pairs):
+        symbols, spreads = (np.array([pair[k] for pair in pairs], np.int64) for k in range(2))
+        coder = entropy.Encoder(self.tables)
+        coder.put(symbols, spreads)
+        coder.put(symbols[::-1], spreads)
+        decoder = entropy.Decoder(self.tables, coder.finish(), "test")
+        assert np.array_equal(decoder.get(spreads), symbols)
+        assert np.array_equal(decoder.get(spreads), symbols[::-1])
+
+    def test_bytes_are_what_the_tables_say(self):
+        rng = np.random.default_rng(0)
+        spreads = rng.integers(0, 64, 20_000)
+        symbols = np.rint(rng.laplace(0, np.exp((spreads - 26) * 0.11))).astype(np.int64)
+        coder = entropy.Encoder(self.tables)
+        coder.put(symbols, spreads)
+        data = coder.finish()
+        assert len(data) == pytest.approx(self.tables.costs(spreads, symbols).sum() / 8, rel=1e-3, abs=8)
+        assert abs(coder.size() - len(data)) <= 8
+
+    def test_tables_must_add_up(self):
+        with pytest.raises(ValueError, match="do not add up to 16777216"):
+            entropy.Tables(predictor.load(predictor.VERSION).frequencies + 1)
+
+
+class TestCodestream:
+    @pytest.mark.parametrize("price", [0, codestream.PRICE])
+    @pytest.mark.parametrize("spacing", [1, 2, 4, 128, 512])
+    @pytest.mark.parametrize("shape", [(1, 1), (1, 150), (129, 2), (77, 140)])
+    def test_the_decoder_has_what_the_encoder_has(self, shape, spacing, price):
+        plane, ab, grid = coded(*shape, spacing, 900, price)
+        samples, found = codestream.decode(grid.chunks, plane)
+        assert found == spacing
+        assert np.array_equal(samples, grid.samples)
+        assert samples.shape == (2, *geometry.grid_shape(*shape, spacing))
+        cells = reduce_to_cells(ab, spacing, "mean")
+        assert np.abs(samples / 256 - cells).mean() < 900 / 256 / spacing + 0.1
+
+    def test_a_smaller_step_is_nearer(self):
+        _, ab, _ = coded(64, 64)
+        cells = reduce_to_cells(ab, 4, "mean")
+        errors, sizes = [], []
+        for step in (100, 1000, 10_000):
+            grid = coded(64, 64, 4, step)[2]
+            errors.append(np.abs(grid.samples / 256 - cells).mean())
+            sizes.append(sum(len(chunk.payload) for chunk in grid.chunks))
+        assert sorted(errors) == errors
+        assert sorted(sizes, reverse=True) == sizes
+        assert errors[0] < 0.1
+
+    def test_a_price_saves_more_than_it_costs(self):
+        """Distortion and rate together, as the encoder weighs them."""
+        plane, ab = planes(96, 96)
+        rng = np.random.default_rng(0)
+        cells = reduce_to_cells(ab, 4, "mean") + rng.normal(0, 2, (2, 24, 24)).astype(np.float32)
+        scores = []
+        for price in (0, codestream.PRICE):
+            grid = codestream.encode(cells, plane, 4, 3000, price)
+            bits = 8 * sum(len(chunk.payload) for chunk in grid.chunks)
+            errors = np.square(grid.samples / 256 - cells).sum() / (3000 / 256 / 4) ** 2
+            scores.append(errors + codestream.PRICE * bits)
+        assert scores[1] < scores[0]
+
+    def test_large_levels_get_chunks_of_their_own(self):
+        plane, _, grid = coded(150, 200, 1, 60, 0)
+        assert len(grid.chunks) > 2
+        assert [chunk.level for chunk in grid.chunks] == np.cumsum(
+            [0, *(chunk.levels for chunk in grid.chunks[:-1])]
+        ).tolist()
+        assert all(len(chunk.payload) >= 2048 for chunk in grid.chunks[:-1])
+        assert np.array_equal(codestream.decode(grid.chunks, plane)[0], grid.samples)
+
+    def test_levels(self):
+        plane, ab, grid = coded(200, 150)
+        errors = []
+        for kept in (1, 3, 6, 7):
+            samples, spacing = codestream.decode(grid.chunks, plane, kept)
+            assert spacing == max(4, 128 >> (kept - 1))
+            errors.append(np.abs(samples / 256 - reduce_to_cells(ab, spacing, "mean")).mean())
+        assert np.array_equal(samples, grid.samples)
+        # Border cells of the coarsest level are means of cells, not of pixels.
+        assert max(errors[1:]) < 2
+
+    def test_a_missing_half_costs_nothing(self):
+        """A picture one cell wide has no horizontal details, and a single cell none at all."""
+        plane, _, grid = coded(4, 4)
+        assert len(grid.chunks[0].payload) <= 12
+        assert np.array_equal(codestream.decode(grid.chunks, plane)[0], grid.samples)
+
+    @pytest.mark.parametrize("version", [0, 1, 2, 4, 255])
+    def test_another_network(self, version):
+        """1 and 2 were never released."""
+        plane, _, grid = coded(20, 20)
+        assert {chunk.network for chunk in grid.chunks} == {3}
+        chunks = [replace(grid.chunks[0], network=version)]
+        with pytest.raises(FormatError, match=f"network {version}, this crayoncodec has 3$"):
+            codestream.decode(chunks, plane)
+
+    @pytest.mark.parametrize("payload", [b"", b"\0\0", b"\x40\0\0", b"\0\x40\0", b"\0\0\xff123"])
+    def test_first_bytes_out_of_range(self, payload):
+        plane, _, grid = coded(20, 20)
+        with pytest.raises(FormatError, match="turn or spreads"):
+            codestream.decode([replace(grid.chunks[0], payload=payload)], plane)
+
+
+def test_damage_with_a_good_checksum_is_an_error_or_wrong_colours():
+    """Fuzzing behind the checksums: never another exception, never without an end."""
+    image = photo(90, 120)
+    file = container.unpack(crayoncodec.encode(image, color_quality=70))
+    plane = decoding.decode_lightness(file)
+    rng = np.random.default_rng(0)
+    seen = {"error": 0, "wrong": 0}
+    start = time.perf_counter()
+    for _ in range(150):
+        payload = bytearray(file.grids[0].payload)
+        kind = rng.integers(3)
+        if kind == 0:
+            payload = payload[: rng.integers(len(payload))]
+        elif kind == 1:
+            for _ in range(rng.integers(1, 5)):
+                payload[rng.integers(len(payload))] = rng.integers(256)
+        else:
+            payload = bytearray(rng.bytes(int(rng.integers(0, 400))))
+        changes = {"payload": bytes(payload), "step": int(rng.choice([1, file.grids[0].step, 65535]))}
+        grids = (replace(file.grids[0], **changes), *file.grids[1:])
+        data = container.pack(replace(file, grids=grids))
+        try:
+            grid = decoding.decode_grid(container.unpack(data), plane)
+        except FormatError:
+            seen["error"] += 1
+        else:
+            assert grid is not None
+            assert grid.samples.shape == (2, *geometry.grid_shape(90, 120, grid.spacing))
+            assert np.abs(grid.ab()).max() <= 128
+            seen["wrong"] += 1
+    assert min(seen.values()) > 0
+    assert time.perf_counter() - start < 60
+
+
+def test_huge_symbols_decode_as_the_format_says():
+    """Arrays are narrow, but nothing overflows; the digest is of arithmetic in 64 bits throughout."""
+    rng = np.random.default_rng(0)
+    plane = rng.integers(0, 256, (75, 61), np.uint8)
+    (chunk,) = codestream.encode(np.zeros((2, 75, 61), np.float32), plane, 1, 800).chunks
+    digest, decoded = hashlib.sha256(), 0
+    for step in 40 * (1, 800, 65535):
+        payload = bytes([*rng.integers(0, 64, 3).tolist(), *rng.bytes(int(rng.integers(400)))])
+        try:
+            samples, _ = codestream.decode([replace(chunk, payload=payload, step=step)], plane)
+        except FormatError:
+            continue
+        digest.update(samples.astype("<i2").tobytes())
+        decoded += 1
+    assert decoded > 60
+    assert digest.hexdigest() == "723f9622740b95e37b022005994b508b49a77be7e4c656912cb072cb2d956a5e"
