@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data as pictures
 
 import crayoncodec
-from benchmarks.sheet import arranged
+from benchmarks.programs.sheet import arranged
 from crayoncodec import metrics
 from crayoncodec.codec import COLORS
 
