@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crayoncodec import checkpoints
+from crayoncodec.painting import checkpoints
 
 pytest.importorskip("setuptools", minversion="77", reason="the installed setuptools is too old")
 
