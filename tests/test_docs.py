@@ -1,6 +1,6 @@
 """What is written for readers: its links lead somewhere in a checkout, too, and its Python runs.
 
-``make docs`` ends with an error where a link is dead, a file is missing or a public name has no documentation.
+``make docs`` ends with an error where a link is dead, a file missing or a public name without documentation.
 """
 
 from __future__ import annotations
