@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from crayoncodec.codec import Decoder, decode, encode, is_cray, read, verify, write
-    from crayoncodec.container import Limits
     from crayoncodec.errors import (
         BatchError,
         CheckpointError,
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
         LimitError,
         TrainingError,
     )
-    from crayoncodec.information import Info, info
+    from crayoncodec.format.information import Info, info
+    from crayoncodec.format.limits import Limits
 
 __version__ = "0.1.0"
 
 _HOMES: Final = {
     "codec": ("Decoder", "decode", "encode", "is_cray", "read", "verify", "write"),
-    "container": ("Limits",),
     "errors": (
         "BatchError",
         "CheckpointError",
@@ -40,7 +39,8 @@ _HOMES: Final = {
         "LimitError",
         "TrainingError",
     ),
-    "information": ("Info", "info"),
+    "format.information": ("Info", "info"),
+    "format.limits": ("Limits",),
 }
 
 __all__ = [

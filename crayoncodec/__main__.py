@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """The command, whose end by Ctrl-C is quiet while it is still being loaded, too."""
     try:
-        from crayoncodec.cli import main as cray
+        from crayoncodec.commands.cray import main as cray
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write("cray: interrupted\n")

@@ -1,66 +1,46 @@
-"""Pictures <-> .cray bytes and files: the functions that the package exports."""
+"""Pictures <-> .cray bytes and files: what users call, and nothing else."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import stat
 import threading
-import time
 import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
-from numbers import Integral, Real
+from collections.abc import Collection
+from functools import partial
+from numbers import Integral
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, get_args
 
-from crayoncodec import backends, container, forks
-from crayoncodec.container import (
-    DEFAULT_LIMITS,
-    STEP_UNIT,
-    CrayFile,
-    GridChunk,
-    Header,
-    Limits,
-    PlaneChunk,
-    PlaneCoder,
-    Sampling,
-)
+from crayoncodec.color.geometry import Sampling
+from crayoncodec.encoding.parameters import DEFAULT_EFFORT, DEFAULT_QUALITY, check_options, is_number
 from crayoncodec.errors import CrayWarning, ImageError, LimitError
+from crayoncodec.files.atomic import atomic_write
+from crayoncodec.format import container
+from crayoncodec.format.chunks import GRID_FRAMING, CrayFile, GridChunk, Header, PlaneChunk, PlaneCoder
+from crayoncodec.format.information import Info, info
+from crayoncodec.format.limits import DEFAULT_LIMITS, Limits, check_limits
+from crayoncodec.machine import process
+from crayoncodec.painting import backends
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
-    from crayoncodec.grid import ColorGrid
-    from crayoncodec.images import Picture
-    from crayoncodec.recolorize import Backend
+    from crayoncodec.color.grid import ColorGrid
+    from crayoncodec.files.images import Picture
+    from crayoncodec.painting.recolorize import Backend
 
     U8 = NDArray[np.uint8]
     Buffer = bytes | bytearray | memoryview
 
+__all__ = [
+    "COLORS", "Color", "DecodeOptions", "Decoder", "EncodeOptions", "Info", "decode", "encode", "info",
+    "is_cray", "read", "verify", "write",
+]  # fmt: skip
+
 Color = Literal["auto", "neural", "guided", "gray"]
 COLORS: Final[tuple[Color, ...]] = get_args(Color)
-DEFAULT_QUALITY: Final = 80
-DEFAULT_EFFORT: Final = 5
-_EXCLUDES: Final = {
-    "n": ("color_quality", "max_delta_e", "target_size"),
-    "max_delta_e": ("color_quality", "target_size"),
-    "target_size": ("quality", "color_quality", "lossless"),
-}
-"""Options of ``encode`` and those that they take the place of."""
-_TEMPORARY: Final = re.compile(r"\.cray-[0-9a-f]{16}\.tmp")
-_DAY: Final = 24 * 60 * 60
-"""Seconds."""
-_RANGES: Final = (
-    ("quality", 0, 100),
-    ("color_quality", 0, 100),
-    ("effort", 1, 9),
-    ("n", container.MIN_SPACING, container.MAX_SPACING),
-)
 
 
 class EncodeOptions(TypedDict, total=False):
@@ -142,8 +122,10 @@ def encode(
     LimitError, ValueError for an option out of range or beside one that it does not go with, TypeError for
     metadata that are not bytes.
     """
-    from crayoncodec import grid, images
-    from crayoncodec.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_alpha
+    from crayoncodec.color import grid
+    from crayoncodec.encoding.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_alpha
+    from crayoncodec.files import images
+    from crayoncodec.files import metadata as meta
 
     check_options(
         n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e, target_size=target_size,
@@ -153,8 +135,8 @@ def encode(
         raise ImageError(
             f"image is {type(image).__name__}, expected an array or a PIL image, as PIL.Image.open gives"
         )
-    container.check_limits(limits)
-    given = _given_metadata(exif=exif, icc_profile=icc_profile, xmp=xmp)
+    check_limits(limits)
+    given = meta.given(exif=exif, icc_profile=icc_profile, xmp=xmp)
     picture = images.from_any(image, limits)
     if strip:
         picture = images.stripped(picture, strip)
@@ -179,34 +161,13 @@ def encode(
         )
     if target_size is not None:
         rest = len(whole(PlaneChunk("zstd", b""), ()))
-        qualities = coder.for_size(int(target_size), rest, container.GRID_FRAMING)
+        qualities = coder.for_size(int(target_size), rest, GRID_FRAMING)
     elif max_delta_e is not None:
         qualities = coder.for_error(chosen, float(max_delta_e))
     else:
         tied = LOSSLESS_COLOR if lossless else chosen
         qualities = Qualities(chosen, tied if color_quality is None else int(color_quality))
     return whole(coder.lightness(qualities.lightness).chunk, coder.nested_chunks(qualities))
-
-
-def _given_metadata(**given: bytes | Image.Exif | None) -> dict[str, bytes]:
-    """What is not None as it is kept. Raises TypeError."""
-    from PIL import Image
-
-    from crayoncodec import metadata as meta
-
-    kept = {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        if not isinstance(value, bytes | bytearray | memoryview) and not (
-            name == "exif" and isinstance(value, Image.Exif)
-        ):
-            raise TypeError(f"{name} is {type(value).__name__}, expected bytes")
-        if name == "exif":
-            kept[name] = meta.exif_bytes(value)
-        else:
-            kept[name] = meta.utf8(bytes(value)) if name == "xmp" else bytes(value)
-    return kept
 
 
 def decode(
@@ -284,11 +245,11 @@ class Decoder:
         if color not in COLORS:
             raise ValueError(f"color is {color!r}, expected one of {', '.join(COLORS)}")
         backends.check_options(backend, device, precision)
-        if levels is not None and not (_is_number(levels, Integral) and levels >= 1):
+        if levels is not None and not (is_number(levels, Integral) and levels >= 1):
             raise ValueError(f"levels is {levels}, expected 1 or more, a whole number")
         if not isinstance(model, str | os.PathLike | None):
             raise TypeError(f"model is {model!r}, expected the name of a checkpoint or the path of one")
-        container.check_limits(limits)
+        check_limits(limits)
         self.color = "neural" if color == "auto" and model is not None else color
         self.limits = limits
         self.levels = None if levels is None else int(levels)
@@ -305,22 +266,22 @@ class Decoder:
 
     def picture(self, data: Buffer) -> Picture:
         """As ``decode``, with alpha and metadata apart."""
-        from crayoncodec import memory
-        from crayoncodec.images import Picture
-        from crayoncodec.recolorize import recolorize
+        from crayoncodec.files.images import Picture
+        from crayoncodec.format import decoding
+        from crayoncodec.painting.recolorize import recolorize
 
         file = container.unpack(_bytes(data), self.limits, salvage=self.color == "gray")
         for damage in file.damaged:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
-        lightness = decode_lightness(file)
-        grid = decode_grid(file, lightness, self.levels) if self.color != "gray" else None
-        memory.trim(lightness.size)
+        lightness = decoding.decode_lightness(file)
+        grid = decoding.decode_grid(file, lightness, self.levels) if self.color != "gray" else None
+        process.trim(lightness.size)
         backend = self.network(grid.is_nested) if grid is not None and self._paints(grid) else None
-        return Picture(recolorize(lightness, grid, backend), decode_alpha(file), file.metadata)
+        return Picture(recolorize(lightness, grid, backend), decoding.decode_alpha(file), file.metadata)
 
     def _paints(self, grid: ColorGrid) -> bool:
         """Whether a network is to be used. With a sample for every pixel nothing is left to paint."""
-        from crayoncodec.recolorize import pays
+        from crayoncodec.painting.recolorize import pays
 
         return pays(grid.spacing) if self.color == "auto" else self.color == "neural" and grid.spacing > 1
 
@@ -329,16 +290,16 @@ class Decoder:
 
         Raises CheckpointError, for a network that is for other files, too, DeviceError, MemoryError.
         """
-        from crayoncodec import checkpoints
+        from crayoncodec.painting import checkpoints
 
         name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
-        process = os.getpid()
+        own = os.getpid()
         with _loading:
-            if (process, name, nested) not in self._networks:
+            if (own, name, nested) not in self._networks:
                 checkpoints.read_card(checkpoints.find(name)).check_grids(nested)
-                same = self._networks.get((process, name, not nested))
-                self._networks[process, name, nested] = self._load(name) if same is None else same
-            return self._networks[process, name, nested]
+                same = self._networks.get((own, name, not nested))
+                self._networks[own, name, nested] = self._load(name) if same is None else same
+            return self._networks[own, name, nested]
 
 
 _loading = threading.Lock()
@@ -350,7 +311,7 @@ def _renew() -> None:
     _loading = threading.Lock()
 
 
-forks.in_children(_renew)
+process.in_children(_renew)
 
 
 def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -358,25 +319,11 @@ def verify(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> None:
 
     Raises FormatError, LimitError, TypeError for what is not bytes.
     """
-    file = container.unpack(_bytes(data), limits)
-    decode_grid(file, decode_lightness(file))
-    decode_alpha(file)
-
-
-def level_sizes(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> list[float]:
-    """Bytes that the symbols of each level of nested grids take, from the coarsest on; none for other files.
-
-    Chunks hold several levels, so this decodes lightness and grids; bytes are what symbols cost under the
-    tables that they are coded with. Raises FormatError, LimitError.
-    """
-    from crayoncodec.codestreams import nested
+    from crayoncodec.format import decoding
 
     file = container.unpack(_bytes(data), limits)
-    if not file.is_nested:
-        return []
-    sizes: dict[int, float] = {}
-    nested.decode(file.grids, decode_lightness(file), sizes=sizes)
-    return [sizes[spacing] for spacing in sorted(sizes, reverse=True)]
+    decoding.decode_grid(file, decoding.decode_lightness(file))
+    decoding.decode_alpha(file)
 
 
 def _bytes(data: Buffer, most: int | None = None) -> bytes:
@@ -387,117 +334,3 @@ def _bytes(data: Buffer, most: int | None = None) -> bytes:
         raise TypeError(
             f"data is {type(data).__name__}, expected the bytes of a .cray file; read(path) takes its path"
         ) from None
-
-
-def decode_lightness(file: CrayFile) -> U8:
-    """The stored lightness plane, u8[H,W]: the same on every machine. Raises FormatError."""
-    return _decode_plane(file.lightness, file.header.shape, "lightness plane")
-
-
-def decode_alpha(file: CrayFile) -> U8 | None:
-    """The alpha plane, u8[H,W], if there is one. Raises FormatError."""
-    return None if file.alpha is None else _decode_plane(file.alpha, file.header.shape, "alpha plane")
-
-
-def decode_grid(file: CrayFile, lightness: U8, levels: int | None = None) -> ColorGrid | None:
-    """The colour grid, None for a grey picture: the same on every machine. Raises FormatError.
-
-    lightness: the stored plane, u8[H,W], from which nested grids are predicted. levels: of those decode only
-    so many, from the coarsest on.
-    """
-    from crayoncodec.codestreams import grids, nested
-    from crayoncodec.grid import ColorGrid
-
-    if not file.grids:
-        return None
-    if file.is_nested:
-        samples, spacing = nested.decode(file.grids, lightness, levels)
-        return ColorGrid(samples, spacing, "mean", 1 / STEP_UNIT, file.grids[-1].step / STEP_UNIT)
-    (chunk,) = file.grids
-    shape = container.grid_shape(file.header.height, file.header.width, chunk.spacing)
-    samples = grids.decode(chunk.payload, chunk.coder, shape, "colour grid")
-    return ColorGrid(samples, chunk.spacing, chunk.sampling, chunk.step / STEP_UNIT)
-
-
-@contextmanager
-def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[IO[bytes]]:
-    """A stream whose bytes appear at ``path`` when the block ends well, and nowhere otherwise.
-
-    Links are followed, and a file that is replaced passes its permissions on.
-    What a process that was killed left in the folder of ``path`` is removed a day later.
-    scratch: a folder of the same file system for what is not whole yet; by default that of ``path``.
-    """
-    path = path.resolve()
-    _sweep(path.parent)
-    temporary = (scratch or path.parent) / f".cray-{os.urandom(8).hex()}.tmp"
-    try:
-        with temporary.open("xb") as stream:
-            yield stream
-        if path.exists():
-            shutil.copymode(path, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@lru_cache(maxsize=1024)
-def _sweep(folder: Path) -> None:
-    """Once for each process: remove what atomic_write left in a folder more than a day ago."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if _TEMPORARY.fullmatch(entry.name):
-                with suppress(OSError):
-                    status = entry.stat(follow_symlinks=False)
-                    if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _DAY:
-                        Path(entry.path).unlink()
-
-
-def _decode_plane(chunk: PlaneChunk, shape: tuple[int, int], what: str) -> U8:
-    from crayoncodec.codestreams import planes
-
-    return planes.decode(chunk.payload, chunk.coder, shape, what)
-
-
-def check_options(**given: Any) -> None:
-    """Raise ValueError for an option of ``encode`` that is out of range, or beside one that it excludes."""
-    _check_numbers(given)
-    if given.get("lossless", False) not in (True, False):
-        raise ValueError(f"lossless is {given['lossless']!r}, expected True or False")
-    if given.get("lightness") not in (None, *container.PLANE_CODERS):
-        raise ValueError(
-            f"lightness is {given['lightness']!r}, expected one of {', '.join(container.PLANE_CODERS)}"
-        )
-    if given.get("sampling", "mean") not in container.SAMPLINGS:
-        raise ValueError(
-            f"sampling is {given['sampling']!r}, expected one of {', '.join(container.SAMPLINGS)}"
-        )
-    if given.get("n") is None:
-        for name, default in (("sampling", "mean"), ("step", None)):
-            if given.get(name, default) != default:
-                raise ValueError(f"{name} is of one grid, expected n with it")
-    for one, others in _EXCLUDES.items():
-        if given.get(one) is not None:
-            for other in others:
-                if given.get(other) is not None and given[other] is not False:
-                    raise ValueError(f"{one} does not go with {other}, expected one of them")
-
-
-def _check_numbers(given: dict[str, Any]) -> None:
-    """The part of ``check_options`` that is of numbers; numpy's are taken, True and False are none."""
-    for name, least, most in _RANGES:
-        value = given.get(name)
-        if value is None and name == "effort" and name in given:
-            raise ValueError("effort is None, expected a whole number of 1 to 9")
-        if value is not None and not (_is_number(value, Integral) and least <= value <= most):
-            raise ValueError(f"{name} is {value}, expected a whole number of {least} to {most}")
-    for name, kind, what in (
-        ("max_delta_e", Real, "more than 0"), ("step", Real, "more than 0"),
-        ("target_size", Integral, "more than 0 bytes, a whole number"),
-    ):  # fmt: skip
-        value = given.get(name)
-        if value is not None and not (_is_number(value, kind) and value > 0):
-            raise ValueError(f"{name} is {value}, expected {what}")
-
-
-def _is_number(value: object, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)

@@ -80,7 +80,7 @@ def _signature(
     if dataclasses.is_dataclass(obj) and all(
         field.default is dataclasses.MISSING for field in dataclasses.fields(obj)
     ):
-        return None, None
+        return "", ""
     if signature is not None:
         signature = re.sub(r"\bLimits\([^)]*\)", "Limits()", signature)
         signature = re.sub(r"TypeAliasForwardRef\('(.*?)'\)", r"\1", signature)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pictures import photo
 from PIL import Image
 
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 
 
 def batch(*arguments, code=0):

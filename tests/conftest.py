@@ -34,6 +34,6 @@ def close_folders(monkeypatch):
                 raise PermissionError(13, "Permission denied")
             return scandir(path)
 
-        monkeypatch.setattr("crayoncodec.jobs.os.scandir", closed)
+        monkeypatch.setattr("crayoncodec.files.jobs.os.scandir", closed)
 
     return close

@@ -14,6 +14,7 @@ Int = NDArray[np.int64]
 
 MODELS = Path(__file__).parents[1] / "models"
 FORMAT = Path(__file__).parents[1] / "docs" / "format.md"
+VERSION = 3
 
 
 def check(condition: bool, complaint: str) -> None:
@@ -23,10 +24,10 @@ def check(condition: bool, complaint: str) -> None:
 
 
 class Network:
-    """§12: a version of the network and its tables, §13."""
+    """§12: the network and its tables, §13."""
 
-    def __init__(self, version: int) -> None:
-        data = (MODELS / f"predictor-{version}.safetensors").read_bytes()
+    def __init__(self) -> None:
+        data = (MODELS / f"predictor-{VERSION}.safetensors").read_bytes()
         assert hashlib.sha256(data).hexdigest() in FORMAT.read_text()
         size = int.from_bytes(data[:8], "little")
         kinds = {"I8": "<i1", "U8": "<u1", "I32": "<i4", "U32": "<u4"}
@@ -60,7 +61,7 @@ class Network:
         return values
 
 
-NETWORKS = {version: Network(version) for version in (1, 2, 3)}
+NETWORK = Network()
 ESCAPED = range(0, 2**24 + 1, 256)
 
 
@@ -143,8 +144,7 @@ def lightness(plane: Int, coarsest: int) -> dict[int, tuple[Int, Int]]:
 
 
 def decode_level(
-    network: Network, parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int,
-    coder: RangeDecoder,
+    parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int, coder: RangeDecoder
 ) -> tuple[Int, Int]:  # fmt: skip
     """Cells [2,...] of spacing n and the symbols [6,...] of the blocks that they are of."""
     m, r = light[n]
@@ -172,7 +172,7 @@ def decode_level(
         ]
     )  # fmt: skip
     net = "coarse" if n >= 4 else "fine"
-    z = network.chain(f"{net}.first", np.clip(features, -127, 127))
+    z = NETWORK.chain(f"{net}.first", np.clip(features, -127, 127))
 
     rows, columns = m.shape[1:]
     height, width = big.shape[1:]
@@ -189,14 +189,14 @@ def decode_level(
         meant = there & ((i + j) % 2 == half)
         if half:
             first = 32 * ((i + j) % 2 == 0)[None].astype(np.int64)
-            z = network.chain(f"{net}.later", np.concatenate([z, seen(slice(None)), first]))
+            z = NETWORK.chain(f"{net}.later", np.concatenate([z, seen(slice(None)), first]))
         for plane in range(2):
             own = seen(slice(0, 6, 2))
             if plane == 0:
-                out = network.layer(f"{net}.one.{half}", z)
+                out = NETWORK.layer(f"{net}.one.{half}", z)
             else:
-                both = np.clip(network.layer(f"{net}.both.{half}", np.concatenate([z, own])), 0, 255)
-                out = network.layer(f"{net}.other.{half}", both)
+                both = np.clip(NETWORK.layer(f"{net}.both.{half}", np.concatenate([z, own])), 0, 255)
+                out = NETWORK.layer(f"{net}.other.{half}", both)
             shift, spread = np.clip(out[:3], -4095, 4095), np.clip(out[3:], 0, 63)
             decoded = np.zeros_like(shift)
             decoded[meant] = coder.symbols(spread[meant].tolist())
@@ -228,14 +228,14 @@ def decode(
         first, n, sampling, step, coder, network, levels = struct.unpack(">BHBHBBB", chunk[:9])
         check(n > 0 and n & (n - 1) == 0 and 1 <= levels <= n.bit_length(), "spacing or number of levels")
         check(step > 0 and coder == 2 and sampling == 0, "GRID: field")
-        check(network in NETWORKS, "network")
+        check(network == VERSION, "network")
         check(first == level and expected in (None, n), "levels do not nest")
         start = 9
         if cells is None:
             check(len(chunk) >= 12 and max(chunk[9:12]) <= 63, "turn or spread")
             turn, *spreads = chunk[9:12]
             start = 12
-        data = RangeDecoder(chunk[start:], NETWORKS[network].alphabets)
+        data = RangeDecoder(chunk[start:], NETWORK.alphabets)
         for _ in range(levels):
             s = max(1, step // n)
             if cells is None:
@@ -246,7 +246,7 @@ def decode(
                 symbols = np.zeros((6, height, width), np.int64)
                 light = lightness(plane.astype(np.int64), n)
             else:
-                cells, symbols = decode_level(NETWORKS[network], cells, symbols, light, n, s, data)
+                cells, symbols = decode_level(cells, symbols, light, n, s, data)
             n //= 2
         level, expected = level + levels, n
     assert cells is not None

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from crayoncodec.predictor import Layer, Planes, Predictor
+from crayoncodec.color.predictor import Layer, Planes, Predictor
 
 
 def field(number: int, value: int | str | bytes) -> bytes:

@@ -18,22 +18,15 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import (
-    CheckpointError,
-    CrayWarning,
-    DeviceError,
-    backends,
-    checkpoints,
-    color,
-    recolorize,
-    timing,
-)
-from crayoncodec.backends import graphs, pytorch
-from crayoncodec.backends.pytorch import TorchBackend
-from crayoncodec.cli import main
-from crayoncodec.grid import sample_grid
+from crayoncodec import CheckpointError, CrayWarning, DeviceError
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import sample_grid
+from crayoncodec.commands import timing
+from crayoncodec.commands.cray import main
+from crayoncodec.machine.process import models_folder
 from crayoncodec.networks import Compact
-from crayoncodec.shipped import models_folder
+from crayoncodec.painting import backends, checkpoints, pytorch, recolorize, runtimes
+from crayoncodec.painting.pytorch import TorchBackend
 from crayoncodec.training.graph import graph
 
 SMALL = ("nested", "compact")
@@ -153,7 +146,7 @@ class TestGraphs:
         plane = torch.rand(2, 1, 1, side, side) * 100
         given = dict(zip(network.inputs, (*plane, *ab, torch.tensor([13.0])), strict=True))
         expected = network(*given.values()).numpy()
-        for load in graphs._LOADERS.values():
+        for load in runtimes._LOADERS.values():
             added = load(graph(network), "float32")({name: values.numpy() for name, values in given.items()})
             found = given["base"] + torch.nn.functional.pixel_shuffle(torch.from_numpy(added), shuffle)
             assert np.abs(found.numpy() - expected).max() < 1e-3
@@ -400,7 +393,7 @@ class TestChoice:
     def test_signals_are_outlived_when_networks_come_and_go(self):
         program = """
 import gc, os, signal
-from crayoncodec import backends
+from crayoncodec.painting import backends
 signal.signal(signal.SIGINT, lambda *_: None)
 for _ in range(3):
     first = backends.load("nested", backend="openvino", device="cpu")
@@ -416,7 +409,7 @@ for _ in range(3):
     def test_processes_that_are_told_how_many_threads_use_them(self, monkeypatch):
         for value, expected in (("3", 3), ("", 0), ("4,2", 0)):
             monkeypatch.setenv("OMP_NUM_THREADS", value)
-            assert graphs._threads() == expected
+            assert runtimes._threads() == expected
 
 
 class TestBatches:
@@ -471,8 +464,8 @@ class TestBatches:
 
 @pytest.fixture(scope="module")
 def picture():
-    lightness, ab = color.rgb_to_lab(photo(700, 2000))
-    return color.lightness_to_u8(lightness), sample_grid(ab, 8)
+    lightness, ab = cielab.rgb_to_lab(photo(700, 2000))
+    return cielab.lightness_to_u8(lightness), sample_grid(ab, 8)
 
 
 class Limited:
@@ -582,5 +575,5 @@ class TestMemory:
 
     def test_errors_of_runtimes_are_known(self):
         for text in ("bad allocation", "CUDA out of memory. Tried to", "(-4:Insufficient memory) Failed to"):
-            assert graphs.is_out_of_memory(RuntimeError(text))
-        assert not graphs.is_out_of_memory(RuntimeError("shapes do not fit"))
+            assert runtimes.is_out_of_memory(RuntimeError(text))
+        assert not runtimes.is_out_of_memory(RuntimeError("shapes do not fit"))

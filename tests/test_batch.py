@@ -22,7 +22,7 @@ from PIL import Image
 
 import crayoncodec
 from crayoncodec.batch.state import Manifest, Record
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 
 STATE = Path("out/.cray-batch")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from archives import batch, counts, draw, failures, tree
 
-from crayoncodec.batch import batch as batches
+from crayoncodec.batch import execution as batches
 from crayoncodec.batch import on_ray, places, sources
 from crayoncodec.errors import BatchError
 

@@ -16,10 +16,11 @@ from pictures import photo
 from safetensors.torch import load, save
 
 import crayoncodec
-from crayoncodec import CheckpointError, backends, checkpoints, wire
-from crayoncodec.cli import main
+from crayoncodec import CheckpointError
+from crayoncodec.commands.cray import main
+from crayoncodec.machine.process import models_folder
 from crayoncodec.networks import Compact
-from crayoncodec.shipped import models_folder
+from crayoncodec.painting import backends, checkpoints, wire
 
 
 @pytest.fixture

@@ -23,10 +23,13 @@ from pictures import curved_profile, photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import checkpoints, codec, container, jobs
-from crayoncodec.cli import main
-from crayoncodec.encoder import pixel_step
-from crayoncodec.shipped import models_folder
+from crayoncodec import codec
+from crayoncodec.commands.cray import main
+from crayoncodec.encoding.encoder import pixel_step
+from crayoncodec.files import atomic, jobs
+from crayoncodec.format import chunks
+from crayoncodec.machine.process import models_folder
+from crayoncodec.painting import checkpoints
 
 PHOTO = photo(40, 60)
 GUIDED = ("decode", "--color", "guided")
@@ -713,7 +716,7 @@ class TestInfo:
         assert sizes[0] > 0  # the next ones are of one cell: nothing differs
         assert min(sizes[4:]) > 0
         # Framing, the coder's last word, and three bytes before the first symbol.
-        assert sum(sizes) == pytest.approx(chunk["size"] - container.GRID_FRAMING - 3, abs=8)
+        assert sum(sizes) == pytest.approx(chunk["size"] - chunks.GRID_FRAMING - 3, abs=8)
         text = cray("info", "photo.cray", "--levels").stdout
         assert f"nested, {sizes[6]:,.1f} bytes of symbols, {chunk['size']:,} bytes" in text
         assert json.loads(cray("info", "grid.cray", "--levels", "--json").stdout)["level_bytes"] == []
@@ -746,7 +749,7 @@ def test_a_tiny_file_that_claims_a_huge_picture(command):
 
 def test_files_appear_whole_or_not_at_all():
     before = names()
-    with pytest.raises(TypeError), codec.atomic_write(Path("photo.cray")) as stream:
+    with pytest.raises(TypeError), atomic.atomic_write(Path("photo.cray")) as stream:
         stream.writelines([b"half of i", "t"])
     assert names() == before
     assert Path("photo.cray").read_bytes() == crayoncodec.encode(PHOTO)
@@ -775,7 +778,8 @@ def test_verify():
 
 
 def test_verify_decodes_what_has_a_true_checksum():
-    from crayoncodec.container import CrayFile, Header, PlaneChunk, pack
+    from crayoncodec.format.chunks import CrayFile, Header, PlaneChunk
+    from crayoncodec.format.container import pack
 
     Path("empty.cray").write_bytes(pack(CrayFile(Header(2, 2, 0), PlaneChunk("webp", b"RIFF"))))
     assert "lightness plane: damaged webp codestream" in cray("verify", "empty.cray", code=3).stderr

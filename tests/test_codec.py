@@ -17,8 +17,11 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import CrayWarning, ImageError, LimitError, Limits, backends, codec, color, container
+from crayoncodec import CrayWarning, ImageError, LimitError, Limits, codec
 from crayoncodec.codec import COLORS
+from crayoncodec.color import cielab
+from crayoncodec.format import container, decoding
+from crayoncodec.painting import backends
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,9 +46,9 @@ def test_lossless_lightness_and_alpha_come_back_exactly(
     assert decoded.shape == (height, width, 4 if channels == 4 else 3)
     rgb = np.dstack([image] * 3) if channels == 1 else image[..., :3]
     planes = [
-        color.lightness_to_u8(color.rgb_to_lab(np.ascontiguousarray(x))[0]) for x in (rgb, decoded[..., :3])
+        cielab.lightness_to_u8(cielab.rgb_to_lab(np.ascontiguousarray(x))[0]) for x in (rgb, decoded[..., :3])
     ]
-    assert np.array_equal(codec.decode_lightness(container.unpack(data)), planes[0])
+    assert np.array_equal(decoding.decode_lightness(container.unpack(data)), planes[0])
     # One level: what rounding RGB to 8 bits does to L*. Clipping into sRGB may change it by 2.55 more.
     assert np.abs(planes[0].astype(int) - planes[1]).max() <= (1 if channels == 1 else 4)
     if channels == 4:
@@ -216,7 +219,8 @@ def test_sides_that_no_lossy_coder_takes_are_kept_exactly(turned, options):
         None,
     )
     assert np.array_equal(
-        codec.decode_lightness(container.unpack(data)), color.lightness_to_u8(color.rgb_to_lightness(image))
+        decoding.decode_lightness(container.unpack(data)),
+        cielab.lightness_to_u8(cielab.rgb_to_lightness(image)),
     )
     assert crayoncodec.decode(data, color="guided").shape == image.shape
     with pytest.raises(ImageError, match="plane coder avif takes sides up to 32768 and"):
@@ -251,10 +255,10 @@ def test_the_longest_side_is_encoded_and_decoded(shape):
 
 def test_what_cannot_be_decoded_is_not_written(monkeypatch):
     """Libraries write what they cannot read; the last word is the decoder's."""
-    from crayoncodec.codestreams import grids, planes
+    from crayoncodec.format import planes, uniform
 
     image = np.dstack([photo(30, 40), np.eye(30, 40, dtype=np.uint8)])
-    encode, encode_grid = planes.encode, grids.encode
+    encode, encode_grid = planes.encode, uniform.encode
     monkeypatch.setattr(planes, "encode", lambda plane, *rest: encode(plane, *rest)[:-20])
     with pytest.raises(ImageError, match="what was coded cannot be decoded: alpha plane"):
         crayoncodec.encode(image)
@@ -264,7 +268,7 @@ def test_what_cannot_be_decoded_is_not_written(monkeypatch):
     with pytest.raises(ImageError, match="alpha plane: what was coded decodes to other values"):
         crayoncodec.encode(image)
     monkeypatch.setattr(planes, "encode", encode)
-    monkeypatch.setattr(grids, "encode", lambda samples: encode_grid(samples + 1))
+    monkeypatch.setattr(uniform, "encode", lambda samples: encode_grid(samples + 1))
     with pytest.raises(ImageError, match="colour grid: what was coded decodes to other values"):
         crayoncodec.encode(image, n=4)
 
@@ -378,7 +382,7 @@ def test_metadata_given_replaces_the_pictures_own():
 
 
 def test_a_decoder_loads_its_network_once(monkeypatch):
-    from crayoncodec import checkpoints
+    from crayoncodec.painting import checkpoints
 
     calls = []
     graph = checkpoints.graph
@@ -426,8 +430,8 @@ def test_a_model_that_is_named_is_used(monkeypatch):
 def test_the_papers_network_decodes_too(tmp_path):
     import torch
 
-    from crayoncodec import checkpoints
     from crayoncodec.networks import Crayon
+    from crayoncodec.painting import checkpoints
 
     torch.manual_seed(0)
     described = {"version": "0", "architecture": "crayon", "config": {}, "macs_per_pixel": 1_350_912}

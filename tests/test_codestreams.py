@@ -16,8 +16,9 @@ from memory import at_most
 from pictures import photo
 from PIL import Image
 
-from crayoncodec import FormatError, ImageError, color
-from crayoncodec.codestreams import grids, planes, residuals, sizes
+from crayoncodec import FormatError, ImageError
+from crayoncodec.color import cielab
+from crayoncodec.format import planes, residuals, sizes, uniform
 
 ZSTD = "28b52ffd"
 PLANE = photo(24, 33)[..., 1]
@@ -63,7 +64,7 @@ def test_plane_vectors(stream, integers):
 )
 def test_grid_vectors(stream, integers):
     expected = np.array(integers, np.int16)
-    decoded = grids.decode(bytes.fromhex(stream), "zstd", expected.shape[1:], "grid")
+    decoded = uniform.decode(bytes.fromhex(stream), "zstd", expected.shape[1:], "grid")
     assert decoded.dtype == np.int16
     assert np.array_equal(decoded, expected)
 
@@ -78,8 +79,8 @@ def test_lossless_planes_come_back(plane, coder):
 @settings(deadline=None)
 @given(arrays(np.int16, st.integers(-(2**15), 2**15 - 1), st.just(2)))
 def test_any_grid_comes_back(samples):
-    stream, coder = grids.encode(samples)
-    assert np.array_equal(grids.decode(stream, coder, samples.shape[1:], "grid"), samples)
+    stream, coder = uniform.encode(samples)
+    assert np.array_equal(uniform.decode(stream, coder, samples.shape[1:], "grid"), samples)
 
 
 @settings(deadline=None)
@@ -87,15 +88,15 @@ def test_any_grid_comes_back(samples):
 def test_both_grid_coders_give_back_the_same(samples):
     streams = {
         "zstd": residuals.compress(samples, 3),
-        "webp": grids._encode_webp((samples + 128).astype(np.uint8)),
+        "webp": uniform._encode_webp((samples + 128).astype(np.uint8)),
     }
     for coder, stream in streams.items():
-        assert np.array_equal(grids.decode(stream, coder, samples.shape[1:], "grid"), samples)
+        assert np.array_equal(uniform.decode(stream, coder, samples.shape[1:], "grid"), samples)
 
 
 def test_the_smaller_grid_coder_is_taken():
     noise = np.random.default_rng(0).integers(-128, 128, (2, 30, 30), np.int16)
-    (small, coder), (_, wide) = grids.encode(noise), grids.encode(noise * 2)
+    (small, coder), (_, wide) = uniform.encode(noise), uniform.encode(noise * 2)
     assert coder == "webp"
     assert len(small) < len(residuals.compress(noise, 19))
     assert wide == "zstd"
@@ -128,10 +129,10 @@ def test_another_size_than_the_header_says_is_refused(coder, shape):
 def test_a_grid_of_another_size_is_refused(coder):
     samples = np.zeros((2, 4, 6), np.int16)
     stream = (
-        residuals.compress(samples, 3) if coder == "zstd" else grids._encode_webp(samples.astype(np.uint8))
+        residuals.compress(samples, 3) if coder == "zstd" else uniform._encode_webp(samples.astype(np.uint8))
     )
     with pytest.raises(FormatError, match=r"grid: .* expected \d+"):
-        grids.decode(stream, coder, (4, 5), "grid")
+        uniform.decode(stream, coder, (4, 5), "grid")
 
 
 def bomb(declared, blocks, window=0x48):
@@ -230,7 +231,7 @@ def test_what_a_coder_cannot_do_is_said():
 
 
 def test_effort_buys_bytes_of_avif():
-    plane = color.lightness_to_u8(color.rgb_to_lab(photo(160, 200))[0])
+    plane = cielab.lightness_to_u8(cielab.rgb_to_lab(photo(160, 200))[0])
     sizes = [len(planes.encode(plane, "avif", 60, effort)) for effort in (5, 7, 9)]
     assert sizes[0] == len(planes.encode(plane, "avif", 60))
     assert sizes[0] > sizes[1] > sizes[2]

@@ -7,7 +7,7 @@ import pytest
 from pictures import photo
 from skimage.color import rgb2lab
 
-from crayoncodec import color
+from crayoncodec.color import cielab
 
 CUBE = np.stack(np.meshgrid(*[np.arange(0, 256, 15, np.uint8)] * 3, indexing="ij"), axis=-1).reshape(1, -1, 3)
 
@@ -24,7 +24,7 @@ def formulas(rgb):
 
 
 def test_lab_is_that_of_the_formulas():
-    lightness, ab = color.rgb_to_lab(CUBE)
+    lightness, ab = cielab.rgb_to_lab(CUBE)
     true_lightness, true_ab = formulas(CUBE)
     assert np.abs(lightness - true_lightness).max() < 0.001
     assert np.abs(ab - true_ab).max() < 0.001
@@ -32,50 +32,50 @@ def test_lab_is_that_of_the_formulas():
 
 def test_lab_agrees_with_scikit_image():
     reference = rgb2lab(CUBE)
-    lightness, ab = color.rgb_to_lab(CUBE)
+    lightness, ab = cielab.rgb_to_lab(CUBE)
     assert np.abs(lightness - reference[..., 0]).max() < 0.05
     assert np.abs(np.moveaxis(ab, 0, -1) - reference[..., 1:]).max() < 0.05
 
 
 def test_greys_have_no_chroma():
     greys = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
-    _, ab = color.rgb_to_lab(greys)
+    _, ab = cielab.rgb_to_lab(greys)
     assert np.abs(ab).max() < 1e-3
 
 
 def test_rgb_comes_back_exactly_from_unrounded_lab():
-    assert np.array_equal(color.lab_to_rgb(*color.rgb_to_lab(CUBE)), CUBE)
+    assert np.array_equal(cielab.lab_to_rgb(*cielab.rgb_to_lab(CUBE)), CUBE)
 
 
 def test_rounding_lightness_moves_rgb_by_little_and_lightness_not_at_all():
     for rgb in (CUBE, photo(60, 80)):
-        lightness, ab = color.rgb_to_lab(rgb)
-        plane = color.lightness_to_u8(lightness)
-        back = color.lab_to_rgb(color.lightness_from_u8(plane), ab)
+        lightness, ab = cielab.rgb_to_lab(rgb)
+        plane = cielab.lightness_to_u8(lightness)
+        back = cielab.lab_to_rgb(cielab.lightness_from_u8(plane), ab)
         assert np.abs(back.astype(int) - rgb).max() <= 4
-        assert np.array_equal(color.lightness_to_u8(color.rgb_to_lab(back)[0]), plane)
+        assert np.array_equal(cielab.lightness_to_u8(cielab.rgb_to_lab(back)[0]), plane)
 
 
 def test_stored_lightness_is_rounded_as_specified():
-    lightness, _ = color.rgb_to_lab(CUBE)
+    lightness, _ = cielab.rgb_to_lab(CUBE)
     scaled = formulas(CUBE)[0] * 255 / 100
-    assert np.abs(color.lightness_to_u8(lightness) - scaled).max() <= 0.5 + 1e-3
-    assert color.lightness_from_u8(np.array([[0, 255]], np.uint8)).tolist() == [[0, 100]]
+    assert np.abs(cielab.lightness_to_u8(lightness) - scaled).max() <= 0.5 + 1e-3
+    assert cielab.lightness_from_u8(np.array([[0, 255]], np.uint8)).tolist() == [[0, 100]]
 
 
 def test_rounding_ab_too_leaves_saturated_colours_saturated():
     """Yellow's trap: just outside the gamut, the next colour of its hue inside has half the chroma."""
-    lightness, ab = color.rgb_to_lab(CUBE)
-    stored = color.lightness_from_u8(color.lightness_to_u8(lightness))
-    back = color.lab_to_rgb(stored, np.rint(ab))
+    lightness, ab = cielab.rgb_to_lab(CUBE)
+    stored = cielab.lightness_from_u8(cielab.lightness_to_u8(lightness))
+    back = cielab.lab_to_rgb(stored, np.rint(ab))
     assert np.abs(back.astype(int) - CUBE).max() <= 25
-    assert np.abs(color.rgb_to_lab(back)[0] - stored).max() < 0.4
+    assert np.abs(cielab.rgb_to_lab(back)[0] - stored).max() < 0.4
 
 
 @pytest.mark.parametrize("stretch", [1.5, 3, 10])
 def test_colours_outside_the_gamut_nearly_keep_lightness_and_hue(stretch):
-    lightness, ab = color.rgb_to_lab(photo(40, 50))
-    back_lightness, back_ab = color.rgb_to_lab(color.lab_to_rgb(lightness, ab * stretch))
+    lightness, ab = cielab.rgb_to_lab(photo(40, 50))
+    back_lightness, back_ab = cielab.rgb_to_lab(cielab.lab_to_rgb(lightness, ab * stretch))
     assert np.abs(back_lightness - lightness).max() < 1.5
     before, after = (np.hypot(*plane) for plane in (ab * stretch, back_ab))
     assert (after <= before + 1).all()

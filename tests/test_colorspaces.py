@@ -11,8 +11,10 @@ import pytest
 from pictures import photo
 from PIL import Image, ImageCms
 
-from crayoncodec import CrayWarning, color, colorspaces, images
-from crayoncodec.colorspaces import ColorSpace
+from crayoncodec import CrayWarning
+from crayoncodec.color import cielab
+from crayoncodec.files import colorspaces, images
+from crayoncodec.files.colorspaces import ColorSpace
 
 PHOTO = photo(12, 20)
 P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
@@ -81,7 +83,7 @@ def test_wide_colours_are_converted(chunk):
     # Display P3 by its published matrix to sRGB.
     linear = np.array([0.5775804, 0.5149177, 0.4564110])
     matrix = [[1.2249, -0.2249, 0], [-0.0420, 1.0421, 0], [-0.0197, -0.0786, 1.0979]]
-    expected = color.linear_to_rgb((matrix @ linear)[None, None].astype(np.float32))[0, 0]
+    expected = cielab.linear_to_rgb((matrix @ linear)[None, None].astype(np.float32))[0, 0]
     assert rgb[0, 0].tolist() == [255, 0, 0]
     assert np.abs(rgb[0, 1].astype(int) - expected).max() <= 1
 
@@ -99,7 +101,7 @@ def test_hdr_is_shown_with_its_white_as_white(transfer, value, nits):
     gray = np.full((1, 1, 3), value, np.uint8)
     with pytest.warns(CrayWarning, match=r"BT\.2020 (PQ|HLG), converted to sRGB, what is brighter"):
         rgb = images.open_picture(png(cicp(9, transfer), picture=gray)).rgb
-    expected = color.linear_to_rgb(np.full((1, 1, 3), nits / 203, np.float32))
+    expected = cielab.linear_to_rgb(np.full((1, 1, 3), nits / 203, np.float32))
     assert np.abs(rgb.astype(int) - expected).max() <= 4  # a step of 8 bits is 3 %
 
 

@@ -16,21 +16,20 @@ from hypothesis import strategies as st
 from pictures import photo
 
 import crayoncodec
-from crayoncodec import CrayWarning, FormatError, LimitError, Limits, container
-from crayoncodec.container import (
+from crayoncodec import CrayWarning, FormatError, LimitError, Limits
+from crayoncodec.color.geometry import SAMPLINGS
+from crayoncodec.format import chunks, container, limits
+from crayoncodec.format.chunks import (
     ALPHA_CODERS,
     GRID_CODERS,
-    MAGIC,
     METADATA,
     PLANE_CODERS,
-    SAMPLINGS,
     CrayFile,
     GridChunk,
     Header,
     PlaneChunk,
-    pack,
-    unpack,
 )
+from crayoncodec.format.container import MAGIC, pack, unpack
 
 
 def chunk(kind, payload=b""):
@@ -45,7 +44,7 @@ def grid(level=0, spacing=2, sampling=0, step=256, coder=0):
     return chunk(b"GRID", struct.pack(">BHBHB", level, spacing, sampling, step, coder) + b"grid")
 
 
-def nested(level=0, spacing=128, sampling=0, step=256, network=1, levels=1):
+def nested(level=0, spacing=128, sampling=0, step=256, network=3, levels=1):
     fields = struct.pack(">BHBHBBB", level, spacing, sampling, step, 2, network, levels)
     return chunk(b"GRID", fields + b"grid")
 
@@ -58,7 +57,7 @@ def alpha(coder=0):
     return chunk(b"ALPH", bytes([coder]) + b"alpha")
 
 
-NESTED = container.NESTED
+NESTED = chunks.NESTED
 UNIFORM = [coder for coder in GRID_CODERS if coder != NESTED]
 END = chunk(b"CEND")
 EXIF = chunk(b"eXIf", b"II*\0")
@@ -72,7 +71,7 @@ FULL = CrayFile(
 )
 
 
-def scan(data, limits=container.DEFAULT_LIMITS):
+def scan(data, limits=limits.DEFAULT_LIMITS):
     return container.scan(io.BytesIO(data), limits)[0]
 
 
@@ -262,11 +261,11 @@ def test_a_damaged_byte_anywhere_is_found(mask):
         (MAGIC + head() + nested(levels=0), "0 nested grids from n = 128"),
         (MAGIC + head() + nested(levels=9), "9 nested grids from n = 128"),
         (MAGIC + head() + nested(step=0), "step 0"),
-        (MAGIC + head() + nested(level=1) + lightness() + END, "network 1, expected level 0"),
+        (MAGIC + head() + nested(level=1) + lightness() + END, "network 3, expected level 0"),
         (MAGIC + head(grids=2) + nested() + grid() + lightness() + END, "one of them zstd"),
-        (MAGIC + head(grids=2) + nested() + nested(1, 32) + lightness() + END, "n = 32, network 1"),
+        (MAGIC + head(grids=2) + nested() + nested(1, 32) + lightness() + END, "n = 32, network 3"),
         (MAGIC + head(grids=2) + nested() + nested(2, 64) + lightness() + END, "level 2, n = 64"),
-        (MAGIC + head(grids=2) + nested() + nested(1, 64, network=2) + lightness() + END, "network 2"),
+        (MAGIC + head(grids=2) + nested() + nested(1, 64, network=4) + lightness() + END, "network 4"),
         (MAGIC + head() + chunk(b"GRID", b"\0" * 6), "GRID at offset 33 has 6 bytes"),
         (MAGIC + head() + lightness(coder=3), "coder is 3"),
         (MAGIC + head() + lightness(quality=101), "quality is 101"),

@@ -7,12 +7,15 @@ import pytest
 from pictures import photo
 
 import crayoncodec
-from crayoncodec import checkpoints, color, container, fitting, metrics
-from crayoncodec.backends.pytorch import TorchBackend
-from crayoncodec.fitting import GuidedBase, fit_nested, fit_samples, fit_samples_to_network
-from crayoncodec.grid import ColorGrid, sample_grid
-from crayoncodec.guided import guided_upsample
-from crayoncodec.recolorize import painter
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import ColorGrid, sample_grid
+from crayoncodec.color.guided import guided_upsample
+from crayoncodec.encoding import fitting, metrics
+from crayoncodec.encoding.fitting import GuidedBase, fit_nested, fit_samples, fit_samples_to_network
+from crayoncodec.format import container
+from crayoncodec.painting import checkpoints
+from crayoncodec.painting.pytorch import TorchBackend
+from crayoncodec.painting.recolorize import painter
 
 
 def noisy(height, width):
@@ -26,14 +29,14 @@ SHAPES = [(40, 60, 4), (37, 53, 6), (64, 64, 20), (30, 30, 100), (700, 900, 3)]
 
 @pytest.mark.parametrize(("height", "width", "n"), SHAPES)
 def test_the_map_is_the_decoder_s(height, width, n):
-    lightness, ab = color.rgb_to_lab(photo(height, width))
+    lightness, ab = cielab.rgb_to_lab(photo(height, width))
     grid = sample_grid(ab, n, step=1 / 256)
     assert np.abs(GuidedBase(lightness, n)(grid.ab()) - guided_upsample(grid, lightness)).max() < 2e-3
 
 
 @pytest.mark.parametrize(("height", "width", "n"), SHAPES)
 def test_its_transpose(height, width, n):
-    lightness, ab = color.rgb_to_lab(photo(height, width))
+    lightness, ab = cielab.rgb_to_lab(photo(height, width))
     base, rng = GuidedBase(lightness, n), np.random.default_rng(0)
     samples = rng.normal(size=sample_grid(ab, n).samples.shape).astype(np.float32)
     other = rng.normal(size=ab.shape).astype(np.float32)
@@ -43,7 +46,7 @@ def test_its_transpose(height, width, n):
 
 @pytest.mark.parametrize("n", [6, 20])
 def test_fitting_goes_most_of_the_way_to_the_least_squares_solution(n):
-    lightness, ab = color.rgb_to_lab(noisy(48, 60))
+    lightness, ab = cielab.rgb_to_lab(noisy(48, 60))
     base, grid = GuidedBase(lightness, n), sample_grid(ab, n, step=1 / 256)
     units = np.eye(grid.samples[0].size, dtype=np.float32).reshape(-1, *grid.samples[0].shape)
     matrix = np.stack([base(np.stack([unit, unit]))[0].ravel() for unit in units], axis=1)
@@ -79,7 +82,7 @@ def test_bits_have_a_price(monkeypatch, effort):
 
 
 def test_hidden_pixels_do_not_count():
-    lightness, ab = color.rgb_to_lab(noisy(120, 120))
+    lightness, ab = cielab.rgb_to_lab(noisy(120, 120))
     visible = np.ones((120, 120), bool)
     visible[38:82, 33:93] = False
     ab[:, ~visible] = 90
@@ -96,11 +99,11 @@ def test_hidden_pixels_do_not_count():
 @pytest.mark.parametrize("n", [8, 40])
 def test_samples_fitted_to_a_network_serve_it_best(n):
     rgb = noisy(150, 170)
-    lightness, ab = color.rgb_to_lab(rgb)
-    plane = color.lightness_to_u8(lightness)
+    lightness, ab = cielab.rgb_to_lab(rgb)
+    plane = cielab.lightness_to_u8(lightness)
     network, _ = checkpoints.load()
     grid = sample_grid(ab, n)
-    fitted = fit_samples_to_network(network, ab, color.lightness_from_u8(plane), grid)
+    fitted = fit_samples_to_network(network, ab, cielab.lightness_from_u8(plane), grid)
     whole = (slice(0, 150), slice(0, 170))
     before, after = (
         np.square(painter(plane, g, TorchBackend(network, "cpu"))(whole) - ab).mean() for g in (grid, fitted)
@@ -109,7 +112,7 @@ def test_samples_fitted_to_a_network_serve_it_best(n):
 
 
 def test_tiles_of_a_large_picture_are_fitted_each(monkeypatch):
-    lightness, ab = color.rgb_to_lab(noisy(150, 170))
+    lightness, ab = cielab.rgb_to_lab(noisy(150, 170))
     network, _ = checkpoints.load()
     grid = sample_grid(ab, 10)
     whole = fit_samples_to_network(network, ab, lightness, grid)
@@ -133,7 +136,7 @@ def test_effort_lowers_the_error_of_the_file(effort, color_kind):
 @pytest.mark.parametrize("n", [2, 4])
 def test_nested_cells_move_towards_what_makes_the_decoder_right(n):
     """With a decoder that rounds cells coarsely and paints them too red they turn greener."""
-    lightness, ab = color.rgb_to_lab(noisy(48, 60))
+    lightness, ab = cielab.rgb_to_lab(noisy(48, 60))
     means, base = sample_grid(ab, n, step=1 / 256), GuidedBase(lightness, n)
 
     def decoded(cells):
@@ -150,7 +153,7 @@ def test_nested_cells_move_towards_what_makes_the_decoder_right(n):
 
 
 def test_hidden_pixels_move_no_nested_cells():
-    lightness, ab = color.rgb_to_lab(noisy(64, 64))
+    lightness, ab = cielab.rgb_to_lab(noisy(64, 64))
     visible = np.ones((64, 64), bool)
     visible[:32] = False
     other = ab.copy()
@@ -180,6 +183,6 @@ def test_effort_out_of_range():
 
 
 def test_a_picture_without_color_stays_so():
-    lightness = color.rgb_to_lab(photo(50, 50))[0]
+    lightness = cielab.rgb_to_lab(photo(50, 50))[0]
     ab = np.zeros((2, 50, 50), np.float32)
     assert not fit_samples(ab, lightness, sample_grid(ab, 10)).samples.any()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crayoncodec.container import grid_shape
-from crayoncodec.grid import reduce_to_cells, sample_grid, scatter_samples
+from crayoncodec.color.geometry import grid_shape
+from crayoncodec.color.grid import reduce_to_cells, sample_grid, scatter_samples
 
 sizes = st.integers(1, 40)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pictures import photo
 
-from crayoncodec import guided
-from crayoncodec.color import rgb_to_lab
-from crayoncodec.grid import reduce_to_cells, sample_grid
-from crayoncodec.guided import GuidedModel, guided_upsample, shrunk, upsample
+from crayoncodec.color import guided
+from crayoncodec.color.cielab import rgb_to_lab
+from crayoncodec.color.grid import reduce_to_cells, sample_grid
+from crayoncodec.color.guided import GuidedModel, guided_upsample, shrunk, upsample
 
 
 @pytest.fixture(params=[1000, 0], ids=["scaled", "multiplied"])

@@ -16,8 +16,9 @@ from pictures import photo
 from PIL import Image, ImageCms, PngImagePlugin
 
 import crayoncodec
-from crayoncodec import CrayWarning, ImageError, LimitError, Limits, images, metadata, saving
-from crayoncodec.container import unpack
+from crayoncodec import CrayWarning, ImageError, LimitError, Limits
+from crayoncodec.files import images, metadata, saving
+from crayoncodec.format.container import unpack
 
 PHOTO = photo(12, 20)
 WORDS = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'

@@ -12,7 +12,9 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import backends, codec, container, errors, information
+from crayoncodec import codec, errors
+from crayoncodec.format import information, limits
+from crayoncodec.painting import backends
 
 HEAVY = {"torch", "numpy", "cv2", "PIL", "zstandard", "safetensors", "click", "tqdm"}
 
@@ -28,8 +30,10 @@ def loaded(program):
 
 
 def command(*arguments):
-    program = f"from crayoncodec.cli import main\ntry:\n    main({arguments})\nexcept SystemExit as end:\n"
-    return loaded(program + "    assert not end.code")
+    program = "from crayoncodec.commands.cray import main\n"
+    return loaded(
+        program + f"try:\n    main({arguments})\nexcept SystemExit as end:\n    assert not end.code"
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +84,13 @@ def test_what_needs_no_torch_loads_none(arguments):
 
 
 def test_decoding_without_a_network_loads_nothing_of_one():
-    modules = {"torch", "onnxruntime", "openvino", "crayoncodec.checkpoints", "crayoncodec.backends.graphs"}
+    modules = {
+        "torch",
+        "onnxruntime",
+        "openvino",
+        "crayoncodec.painting.checkpoints",
+        "crayoncodec.painting.runtimes",
+    }
     program = "import sys, crayoncodec\ncrayoncodec.read('photo.cray')\n"
     assert "numpy" in loaded(program + f"assert not {modules} & sys.modules.keys()")
 
@@ -94,7 +104,7 @@ def test_networks_without_a_graph_and_torch_by_choice_do():
 
 
 def test_torch_is_not_loaded_to_find_no_gpu():
-    program = "from crayoncodec import backends\nassert not backends.has_cuda()"
+    program = "from crayoncodec.painting import backends\nassert not backends.has_cuda()"
     if backends.has_cuda():
         pytest.skip("there is one")
     assert "torch" not in loaded(program)
@@ -114,7 +124,7 @@ def test_all_public_names_are_there():
     assert {*crayoncodec.__all__} <= {*dir(crayoncodec)}
     assert crayoncodec.encode is codec.encode
     assert crayoncodec.info is information.info
-    assert crayoncodec.Limits is container.Limits
+    assert crayoncodec.Limits is limits.Limits
     assert crayoncodec.CrayError is errors.CrayError
 
 

@@ -10,7 +10,7 @@ from independent_decoder import Decoded, decode, lab_to_rgb
 from PIL import Image, ImageCms
 
 import crayoncodec
-from crayoncodec import codec, container
+from crayoncodec.format import container, decoding
 
 # In 8-bit RGB. The document promises less: it does not bind guided colours to the last bit (§7), and 1/1024
 # of the factor of §2 alone can be several steps of a dark channel. Both sides take a multiple of 1/1024.
@@ -126,7 +126,7 @@ def test_nested(kind, width, height, options):
     data = crayoncodec.encode(rgb, **options)
     file = assert_same_pixels(data)
     container_file = container.unpack(data)
-    grid = codec.decode_grid(container_file, file.lightness)
+    grid = decoding.decode_grid(container_file, file.lightness)
     assert grid is not None
     assert np.array_equal(grid.samples, file.samples)
     assert (grid.spacing, grid.step) == (file.spacing, 1 / 256)
@@ -236,6 +236,22 @@ def test_truncated(small):
 def test_flipped_byte(small):
     for position in range(len(small)):
         assert_refused(small[:position] + bytes([small[position] ^ 0x21]) + small[position + 1 :])
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 4, 255])
+def test_other_networks(version):
+    """§12: there is one version."""
+    data = crayoncodec.encode(picture("smooth", 13, 9))
+    start = data.index(b"GRID")
+    (size,) = struct.unpack(">I", data[start - 4 : start])
+    payload = bytearray(data[start + 4 : start + 4 + size])
+    assert payload[7] == 3
+    payload[7] = version
+    data = data[: start - 4] + chunk(b"GRID", bytes(payload)) + data[start + 8 + size :]
+    with pytest.raises(ValueError, match=r"^network$"):
+        decode(data)
+    with pytest.raises(crayoncodec.FormatError, match=f"network {version}, this crayoncodec has 3$"):
+        crayoncodec.decode(data, color="guided")
 
 
 @pytest.mark.parametrize("tail", [b"\0", chunk(b"CEND", b""), chunk(b"teXt", b"late")])

@@ -8,7 +8,7 @@ import time
 import pytest
 from PIL import Image
 
-from crayoncodec import metadata
+from crayoncodec.files import metadata
 
 ORDERS = ("<", ">")
 

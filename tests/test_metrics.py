@@ -8,8 +8,8 @@ from pictures import photo
 from skimage.color import deltaE_ciede2000
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from crayoncodec import metrics
-from crayoncodec.color import rgb_to_lab
+from crayoncodec.color.cielab import rgb_to_lab
+from crayoncodec.encoding import metrics
 
 # Sharma, Wu and Dalal 2005, table 1: pairs that take every branch of the formula.
 SHARMA = [

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from memory import at_most
 from PIL import Image, ImageOps
 
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 
 FOLDER = Path(__file__).parents[2] / "shared/data/odd-inputs"
 INDEX = FOLDER / "INDEX.tsv"

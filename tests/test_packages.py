@@ -21,7 +21,7 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import checkpoints
+from crayoncodec.painting import checkpoints
 
 pytest.importorskip("setuptools", minversion="77", reason="the installed setuptools is too old")
 pytest.importorskip("build")

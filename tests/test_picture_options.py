@@ -12,7 +12,7 @@ from pictures import photo
 from PIL import Image, ImageCms
 
 import crayoncodec
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 
 PHOTO = photo(24, 40)
 
@@ -200,7 +200,8 @@ def test_plugins_are_loaded_only_when_they_are_needed(tmp_path):
 
     Image.fromarray(PHOTO).save(tmp_path / "a.png")
     program = (
-        "import sys; from crayoncodec import images; images.open_picture(open(sys.argv[1], 'rb').read());"
+        "import sys; from crayoncodec.files import images; "
+        "images.open_picture(open(sys.argv[1], 'rb').read()); "
         "assert 'pillow_heif' not in sys.modules and 'pillow_jxl' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, tmp_path / "a.png"], check=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from crayoncodec import pool
+from crayoncodec.files import pool
 
 
 class Work:

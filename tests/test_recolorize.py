@@ -7,12 +7,13 @@ import pytest
 import torch
 from pictures import photo
 
-from crayoncodec import checkpoints, color
-from crayoncodec.backends.pytorch import TorchBackend
-from crayoncodec.grid import ColorGrid, sample_grid
-from crayoncodec.guided import GuidedModel
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import ColorGrid, sample_grid
+from crayoncodec.color.guided import GuidedModel
 from crayoncodec.networks import Compact, Crayon
-from crayoncodec.recolorize import painter, recolorize, tiles
+from crayoncodec.painting import checkpoints
+from crayoncodec.painting.pytorch import TorchBackend
+from crayoncodec.painting.recolorize import painter, recolorize, tiles
 from crayoncodec.training.export import macs_per_pixel
 
 
@@ -22,8 +23,8 @@ def compact():
 
 
 def coded(height, width, n, sampling="mean"):
-    lightness, ab = color.rgb_to_lab(photo(height, width))
-    return color.lightness_to_u8(lightness), sample_grid(ab, n, sampling)
+    lightness, ab = cielab.rgb_to_lab(photo(height, width))
+    return cielab.lightness_to_u8(lightness), sample_grid(ab, n, sampling)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (100, 37), (64, 64)])
@@ -87,7 +88,7 @@ def test_the_base_stays_where_lightness_has_no_texture(shuffle):
     network = Compact((8, 8), shuffle).eval().requires_grad_(False)
     torch.nn.init.normal_(network.head.weight)
     ramp = torch.linspace(20, 80, 200).expand(1, 1, 96, 200)
-    plane = torch.from_numpy(color.lightness_from_u8(color.lightness_to_u8(ramp.numpy()[0, 0])))[None, None]
+    plane = torch.from_numpy(cielab.lightness_from_u8(cielab.lightness_to_u8(ramp.numpy()[0, 0])))[None, None]
     plane[..., :48] += torch.randn(48)
     ab = 20 * torch.randn(1, 2, 96, 200)
     moved = (network(plane, ramp, ab, ab, torch.tensor([10.0])) - ab).abs().amax(dim=(0, 1, 2))
@@ -113,12 +114,12 @@ def test_samples_far_outside_srgb_give_a_picture_all_the_same(compact, sample):
     grid = ColorGrid(np.full((2, 4, 5), sample, np.int16), 8, "mean", 65535 / 256)
     for backend in (None, compact):
         rgb = recolorize(plane, grid, backend)
-        assert np.abs(color.rgb_to_lab(rgb)[0] - color.lightness_from_u8(plane)).max() < 1.5
+        assert np.abs(cielab.rgb_to_lab(rgb)[0] - cielab.lightness_from_u8(plane)).max() < 1.5
 
 
 def test_an_untrained_compact_network_gives_the_base():
     plane, grid = coded(40, 50, 10)
-    lightness = color.lightness_from_u8(plane)
+    lightness = cielab.lightness_from_u8(plane)
     planes = GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling).planes(lightness)
     (ab,) = TorchBackend(Compact().eval(), "cpu").predict([planes._asdict()], 10)
     assert np.abs(ab - planes.base).max() < 1e-4
@@ -132,8 +133,8 @@ def test_the_compact_network_is_compact():
 @pytest.mark.parametrize("n", [6, 10, 20])
 def test_the_network_leaves_a_ramp_to_the_guided_base(compact, n):
     across, down = np.meshgrid(np.arange(256), np.arange(192))
-    lightness, ab = color.rgb_to_lab(np.stack([across, 255 - across, down], axis=-1).astype(np.uint8))
-    plane, grid = color.lightness_to_u8(lightness), sample_grid(ab, n)
+    lightness, ab = cielab.rgb_to_lab(np.stack([across, 255 - across, down], axis=-1).astype(np.uint8))
+    plane, grid = cielab.lightness_to_u8(lightness), sample_grid(ab, n)
     whole = slice(0, 192), slice(0, 256)
     guided, painted = (
         np.square(painter(plane, grid, backend)(whole) - ab).mean() for backend in (None, compact)

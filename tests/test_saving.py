@@ -10,8 +10,9 @@ import pytest
 from pictures import curved_profile, photo
 from PIL import Image, ImageCms, ImageOps
 
-from crayoncodec import CrayWarning, ImageError, formats, images, metadata, saving
-from crayoncodec.images import Picture
+from crayoncodec import CrayWarning, ImageError
+from crayoncodec.files import formats, images, metadata, saving
+from crayoncodec.files.images import Picture
 
 PHOTO = photo(24, 40)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

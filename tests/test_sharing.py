@@ -21,8 +21,9 @@ from PIL import Image
 
 import crayoncodec
 import crayoncodec.plugins.pillow
-from crayoncodec import DeviceError, backends, codec, threads
-from crayoncodec.backends import graphs
+from crayoncodec import DeviceError, codec
+from crayoncodec.machine import threads
+from crayoncodec.painting import backends, runtimes
 
 WAYS = ("guided", "opencv", "onnx", "openvino", "torch")
 THREADS, DECODES = 8, 300
@@ -242,7 +243,7 @@ def test_a_child_is_forked_while_threads_decode(files, way, four_threads):
 def test_locks_are_free_in_a_child(files):
     """Those that another thread may have held at that moment."""
     network = decoder("opencv").network(nested=True)
-    locks = lambda: (codec._loading, graphs._core_lock, network._turn, threads._single_products._lock)  # noqa: E731
+    locks = lambda: (codec._loading, runtimes._core_lock, network._turn, threads._single_products._lock)  # noqa: E731
     for lock in locks():
         lock.acquire()
     try:

@@ -18,7 +18,7 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec import streams
+from crayoncodec.files import streams
 
 PHOTO = photo(40, 60)
 CRAY = f"{sys.executable} -m crayoncodec"
@@ -270,7 +270,7 @@ def test_help_is_as_it_is_written():
 
 READY = """
 import sys
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 if __name__ == "__main__":
     print("ready", flush=True)
     main(sys.argv[1:])
@@ -343,7 +343,7 @@ def test_ctrl_c_while_the_command_is_loaded(monkeypatch, capsys):
         def __getattr__(self, name):
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "crayoncodec.cli", Loading())
+    monkeypatch.setitem(sys.modules, "crayoncodec.commands.cray", Loading())
     with pytest.raises(SystemExit) as end:
         importlib.import_module("crayoncodec.__main__").main()
     assert (end.value.code, capsys.readouterr().err) == (130, "cray: interrupted\n")

@@ -12,7 +12,7 @@ from pictures import photo
 from threadpoolctl import threadpool_info
 
 import crayoncodec
-from crayoncodec import threads
+from crayoncodec.machine import threads
 
 
 def blas_threads():

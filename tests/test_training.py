@@ -20,16 +20,17 @@ from pictures import photo
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from crayoncodec import checkpoints, color
-from crayoncodec.backends.pytorch import TorchBackend
-from crayoncodec.cli import main
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import sample_grid, scatter_samples
+from crayoncodec.color.guided import GuidedModel
+from crayoncodec.commands.cray import main
 from crayoncodec.errors import TrainingError
-from crayoncodec.grid import sample_grid, scatter_samples
-from crayoncodec.guided import GuidedModel
 from crayoncodec.networks import Compact, Crayon
-from crayoncodec.networks.planes import back_project, paint
-from crayoncodec.recolorize import painter
-from crayoncodec.training import batches, data, graphics, loop, recipes
+from crayoncodec.networks.inputs import back_project, paint
+from crayoncodec.painting import checkpoints
+from crayoncodec.painting.pytorch import TorchBackend
+from crayoncodec.painting.recolorize import painter
+from crayoncodec.training import batches, data, drawings, loop, recipes
 from crayoncodec.training.runs import Run
 from crayoncodec.training.widening import widen
 
@@ -142,7 +143,7 @@ class TestData:
     def test_holds_every_usable_picture(self, dataset):
         assert dataset.squares.shape == (4, 4, SIDE, SIDE)
         assert dataset.skipped == {"unreadable": 2, "too small": 1, "grey": 1, "excluded": 0}
-        lightness, ab = color.rgb_to_lab(photo(SIDE, SIDE, 0))
+        lightness, ab = cielab.rgb_to_lab(photo(SIDE, SIDE, 0))
         assert np.abs(dataset.squares[0, 1:3] / data.UNIT - ab).max() <= 0.5 / data.UNIT + 1e-4
         assert np.abs(dataset.squares[0, 0] / data.UNIT - lightness).max() < 0.2
         lossy = np.abs(dataset.squares[:, 3] - dataset.squares[:, 0]).mean(axis=(1, 2)) / data.UNIT
@@ -232,7 +233,7 @@ class TestBatches:
         ("spacing", "shape"), [(2, (64, 64)), (6, (50, 64)), (20, (64, 96)), (100, (64, 64))]
     )
     def test_planes_are_those_of_the_decoder(self, sampling, spacing, shape):
-        pictures = [color.rgb_to_lab(photo(*shape, seed)) for seed in range(2)]
+        pictures = [cielab.rgb_to_lab(photo(*shape, seed)) for seed in range(2)]
         lightness, ab = (torch.from_numpy(np.stack(planes)) for planes in zip(*pictures, strict=True))
         inputs = batches.planes_of(lightness[:, None], ab, spacing, sampling, 0.5)
         found = inputs.planes
@@ -250,10 +251,10 @@ class TestBatches:
     def test_what_is_painted_is_what_the_decoder_paints(self, spacing, sampling):
         network = Compact((8, 8)).eval().requires_grad_(False)
         torch.nn.init.normal_(network.head.weight, std=0.05)
-        lightness, ab = color.rgb_to_lab(photo(50, 64))
-        plane = color.lightness_to_u8(lightness)
+        lightness, ab = cielab.rgb_to_lab(photo(50, 64))
+        plane = cielab.lightness_to_u8(lightness)
         expected = painter(plane, sample_grid(ab, spacing, sampling), TorchBackend(network, "cpu"))
-        exact = torch.from_numpy(color.lightness_from_u8(plane))[None, None]
+        exact = torch.from_numpy(cielab.lightness_from_u8(plane))[None, None]
         inputs = batches.planes_of(exact, torch.from_numpy(ab)[None], spacing, sampling, 1.0)
         with torch.autocast("cpu", torch.bfloat16):
             coarse = back_project(paint(network, inputs), inputs)[0].numpy()
@@ -289,7 +290,7 @@ class TestBatches:
 
     def test_ramps_are_smooth_and_of_all_colors(self):
         for seed in range(6):
-            drawn = graphics.ramps(4, SIDE, np.random.default_rng(seed))
+            drawn = drawings.ramps(4, SIDE, np.random.default_rng(seed))
             assert drawn.shape == (4, 3, SIDE, SIDE)
             assert drawn.diff(dim=-1).abs().max() < 20
             steps = drawn[:, 0] * 255 / 100
@@ -298,7 +299,7 @@ class TestBatches:
             assert drawn[:, 0].std() > 5
 
     def test_shapes_are_flat_and_of_all_colors(self):
-        drawn = graphics.shapes(8, SIDE, np.random.default_rng(0))
+        drawn = drawings.shapes(8, SIDE, np.random.default_rng(0))
         assert drawn.shape == (8, 3, SIDE, SIDE)
         assert (drawn.diff(dim=-1) == 0).float().mean() > 0.8
         assert (drawn.diff(dim=-1).abs() > 10).float().mean() > 0.002

@@ -16,15 +16,15 @@ from pictures import photo
 from PIL import Image
 from safetensors.numpy import load_file
 
-from crayoncodec import color, nested, predictor
-from crayoncodec.codestreams import entropy
-from crayoncodec.codestreams import nested as codestream
+from crayoncodec.color import cielab, features, predictor
+from crayoncodec.color.grid import reduce_to_cells
 from crayoncodec.errors import TrainingError
-from crayoncodec.grid import reduce_to_cells
-from crayoncodec.networks.nested import IntegerPredictor, Predictor
+from crayoncodec.format import entropy
+from crayoncodec.format import nested as codestream
+from crayoncodec.networks.integer import IntegerPredictor, Predictor
 from crayoncodec.training import batches, recipes
-from crayoncodec.training import nested as coding
-from crayoncodec.training import predictor as training
+from crayoncodec.training import costs as coding
+from crayoncodec.training import prediction as training
 
 CPU = torch.device("cpu")
 MODELS = Path(__file__).parents[1] / "models"
@@ -39,7 +39,7 @@ def shipped():
 
 
 def pictures(count=2, side=128, step=20.0):
-    made = [color.rgb_to_lab(photo(side, side, seed)) for seed in range(count)]
+    made = [cielab.rgb_to_lab(photo(side, side, seed)) for seed in range(count)]
     lightness, ab = (torch.from_numpy(np.stack(planes)) for planes in zip(*made, strict=True))
     axes_ab, _ = coding.turned(ab)
     return coding.Pictures(coding.to_u8(lightness[:, None]), axes_ab, torch.full((count,), step))
@@ -68,7 +68,7 @@ class TestCoding:
         ab = batch.ab[0].numpy()
         plane = batch.plane[0, 0].numpy().astype(np.uint8)
         theirs = codestream.encode(reduce_to_cells(ab, finest, "mean"), plane, finest, 20 * 256, 0)
-        found = cells[0].numpy() / nested.COLOR
+        found = cells[0].numpy() / features.COLOR
         truth = reduce_to_cells(ab, finest, "mean")
         errors = [np.square(each - truth).mean() for each in (found, theirs.samples / 256)]
         assert errors[0] == pytest.approx(errors[1], rel=0.1)
@@ -153,10 +153,9 @@ def test_a_training_goes_on_where_it_was_left(pack, tmp_path, monkeypatch):
     assert hashlib.sha256(once).hexdigest() in said
 
 
-@pytest.mark.parametrize("version", predictor.SHA256)
 @pytest.mark.parametrize("part", training.PARTS, ids=lambda part: part.name)
-def test_weights_of_a_version_are_taken_to_the_bit(part, version):
-    layers = getattr(predictor.load(version), part.name).layers
+def test_weights_of_a_version_are_taken_to_the_bit(part):
+    layers = getattr(predictor.load(predictor.VERSION), part.name).layers
     network = Predictor(**part.network)
     network.take(layers)
     for name, layer in network.layers().items():
@@ -166,12 +165,12 @@ def test_weights_of_a_version_are_taken_to_the_bit(part, version):
 
 def test_a_training_begins_with_a_version(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_COUNTED", 2)
-    options = ["--steps", "1", "--learning-rate", "0", "--device", "cpu", "--start", "2"]
+    options = ["--steps", "1", "--learning-rate", "0", "--device", "cpu", "--start", "3"]
     result = CliRunner().invoke(training.main, [str(tmp_path), "--data", str(pack), *options])
     assert result.exit_code == 0, result.output
     begun, given = (
         load_file(folder / name)
-        for folder, name in ((tmp_path, "predictor.safetensors"), (MODELS, "predictor-2.safetensors"))
+        for folder, name in ((tmp_path, "predictor.safetensors"), (MODELS, "predictor-3.safetensors"))
     )
     del begun["frequencies"], given["frequencies"]
     assert begun.keys() == given.keys()
@@ -191,9 +190,9 @@ class TestRecipe:
                 recipes.load("nested", [override])
 
     def test_batches_are_what_the_decoder_gives_the_network(self):
-        lightness, ab = color.rgb_to_lab(photo(128, 128))
-        plane = color.lightness_to_u8(lightness)
-        given = torch.from_numpy(color.lightness_from_u8(plane))[None, None]
+        lightness, ab = cielab.rgb_to_lab(photo(128, 128))
+        plane = cielab.lightness_to_u8(lightness)
+        given = torch.from_numpy(cielab.lightness_from_u8(plane))[None, None]
         inputs = batches.nested_planes_of(given, torch.from_numpy(ab)[None], 4, torch.tensor([20.0]))
         assert inputs.planes["coarseness"].tolist() == [20.0]
         theirs = codestream.encode(reduce_to_cells(ab, 4, "mean"), plane, 4, 20 * 256)

@@ -17,11 +17,11 @@ from importlib import import_module
 from itertools import islice
 from typing import Any, Final
 
-from crayoncodec import jobs, pool
-from crayoncodec.batch.batch import Engine
+from crayoncodec.batch.execution import Engine
 from crayoncodec.batch.work import Task, Work
 from crayoncodec.errors import BatchError
-from crayoncodec.jobs import Outcome
+from crayoncodec.files import jobs, pool
+from crayoncodec.files.jobs import Outcome
 
 _WAVE: Final = 2000
 """Tasks for each actor that Ray is given at once; between waves actors are started anew."""

@@ -11,10 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from crayoncodec import jobs
-from crayoncodec.codec import atomic_write
 from crayoncodec.errors import BatchError
-from crayoncodec.jobs import Found
+from crayoncodec.files import jobs
+from crayoncodec.files.atomic import atomic_write
+from crayoncodec.files.jobs import Found
 
 STATE: Final = ".cray-batch"
 """The folder in a destination that is the batch's own; no place lists it."""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from crayoncodec import jobs
 from crayoncodec.batch import places
 from crayoncodec.batch.places import Place
 from crayoncodec.errors import BatchError
-from crayoncodec.jobs import Job
+from crayoncodec.files import jobs
+from crayoncodec.files.jobs import Job
 
 
 @dataclass(frozen=True)

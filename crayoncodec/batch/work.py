@@ -8,10 +8,10 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crayoncodec import jobs
 from crayoncodec.batch.places import Place
 from crayoncodec.batch.state import Record
-from crayoncodec.jobs import Job, Outcome
+from crayoncodec.files import jobs
+from crayoncodec.files.jobs import Job, Outcome
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from typing import IO, Any, Final
 
 from PIL import Image, ImageFile
 
-from crayoncodec import container
-from crayoncodec import metadata as meta
 from crayoncodec.codec import Decoder, encode, is_cray
 from crayoncodec.errors import CrayError
-from crayoncodec.images import pil_mode, to_pil
+from crayoncodec.files import metadata as meta
+from crayoncodec.files.images import pil_mode, to_pil
+from crayoncodec.format import container
+from crayoncodec.format.chunks import METADATA
 
 FORMAT: Final = "CRAY"
 
@@ -46,7 +47,7 @@ class CrayImageFile(ImageFile.ImageFile):
             # The magic is ours already, so no other plugin has to be asked (that would be SyntaxError).
             raise OSError(str(error)) from error
         for chunk in chunks:
-            name = container.METADATA.get(chunk.type.encode())
+            name = METADATA.get(chunk.type.encode())
             if name is not None:
                 self.fp.seek(chunk.payload_offset)
                 payload = self.fp.read(chunk.payload_size)

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from crayoncodec.container import SAMPLINGS, Sampling
-from crayoncodec.nested import COLOR
-from crayoncodec.networks.nested import IntegerPredictor
-from crayoncodec.networks.planes import Inputs, planes, to_cells
-from crayoncodec.predictor import COARSE, VERSION, load
-from crayoncodec.training import graphics, nested
+from crayoncodec.color.features import COLOR
+from crayoncodec.color.geometry import SAMPLINGS, Sampling
+from crayoncodec.color.predictor import COARSE, VERSION, load
+from crayoncodec.networks.inputs import Inputs, planes, to_cells
+from crayoncodec.networks.integer import IntegerPredictor
+from crayoncodec.training import costs, drawings
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe
 
@@ -36,7 +36,7 @@ def draw(
     cut = max(1, round(side / _log_uniform(rng, 1, recipe.zoom)))
     count = max(1, pixels // side**2)
     if rng.random() < recipe.graphics:
-        drawn = (graphics.ramps if rng.random() < 0.5 else graphics.shapes)(count, side, rng)
+        drawn = (drawings.ramps if rng.random() < 0.5 else drawings.shapes)(count, side, rng)
         stacked = torch.cat([drawn, drawn[:, :1]], dim=1).to(device)
     else:
         stacked = crops(squares, rng.choice(indices, count), cut, rng, device)
@@ -87,17 +87,17 @@ def planes_of(lightness: Tensor, ab: Tensor, spacing: int, sampling: Sampling, s
 def nested_planes_of(lightness: Tensor, ab: Tensor, spacing: int, steps: Tensor) -> Inputs:
     """The same of nested grids down to ``spacing``; steps: f32[B], for a cell of one pixel.
 
-    Sides of the pictures are multiples of codestreams.nested.COARSEST.
+    Sides of the pictures are multiples of format.nested.COARSEST.
     """
-    axes_ab, axes = nested.turned(ab)
-    pictures = nested.Pictures(nested.to_u8(lightness), axes_ab, steps)
-    cells = nested.code(_shipped(ab.device), pictures, spacing, nested.cheapest)[1]
+    axes_ab, axes = costs.turned(ab)
+    pictures = costs.Pictures(costs.to_u8(lightness), axes_ab, steps)
+    cells = costs.code(_shipped(ab.device), pictures, spacing, costs.cheapest)[1]
     samples = torch.einsum("bji,bjhw->bihw", axes, cells.float() / COLOR)
     return planes(lightness, samples, spacing, "mean", 1 / COLOR, steps)
 
 
 @cache
-def _shipped(device: torch.device) -> nested.Networks:
+def _shipped(device: torch.device) -> costs.Networks:
     shipped = load(VERSION)
     coarse, fine = (IntegerPredictor(part.layers).to(device) for part in (shipped.coarse, shipped.fine))
     return lambda spacing: coarse if spacing >= COARSE else fine

@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from crayoncodec import codec, color, formats, images, threads
-from crayoncodec.codestreams import planes as plane_coders
-from crayoncodec.container import PlaneCoder
+from crayoncodec.color import cielab
 from crayoncodec.errors import CrayError, TrainingError
+from crayoncodec.files import atomic, formats, images
+from crayoncodec.format import planes as plane_coders
+from crayoncodec.format.chunks import PlaneCoder
+from crayoncodec.machine import threads
 
 UNIT: Final = 256
 """Cached planes are i16 in 1/256 of a CIELAB unit."""
@@ -76,7 +78,7 @@ def open_dataset(
         pass  # there is none, or it was cut short
     skipped = dict.fromkeys(("unreadable", "too small", "grey", "excluded"), 0)
     count = 0
-    with codec.atomic_write(path) as stream:
+    with atomic.atomic_write(path) as stream:
         for square in _squares(sources, side, without, seed, lossy, skipped):
             stream.write(square.tobytes())
             count += 1
@@ -85,7 +87,7 @@ def open_dataset(
         raise TrainingError(
             f"no usable picture of at least {side} x {side} pixels in {', '.join(map(str, sources))}"
         )
-    with codec.atomic_write(about) as stream:
+    with atomic.atomic_write(about) as stream:
         stream.write(json.dumps({"made_of": made_of, "count": count, "skipped": skipped}).encode())
     return Dataset(_mapped(path, count, side), skipped)
 
@@ -175,16 +177,16 @@ def _square(given: _Given) -> Squares | str:
     if min(height, width) < side:
         return "too small"
     top, left = (height - side) // 2, (width - side) // 2
-    lightness, ab = color.rgb_to_lab(rgb[top : top + side, left : left + side])
+    lightness, ab = cielab.rgb_to_lab(rgb[top : top + side, left : left + side])
     if np.abs(ab).mean(axis=(1, 2)).max() < _LEAST_COLOR:
         return "grey"
-    plane = color.lightness_to_u8(lightness)
+    plane = cielab.lightness_to_u8(lightness)
     shown = plane
     if lossy is not None:
         coder, quality = lossy
         coded = plane_coders.encode(plane, coder, quality)
         shown = plane_coders.decode(coded, coder, plane.shape, "lightness")
-    exact, after = color.lightness_from_u8(plane), color.lightness_from_u8(shown)
+    exact, after = cielab.lightness_from_u8(plane), cielab.lightness_from_u8(shown)
     square: Squares = np.rint(np.stack([exact, *ab, after]) * UNIT).astype(np.int16)
     return square
 

@@ -11,11 +11,13 @@ from typing import Final
 import numpy as np
 from tqdm import tqdm
 
-from crayoncodec import color, images, metrics
-from crayoncodec.container import Sampling
+from crayoncodec.color import cielab
+from crayoncodec.color.geometry import Sampling
+from crayoncodec.color.grid import sample_grid
+from crayoncodec.encoding import metrics
 from crayoncodec.errors import CrayError, TrainingError
-from crayoncodec.grid import sample_grid
-from crayoncodec.recolorize import Backend, painter, whole
+from crayoncodec.files import images
+from crayoncodec.painting.recolorize import Backend, painter, whole
 from crayoncodec.training.data import pictures
 
 MEASURES: Final = ("psnr_rgb", "ab_ssim", "ab_mse", "ciede2000_mean")
@@ -52,13 +54,13 @@ def evaluate(
             say(f"{name} is left out: {error}")
             continue
         count += 1
-        lightness, ab = color.rgb_to_lab(rgb)
-        plane = color.lightness_to_u8(lightness)
+        lightness, ab = cielab.rgb_to_lab(rgb)
+        plane = cielab.lightness_to_u8(lightness)
         for n in spacings:
             grid = sample_grid(ab, n, sampling)
             for decoder, using in (("guided", None), ("network", backend)):
                 painted = painter(plane, grid, using)(whole(plane))
-                decoded = color.lab_to_rgb(color.lightness_from_u8(plane), painted)
+                decoded = cielab.lab_to_rgb(cielab.lightness_from_u8(plane), painted)
                 values = asdict(metrics.compare(rgb, decoded))
                 # Before conversion to 8-bit RGB, as networks are trained.
                 values["ab_mse"] = float(np.square(ab.astype(np.float64) - painted).mean())

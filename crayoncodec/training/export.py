@@ -10,10 +10,10 @@ from typing import Any, Final, cast
 import torch
 from torch import nn
 
-from crayoncodec import checkpoints
-from crayoncodec.backends.pytorch import TorchBackend
-from crayoncodec.checkpoints import Card
-from crayoncodec.networks.planes import paint
+from crayoncodec.networks.inputs import paint
+from crayoncodec.painting import checkpoints
+from crayoncodec.painting.checkpoints import Card
+from crayoncodec.painting.pytorch import TorchBackend
 from crayoncodec.training.batches import planes_of
 from crayoncodec.training.evaluate import evaluate
 from crayoncodec.training.graph import graph

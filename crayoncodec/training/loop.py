@@ -23,10 +23,10 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from crayoncodec import checkpoints
-from crayoncodec.backends.pytorch import torch_device
 from crayoncodec.errors import CheckpointError
-from crayoncodec.networks.planes import Inputs, back_project, paint
+from crayoncodec.networks.inputs import Inputs, back_project, paint
+from crayoncodec.painting import checkpoints
+from crayoncodec.painting.pytorch import torch_device
 from crayoncodec.training.batches import draw, nested_planes_of, planes_of
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe

@@ -18,12 +18,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec import checkpoints, codec, color, container, images
-from crayoncodec.backends import graphs
-from crayoncodec.checkpoints import Card
+from crayoncodec import codec
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import ColorGrid
+from crayoncodec.encoding.parameters import DEFAULT_QUALITY
 from crayoncodec.errors import CrayError, TrainingError
-from crayoncodec.grid import ColorGrid
-from crayoncodec.recolorize import Backend, painter, whole, windows
+from crayoncodec.files import images
+from crayoncodec.format import container, decoding
+from crayoncodec.painting import checkpoints, runtimes
+from crayoncodec.painting.checkpoints import Card
+from crayoncodec.painting.recolorize import Backend, painter, whole, windows
 from crayoncodec.training.data import pictures
 
 _PICTURES: Final = 48
@@ -48,7 +52,7 @@ def write(weights: Path, sources: Collection[Path], measured_on: Collection[Path
     """
     card, graph = checkpoints.graph(str(weights))
     _tools()
-    exact = graphs.load(str(weights), "opencv")
+    exact = runtimes.load(str(weights), "opencv")
     feeds = []
     for index, rgb in enumerate(_some(sources)):
         lightness, grid = _coded(_square(rgb), card, _SPACINGS[index % len(_SPACINGS)])
@@ -58,9 +62,9 @@ def write(weights: Path, sources: Collection[Path], measured_on: Collection[Path
         raise TrainingError(f"no colour picture that can be read in {', '.join(map(str, sources))}")
     data = _quantized(graph, feeds)
     card = checkpoints.write_graph(weights, "int8", data)
-    rounded = graphs.load(str(weights), "onnx", "int8")
+    rounded = runtimes.load(str(weights), "onnx", "int8")
     decoders = {"guided": None, "float32": exact, "int8": rounded}
-    coding = f"quality {codec.DEFAULT_QUALITY}" if card.is_for_nested else f"n = {_MEASURED}"
+    coding = f"quality {DEFAULT_QUALITY}" if card.is_for_nested else f"n = {_MEASURED}"
     metrics = {
         f"{source.name}, coded with {coding}, AB MSE": _measured(source, card, decoders)
         for source in measured_on
@@ -145,8 +149,8 @@ def _square(rgb: U8) -> U8:
 def _coded(rgb: U8, card: Card, spacing: int) -> tuple[U8, ColorGrid | None]:
     """Lightness and colours as a decoder has them; the latter None if there are none."""
     file = container.unpack(codec.encode(rgb, n=None if card.is_for_nested else spacing))
-    lightness = codec.decode_lightness(file)
-    return lightness, codec.decode_grid(file, lightness)
+    lightness = decoding.decode_lightness(file)
+    return lightness, decoding.decode_grid(file, lightness)
 
 
 def _measured(source: Path, card: Card, decoders: Mapping[str, Backend | None]) -> dict[str, float]:
@@ -159,7 +163,7 @@ def _measured(source: Path, card: Card, decoders: Mapping[str, Backend | None]) 
         lightness, grid = _coded(rgb, card, _MEASURED)
         if grid is None:
             continue
-        ab = color.rgb_to_lab(rgb)[1]
+        ab = cielab.rgb_to_lab(rgb)[1]
         for name, backend in decoders.items():
             errors[name].append(
                 float(np.square(painter(lightness, grid, backend)(whole(lightness)) - ab).mean())

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from torch import nn
 
-from crayoncodec.codestreams.nested import COARSEST
-from crayoncodec.container import MAX_SPACING, MIN_SPACING, SAMPLINGS, Sampling
+from crayoncodec.color.geometry import MAX_SPACING, MIN_SPACING, SAMPLINGS, Sampling
 from crayoncodec.errors import TrainingError
+from crayoncodec.format.nested import COARSEST
 from crayoncodec.networks import ARCHITECTURES, build
 
 _CHOICES: Final = (

@@ -27,8 +27,9 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from torch import nn
 
-from crayoncodec import codec, color
+from crayoncodec.color import cielab
 from crayoncodec.errors import TrainingError
+from crayoncodec.files import atomic
 from crayoncodec.networks import check_weights
 from crayoncodec.training import recipes
 from crayoncodec.training.recipes import Recipe
@@ -57,7 +58,7 @@ class Run:
         self.claim()
         (self.folder / _METRICS).unlink(missing_ok=True)  # of a run that ended before it had a state
         content = {"format": _FORMAT, "recipe": asdict(self.recipe), "sources": self.sources}
-        with codec.atomic_write(self.folder / _ABOUT) as stream:
+        with atomic.atomic_write(self.folder / _ABOUT) as stream:
             stream.write(json.dumps(content, indent=1).encode())
 
     @classmethod
@@ -148,14 +149,14 @@ class Run:
     def show(self, samples: Iterable[tuple[np.ndarray, ...]], step: int) -> None:
         """Write rows of pictures: lightness f32[H,W] with each of its AB planes f32[2,H,W]."""
         rows = [
-            np.hstack([color.lab_to_rgb(lightness, np.ascontiguousarray(ab)) for ab in versions])
+            np.hstack([cielab.lab_to_rgb(lightness, np.ascontiguousarray(ab)) for ab in versions])
             for lightness, *versions in samples
         ]
         stream = io.BytesIO()
         Image.fromarray(np.vstack(rows)).save(stream, "PNG")
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
-        with codec.atomic_write(folder / f"{step:07}.png") as out:
+        with atomic.atomic_write(folder / f"{step:07}.png") as out:
             out.write(stream.getvalue())
 
     @contextlib.contextmanager
@@ -185,7 +186,7 @@ class Run:
                 raise TrainingError(f"{self.folder / name}: {error}") from error
 
     def _write(self, name: str, state: dict[str, Any]) -> None:
-        with codec.atomic_write(self.folder / name) as stream:
+        with atomic.atomic_write(self.folder / name) as stream:
             torch.save(state, stream)
 
     def _read(self, name: str, keys: Iterable[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import crayoncodec
-from crayoncodec import codec, container
+from crayoncodec.format import container, decoding
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -32,8 +32,8 @@ CASES = {
 def integers(data: bytes) -> dict[str, object]:
     """Everything in a file that is the same on every machine."""
     file = container.unpack(data)
-    lightness, alpha = codec.decode_lightness(file), codec.decode_alpha(file)
-    grid = codec.decode_grid(file, lightness)
+    lightness, alpha = decoding.decode_lightness(file), decoding.decode_alpha(file)
+    grid = decoding.decode_grid(file, lightness)
     return {
         "lightness": lightness.tolist(),
         "grid": None
@@ -54,17 +54,8 @@ NESTED = {
     "nested-coarse": (61, 70, {"quality": 30}),
     "nested-fine": (33, 40, {"color_quality": 95, "effort": 1}),
     "nested-line": (1, 70, {"lightness": "webp", "effort": 7}),
-    "network-2": (75, 100, {}),
-    "network-2-coarse": (61, 70, {"quality": 30}),
-    "network-2-fine": (33, 40, {"color_quality": 95, "effort": 1}),
-    "network-3": (75, 100, {}),
-    "network-3-coarse": (61, 70, {"quality": 30}),
-    "network-3-fine": (33, 40, {"color_quality": 95, "effort": 1}),
 }
-"""Height, width, options: nested grids down to spacing 2, 4, 1 and 2, then 2, 4 and 1 of each network.
-
-The ones named nested are of network 1: what is there is not written again.
-"""
+"""Height, width, options: nested grids down to spacing 2, 4, 1 and 2."""
 
 
 def main() -> None:

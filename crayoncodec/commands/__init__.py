@@ -1,0 +1,1 @@
+"""The ``cray`` command: one module for each command or family. Options in, lines out."""

@@ -1,0 +1,75 @@
+"""The ``cray`` command itself: its group of commands, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from typing import Any, NoReturn
+
+import click
+
+import crayoncodec
+from crayoncodec.commands.batch import batch
+from crayoncodec.commands.bench import bench
+from crayoncodec.commands.decode import decode
+from crayoncodec.commands.encode import encode
+from crayoncodec.commands.inspection import compare, info, verify
+from crayoncodec.commands.models import models
+from crayoncodec.commands.train import evaluate, export, train
+from crayoncodec.files import jobs, streams
+
+
+class _Cray(click.Group):
+    """Prints and ends as it should whatever the standard streams are, and by Ctrl-C."""
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        with streams.standard():
+            try:
+                sys.exit(super().main(*args, **options | {"standalone_mode": False}))
+            except click.ClickException as error:
+                text = io.StringIO()
+                error.show(text)
+                for line in text.getvalue().splitlines():
+                    streams.say(line, err=True)
+                sys.exit(error.exit_code)
+            except click.Abort:  # Ctrl-C before any command is begun
+                sys.exit(jobs.EXIT_INTERRUPTED)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            except Exception as error:
+                jobs.give_way(error)
+                raise
+        except KeyboardInterrupt:
+            streams.say("cray: interrupted", err=True)
+            sys.exit(jobs.EXIT_INTERRUPTED)
+        except MemoryError as error:
+            streams.say(f"cray: {jobs.one_line(error)}", err=True)
+            sys.exit(jobs.code_of(error))
+
+
+@click.group(
+    cls=_Cray,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: cray encode photo.jpg, then cray decode photo.cray",
+)
+@click.version_option(crayoncodec.__version__, package_name="crayoncodec", prog_name="cray")
+def main() -> None:
+    """Pictures as a lightness plane and sparse grids of their colours.
+
+    \b
+    Exit codes: 0 all done, 1 some inputs failed (the others are done), 2 usage,
+    3 corrupt or unsupported file, 4 checkpoint missing or not as its card says,
+    130 interrupted.
+    """  # noqa: D301  # click's mark of lines to keep
+    # What Pillow logs of damaged files would come on top of our one line.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+for _command in (
+    encode, decode, info, verify, compare, models, bench, train, evaluate, export, batch
+):  # fmt: skip
+    main.add_command(_command)

@@ -1,0 +1,126 @@
+"""What commands print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Final, NoReturn
+
+from crayoncodec.files import jobs, streams
+
+_BAR_DELAY: Final = 1.0
+"""Seconds."""
+
+
+def say_all(lines: str) -> None:
+    """Print lines to standard output."""
+    for line in lines.splitlines():
+        streams.say(line)
+
+
+def warn(line: str) -> None:
+    """Print a line to standard error."""
+    streams.say(f"cray: {line}", err=True)
+
+
+def finish(
+    outcomes: Generator[jobs.Outcome, None, None], planned: Sequence[jobs.Job], as_json: bool, quiet: bool,
+    left_out: int = 0,
+) -> None:  # fmt: skip
+    """Print outcomes as they come, under a progress bar where a person watches, and exit."""
+    from tqdm import tqdm
+
+    codes = []
+    # Lines never mix with a picture on standard output.
+    to_stderr = any(job.target == jobs.STREAM for job in planned)
+    delay = _BAR_DELAY if len(planned) == 1 else 0
+    with (
+        closing(outcomes),
+        tqdm(
+            total=len(planned), delay=delay, disable=True if quiet else None, leave=False, unit=" files"
+        ) as bar,
+        _alive(bar),
+    ):
+        for outcome in outcomes:
+            codes.append(outcome.code)
+            bar.update()
+            with tqdm.external_write_mode():
+                _print(outcome, as_json, quiet, to_stderr)
+    if left_out and not quiet:
+        streams.say(f"cray: {left_out} left out: {jobs.CLUTTER}", err=True)
+    sys.exit(jobs.exit_code(codes))
+
+
+@contextmanager
+def _alive(bar: Any) -> Iterator[None]:
+    """Redraw a progress bar every second, so that its clock runs while one file takes long."""
+    done = threading.Event()
+
+    def redraw() -> None:
+        while not done.wait(_BAR_DELAY):
+            bar.refresh()
+
+    thread = threading.Thread(target=redraw, daemon=True)
+    if not bar.disable:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if thread.is_alive():
+            thread.join()
+
+
+def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool, to_stderr: bool) -> None:
+    job = outcome.job
+    for warning in outcome.warnings:
+        streams.say(f"cray: {job.source}: warning: {warning}", err=True)
+    if outcome.error is not None and not (job.target == jobs.STREAM and streams.reader_left()):
+        streams.say(f"cray: {job.source}: {outcome.error}", err=True)
+    if quiet or (outcome.error is not None and not as_json):
+        return
+    if as_json:
+        line = {
+            "input": job.source,
+            **({"output": job.target} if job.target else {}),
+            "code": outcome.code,
+            "error": outcome.error,
+            "warnings": outcome.warnings,
+            "seconds": round(outcome.seconds, 4),
+            **outcome.report,
+        }
+        streams.say(json_line(line), err=to_stderr)
+    elif not outcome.report:
+        streams.say(f"{job.source}: ok")
+    else:
+        report = outcome.report
+        share = 100 * report["output_bytes"] / max(1, report["input_bytes"])
+        streams.say(
+            f"{job.source} -> {job.target}: {report['width']} x {report['height']}, "
+            f"{report['input_bytes']:,} -> {report['output_bytes']:,} bytes ({share:.0f} %), "
+            f"{outcome.seconds:.2f} s",
+            err=to_stderr,
+        )
+
+
+def json_line(values: dict[str, Any]) -> str:
+    """An object of JSON Lines."""
+    return json.dumps(_finite(values))
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def fail(name: str, error: BaseException) -> NoReturn:
+    """Print what is wrong with an input in one line, and exit with the code for it."""
+    jobs.give_way(error)
+    streams.say(f"cray: {name}: {jobs.one_line(error)}", err=True)
+    sys.exit(jobs.code_of(error))

@@ -1,0 +1,331 @@
+"""The encoder's side of a picture: its planes at any quality, and which qualities meet a target."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from functools import cache, cached_property, lru_cache
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec.color import cielab
+from crayoncodec.color.geometry import STEP_UNIT, Sampling
+from crayoncodec.color.grid import ColorGrid, sample_grid_of
+from crayoncodec.encoding import fitting
+from crayoncodec.encoding.metrics import ciede2000
+from crayoncodec.errors import CrayWarning, FormatError, ImageError
+from crayoncodec.files.images import Picture
+from crayoncodec.format import nested, planes, uniform
+from crayoncodec.format.chunks import GridChunk, PlaneChunk, PlaneCoder
+from crayoncodec.machine import process, threads
+from crayoncodec.painting.recolorize import Backend, pays, predict, recolorize
+
+_PRICED: Final = 5
+"""Effort from which on symbols of nested grids are chosen by what they cost."""
+_FITTED: Final = 6
+"""Effort from which on cell means are fitted to guided upsampling."""
+FITTED_TO_NETWORK: Final = 7
+"""Effort from which on those of nested grids are fitted to the default network, where decoders use it."""
+_GRID_FITTED_TO_NETWORK: Final = 9
+"""The same for a grid of its own, which takes longer."""
+LOSSLESS_COLOR: Final = 90
+"""Colour quality that goes with a lightness plane kept exactly."""
+_FINEST: Final = ((12.0, 4), (3.0, 2), (0.0, 1))
+"""From which quantiser step on which spacing is the finest (docs/design.md)."""
+_LIGHTNESS_WEIGHT: Final = 4.0
+"""Of squared errors of L* beside those of a* and b*, where bytes are shared out between them."""
+_SHARED: Final = tuple(range(0, 101, 10))
+_MIDDLE: Final = 50
+"""Lightness quality beside which colour qualities are compared."""
+_WHOLE: Final = 101
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+Array = TypeVar("Array", bound=NDArray[Any])
+
+
+class Plane(NamedTuple):
+    """A coded plane, and what a decoder makes of it."""
+
+    chunk: PlaneChunk
+    shown: U8
+
+
+class Qualities(NamedTuple):
+    """Of lightness and of colour, 0 to 100."""
+
+    lightness: int
+    color: int
+
+
+class Encoder:
+    """A picture, coded as often as it takes."""
+
+    def __init__(self, picture: Picture, coder: PlaneCoder | None, lossless: bool, effort: int) -> None:
+        self._picture, self._effort = picture, effort
+        self._plane = _lightness_plane(picture.rgb)
+        self._coder = coder or default_coder(self._plane.shape, lossless)
+        self._lossless = lossless or (coder is None and self._coder not in planes.LOSSY_CODERS)
+        if self._lossless and not lossless:
+            height, width = self._plane.shape
+            warnings.warn(
+                f"no lossy coder takes {width} x {height} pixels, lightness is kept exactly",
+                CrayWarning,
+                stacklevel=3,
+            )
+        self._visible = None if picture.alpha is None else picture.alpha > 0
+        self._coded: Callable[[int | None], Plane] = lru_cache(2)(self._lightness)
+        self._means: Callable[[int], ColorGrid] = lru_cache(2)(self._cell_means)
+        """Spacing -> the finest level of nested grids before they are coded."""
+        self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
+        """Nested grids of a colour quality, for the plane of a lightness quality as a decoder has it."""
+
+    @cached_property
+    def _exact(self) -> F32:
+        """L* f32[H,W], where errors are measured."""
+        return cielab.rgb_to_lightness(self._picture.rgb)
+
+    @cached_property
+    def _ab(self) -> F32:
+        """AB f32[2,H,W], where errors are measured or samples are fitted: 8 bytes a pixel."""
+        return cielab.rgb_to_lab(self._picture.rgb)[1]
+
+    def lightness(self, quality: int) -> Plane:
+        """The lightness plane of a quality; one and the same where it is kept exactly."""
+        return self._coded(None if self._lossless else quality)
+
+    def _lightness(self, quality: int | None) -> Plane:
+        return encode_plane(self._plane, self._coder, quality, "lightness plane", self._effort)
+
+    def grid(self, shown: U8, n: int, sampling: Sampling, step: float) -> tuple[GridChunk, ...]:
+        """One grid, for the lightness plane that a decoder has; none for a grey picture."""
+        samples = self._sampled(n, sampling, step)
+        if self._picture.is_gray:
+            return ()
+        if self._effort >= _FITTED and sampling == "mean" and n > 1:
+            samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK and pays(n))
+        payload, coder = uniform.encode(samples.samples)
+        _decoded(
+            lambda what: uniform.decode(payload, coder, samples.samples.shape[1:], what),
+            "colour grid",
+            samples.samples,
+        )
+        return (GridChunk(n, sampling, round(samples.step * STEP_UNIT), coder, payload),)
+
+    def _sampled(self, n: int, sampling: Sampling, step: float) -> ColorGrid:
+        rgb = self._picture.rgb
+        return sample_grid_of(
+            rgb.shape[:2],
+            lambda rows: cielab.rgb_to_lab(rgb[rows])[1],
+            n,
+            sampling,
+            step,
+            visible=self._visible,
+        )
+
+    def _cell_means(self, spacing: int) -> ColorGrid:
+        means = self._sampled(spacing, "mean", 1 / STEP_UNIT)
+        process.trim(self._plane.size)  # of what the threads sampled from
+        return means
+
+    def _nested(self, qualities: Qualities) -> nested.Coded:
+        shown, step = self.lightness(qualities.lightness).shown, pixel_step(qualities.color)
+        spacing = next(spacing for least, spacing in _FINEST if step >= least)
+        price = nested.PRICE if self._effort >= _PRICED else 0.0
+
+        def code(cells: F32) -> nested.Coded:
+            return nested.encode(cells, shown, spacing, round(step * STEP_UNIT), price)
+
+        means = self._means(spacing)
+        if self._effort < _FITTED or spacing == 1:
+            return code(means.ab())
+        if self._effort < FITTED_TO_NETWORK or not pays(spacing):
+            return code(self._fitted(shown, means, False).ab())
+        return code(
+            fitting.fit_nested(
+                self._ab, cielab.lightness_from_u8(shown), means, lambda cells: _grid(code(cells)),
+                lambda grid: predict(shown, grid, _network(os.getpid())), self._visible,
+            )
+        )  # fmt: skip
+
+    def nested_chunks(self, qualities: Qualities) -> tuple[GridChunk, ...]:
+        """The chunks of ``nested``; none for a grey picture."""
+        return () if self._picture.is_gray else self.nested(qualities).chunks
+
+    def for_error(self, quality: int, largest: float) -> Qualities:
+        """The least colour quality with which CIEDE2000 is at most ``largest`` for 95 % of the pixels.
+
+        Measured on what guided upsampling makes of it. Where no colour quality will do, the lightness quality
+        is raised; where no quality will do, a CrayWarning says so.
+        """
+        if self._error(Qualities(quality, 100)) > largest:
+            quality = (
+                _WHOLE if self._lossless  # every quality is the same plane
+                else least(quality, lambda q: self._error(Qualities(q, 100)) <= largest)
+            )  # fmt: skip
+            if quality == _WHOLE:
+                warnings.warn(
+                    f"no quality brings CIEDE2000 down to {largest:g} for 95 % of the pixels, "
+                    "both qualities are 100",
+                    CrayWarning,
+                    stacklevel=3,
+                )
+                return Qualities(100, 100)
+        return Qualities(quality, least(0, lambda q: self._error(Qualities(quality, q)) <= largest))
+
+    def for_size(self, target: int, rest: int, framing: int) -> Qualities:
+        """The best qualities with which a file has at most ``target`` bytes.
+
+        rest: what it has besides lightness and colour; framing: a chunk besides its payload. Both are given
+        bytes where the next ones take most off the squared error. Raises ImageError where even the least
+        quality takes more.
+        """
+
+        def size(qualities: Qualities) -> int:
+            return sum(len(chunk.payload) + framing for chunk in self.nested_chunks(qualities))
+
+        room = target - rest
+        light = [self._lightness_point(quality) for quality in _SHARED]
+        pairs = [Qualities(_MIDDLE, quality) for quality in _SHARED]
+        paint = [(size(pair), self._color_error(pair)) for pair in pairs]
+        best = min(
+            ((one + _LIGHTNESS_WEIGHT * other, i, j)
+             for i, (bytes_i, other) in enumerate(light)
+             for j, (bytes_j, one) in enumerate(paint) if bytes_i + bytes_j <= room),
+            default=None,
+        )  # fmt: skip
+        if best is None:
+            raise ImageError(
+                f"the file cannot have {target} bytes, expected at least {rest + light[0][0] + paint[0][0]}"
+            )
+        _, i, j = best
+        beside = room - paint[j][0]
+        finer = _last(_SHARED[i], lambda q: len(self.lightness(q).chunk.payload) <= beside)
+        left = room - len(self.lightness(finer).chunk.payload)
+        return Qualities(finer, _last(0, lambda q: size(Qualities(finer, q)) <= left))
+
+    def _lightness_point(self, quality: int) -> tuple[int, float]:
+        coded = self.lightness(quality)
+        error = np.square(cielab.lightness_from_u8(coded.shown) - self._exact).mean()
+        return len(coded.chunk.payload), float(error)
+
+    def _color_error(self, qualities: Qualities) -> float:
+        if self._picture.is_gray:
+            return 0.0
+        return float(np.square(cielab.rgb_to_lab(self._guided(qualities))[1] - self._ab).mean())
+
+    def _guided(self, qualities: Qualities) -> U8:
+        """What a decoder without a network shows."""
+        grid = None
+        if not self._picture.is_gray:
+            grid = _grid(self.nested(qualities))
+        return recolorize(self.lightness(qualities.lightness).shown, grid)
+
+    def _error(self, qualities: Qualities) -> float:
+        decoded = cielab.rgb_to_lab(self._guided(qualities))
+        differences = ciede2000(self._exact, self._ab, *decoded)
+        seen = differences if self._visible is None or not self._visible.any() else differences[self._visible]
+        return float(np.percentile(seen, 95))
+
+    def _fitted(self, shown: U8, samples: ColorGrid, to_network: bool) -> ColorGrid:
+        lightness = cielab.lightness_from_u8(shown)
+        if not to_network:
+            return fitting.fit_samples(self._ab, lightness, samples, self._visible)
+        from crayoncodec.painting import checkpoints
+
+        network, _ = checkpoints.load()
+        return fitting.fit_samples_to_network(network, self._ab, lightness, samples, self._visible)
+
+
+def _lightness_plane(rgb: U8) -> U8:
+    """What is coded of u8[H,W,3]: u8[H,W]."""
+    plane = np.empty(rgb.shape[:2], np.uint8)
+
+    def band(rows: slice) -> None:
+        plane[rows] = cielab.lightness_to_u8(cielab.rgb_to_lightness(rgb[rows]))
+
+    height, width = rgb.shape[:2]
+    threads.each(band, threads.bands(height, width))
+    return plane
+
+
+def _grid(coded: nested.Coded) -> ColorGrid:
+    """Nested grids as a decoder has them."""
+    last = coded.chunks[-1]
+    return ColorGrid(coded.samples, last.finest, "mean", 1 / STEP_UNIT, last.step / STEP_UNIT)
+
+
+@cache
+def _network(process: int) -> Backend:
+    """The one that nested grids are decoded with by default, loaded in this process."""
+    from crayoncodec.painting import backends, checkpoints
+
+    return backends.load(checkpoints.DEFAULT_NESTED)
+
+
+def pixel_step(quality: int) -> float:
+    """Colour quality, 0 to 100 -> quantiser step of a cell of one pixel, in CIELAB units: 128 to 1.
+
+    The curve makes equal qualities of AVIF lightness and of colour a balanced pair (docs/design.md).
+    """
+    share = quality / 100
+    return float(2 ** (7 - 5 * share - 2 * share**8))
+
+
+def default_coder(shape: tuple[int, int], lossless: bool) -> PlaneCoder:
+    """The first coder that takes planes as large as these: a lossless one if no lossy one does."""
+    coders = (() if lossless else planes.LOSSY_CODERS) + planes.LOSSLESS_CODERS
+    return next(coder for coder in coders if planes.fits(coder, shape))
+
+
+def encode_plane(plane: U8, coder: PlaneCoder, quality: int | None, what: str, effort: int = 5) -> Plane:
+    """Code u8[H,W], losslessly if ``quality`` is None, and see that it can be decoded again.
+
+    Raises ImageError if not, or as planes.encode does.
+    """
+    payload = planes.encode(plane, coder, quality, effort)
+    shown = _decoded(
+        lambda what: planes.decode(payload, coder, plane.shape, what),
+        what,
+        plane if quality is None else None,
+    )
+    return Plane(PlaneChunk(coder, payload, quality), shown)
+
+
+def encode_alpha(plane: U8) -> PlaneChunk:
+    """Code alpha u8[H,W], which is kept exactly."""
+    return encode_plane(plane, default_coder(plane.shape, True), None, "alpha plane").chunk
+
+
+def _decoded(decode: Callable[[str], Array], what: str, expected: Array | None) -> Array:
+    """What a decoder makes of what was just coded. Raises ImageError for nothing, or not what is expected.
+
+    Libraries write what they cannot read, where a picture is beyond their limits.
+    """
+    try:
+        found = decode(what)
+    except FormatError as error:
+        raise ImageError(f"what was coded cannot be decoded: {error}") from error
+    if expected is not None and not np.array_equal(found, expected):
+        raise ImageError(f"{what}: what was coded decodes to other values")
+    return found
+
+
+def least(first: int, good: Callable[[int], bool]) -> int:
+    """The least of first to 100 that is good, if all above a good one are; 101 if none is."""
+    low, high = first, _WHOLE
+    while low < high:
+        middle = (low + high) // 2
+        if good(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _last(first: int, good: Callable[[int], bool]) -> int:
+    """The largest of first to 100 that is good, if all below a good one are; ``first`` is taken to be."""
+    return least(first + 1, lambda quality: not good(quality)) - 1

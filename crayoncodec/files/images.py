@@ -1,0 +1,336 @@
+"""Pictures as users have them -> 8-bit sRGB arrays: files, PIL images, modes, depths, orientation, profiles.
+
+docs/format.md, "What an encoder does with other pictures", says what becomes of each. Files of other formats
+are written by ``saving``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from crayoncodec.errors import CrayError, CrayWarning, ImageError, LimitError
+from crayoncodec.files import colorspaces, embedded, formats
+from crayoncodec.files import metadata as meta
+from crayoncodec.format.chunks import STRIPPABLE
+from crayoncodec.format.limits import DEFAULT_LIMITS, Limits
+
+U8 = NDArray[np.uint8]
+
+_UNUSABLE: Final = "ICC profile is unusable, left out"
+_GRAY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_PHOTOMETRIC: Final = 262
+_SAMPLE_FORMAT: Final = 339
+_SIGNED: Final = 2
+_MOST: Final = 0.99
+"""Share of a floating-point picture's pixels that its range is judged by; the others may be highlights."""
+_BRIGHT: Final = 16.0
+"""The most that a floating-point picture where 1 is white has; one where 255 is would be black."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An 8-bit picture with what belongs to it."""
+
+    rgb: U8
+    """sRGB u8[H,W,3]."""
+    alpha: U8 | None = None
+    """u8[H,W], 255 opaque."""
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    """Any of exif (TIFF structure without the "Exif" prefix), icc_profile, xmp."""
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether red, green and blue are the same everywhere."""
+        red, green, blue = np.moveaxis(self.rgb, -1, 0)
+        return bool(np.array_equal(red, green) and np.array_equal(red, blue))
+
+    def array(self) -> U8:
+        """u8[H,W,3], or u8[H,W,4] with alpha."""
+        return self.rgb if self.alpha is None else np.dstack([self.rgb, self.alpha])
+
+
+def from_any(image: Any, limits: Limits = DEFAULT_LIMITS) -> Picture:
+    """u8[H,W], u8[H,W,3], u8[H,W,4], a PIL image or a Picture -> Picture. Raises ImageError, LimitError."""
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, Image.Image):
+        return from_pil(image, limits)
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
+        raise ImageError(
+            f"image is {array.dtype}{list(array.shape)}, expected uint8 [H,W], [H,W,3] or [H,W,4], "
+            "or a PIL image"
+        )
+    _check_size(array.shape[1], array.shape[0], limits)
+    if array.ndim == 2:
+        return Picture(np.dstack([array] * 3))
+    return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
+
+
+def open_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Picture:
+    """Read any format that Pillow or an installed plugin of it reads, from a file's bytes.
+
+    ``limits`` take the place of Pillow's own. Raises ImageError, LimitError.
+    """
+    with _decoding(), formats.opened(data) as image:
+        _check_size(image.width, image.height, limits)
+        formats.allocate(image)
+        return from_pil(image, limits)
+
+
+def open_rgb(data: bytes) -> U8:
+    """The pixels alone, u8[H,W,3]: what a Picture has besides them is left out without a warning.
+
+    Raises ImageError, LimitError.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CrayWarning)
+        return open_picture(data).rgb
+
+
+def from_pil(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Picture:
+    """First frame of a PIL image -> Picture. Raises ImageError if it cannot be decoded, LimitError."""
+    _check_size(image.width, image.height, limits)
+    with _decoding():
+        frames = embedded.frames(image)
+        # These are read before the pixels, after which Pillow closes the file.
+        bits, space, boxes = embedded.bits(image), _stated_space(image), embedded.boxes(image)
+        embedded.correct_planes(image, bits)
+        deep = embedded.deep_colors(image, bits)
+        image.load()
+        metadata = embedded.found(image, boxes)
+        left_out = embedded.left_out(image)
+        icc = metadata.pop("icc_profile", None)
+        profile_space = None if icc is None else _profile_space(icc)
+        pixels = np.asarray(_to_rgb(deep or image, bits, icc if profile_space == "CMYK" else None))
+    if left_out:
+        _warn(f"not kept: {', '.join(left_out)}")
+    if frames > 1:
+        _warn(f"{frames} frames, only the first is stored")
+    picture = Picture(pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None, metadata)
+    if icc is not None and profile_space is not None and not (space is not None and space.is_hdr):
+        space = None
+        if not _profile_fits(profile_space, image.mode, picture):
+            _warn(f"ICC profile is for {profile_space.strip()}, left out")
+        elif profile_space != "CMYK":
+            metadata["icc_profile"] = icc
+    if space is not None:
+        clipped = ", what is brighter than white is clipped" if space.is_hdr else ""
+        _warn(f"colour space is {space.name}, converted to sRGB{clipped}")
+        picture = replace(picture, rgb=colorspaces.to_srgb(picture.rgb, space))
+    return picture
+
+
+def upright(picture: Picture) -> Picture:
+    """The picture turned as its metadata says, which then says that it is upright."""
+    orientation = meta.orientation(picture.metadata)
+    turn = {
+        2: lambda plane: plane[:, ::-1],
+        3: lambda plane: plane[::-1, ::-1],
+        4: lambda plane: plane[::-1],
+        5: lambda plane: plane.swapaxes(0, 1),
+        6: lambda plane: plane.swapaxes(0, 1)[:, ::-1],
+        7: lambda plane: plane.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda plane: plane.swapaxes(0, 1)[::-1],
+    }.get(orientation)
+    if turn is None:
+        return picture
+    rgb, alpha = (
+        None if plane is None else np.ascontiguousarray(turn(plane)) for plane in (picture.rgb, picture.alpha)
+    )
+    assert rgb is not None
+    metadata = meta.upright(picture.metadata)
+    dpi = meta.resolution(metadata)
+    if orientation > 4 and dpi is not None and dpi[0] != dpi[1]:
+        metadata["exif"] = meta.with_resolution(metadata["exif"], dpi[::-1])
+    return Picture(rgb, alpha, metadata)
+
+
+def in_srgb(picture: Picture) -> Picture:
+    """The picture without its profile, its colours converted by it."""
+    metadata = dict(picture.metadata)
+    icc = metadata.pop("icc_profile", None)
+    if icc is None:
+        return picture
+    image = to_pil(replace(picture, alpha=None))
+    try:
+        rgb = np.asarray(meta.to_srgb(image, icc))
+    except (OSError, ImageCms.PyCMSError):
+        _warn(_UNUSABLE)
+        rgb = picture.rgb
+    return Picture(rgb, picture.alpha, metadata)
+
+
+def stripped(picture: Picture, names: str | Collection[str]) -> Picture:
+    """The picture without some of its metadata, looking the same: "exif", "xmp", "icc", "gps", or "all".
+
+    Where the orientation goes, the pixels are turned; where the profile goes, they are converted to sRGB;
+    "gps" takes the position out of EXIF and XMP and leaves the rest. Raises ValueError for another name.
+    """
+    chosen = strippable(names)
+    if "icc" in chosen:
+        picture = in_srgb(picture)
+    kept = {name: value for name, value in picture.metadata.items() if name not in chosen}
+    if meta.orientation(kept) != meta.orientation(picture.metadata):
+        picture = upright(picture)
+        kept = {name: value for name, value in picture.metadata.items() if name not in chosen}
+    if "gps" in chosen:
+        with_position, kept = kept, meta.without_gps(kept)
+        if with_position.keys() != kept.keys():
+            _warn("EXIF is damaged, left out with the position")
+    return replace(picture, metadata=kept)
+
+
+def strippable(names: str | Collection[str]) -> frozenset[str]:
+    """What ``stripped`` is to leave out. Raises ValueError."""
+    if not isinstance(names, Collection):
+        raise ValueError(f"strip is {names!r}, expected some of {', '.join(STRIPPABLE)}")
+    chosen = frozenset([names] if isinstance(names, str) else names)
+    for name in sorted(chosen - {*STRIPPABLE}, key=str):
+        raise ValueError(f"strip is {name!r}, expected some of {', '.join(STRIPPABLE)}")
+    return frozenset(("exif", "xmp", "icc")) if "all" in chosen else chosen
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """Picture -> PIL image in mode RGB, RGBA, or L and LA where it is grey and its profile allows."""
+    mode = pil_mode(
+        gray=picture.is_gray, alpha=picture.alpha is not None, icc=picture.metadata.get("icc_profile")
+    )
+    if mode.startswith("RGB"):
+        return Image.fromarray(np.ascontiguousarray(picture.array()))
+    bands = [picture.rgb[..., 0], *([] if picture.alpha is None else [picture.alpha])]
+    return Image.merge(mode, [Image.fromarray(np.ascontiguousarray(band)) for band in bands])
+
+
+def pil_mode(*, gray: bool, alpha: bool, icc: bytes | None) -> str:
+    """The mode in which a picture is given back: the profile must be one for its channels."""
+    mode = "L" if gray and (icc is None or _profile_space(icc) == "GRAY") else "RGB"
+    return mode + "A" * alpha
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Pillow's plugins raise whatever their library gave them: here it becomes ImageError or LimitError."""
+    try:
+        yield
+    except (CrayError, CrayWarning, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise LimitError(str(error)) from error
+    except Exception as error:
+        raise ImageError(f"cannot be decoded ({error})") from error
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    if width == 0 or height == 0:
+        raise ImageError(f"image is {width} x {height}, expected at least 1 x 1")
+    limits.check_size(width, height)
+
+
+def _stated_space(image: Image.Image) -> colorspaces.ColorSpace | None:
+    try:
+        return colorspaces.stated(image)
+    except colorspaces.UnknownColorSpaceError as error:
+        _warn(f"colour space is {error}, taken as sRGB")
+        return None
+
+
+def _to_rgb(image: Image.Image, bits: int, icc: bytes | None) -> Image.Image:
+    """Any mode -> RGB or RGBA."""
+    if image.mode.startswith("I") or image.mode == "F":
+        gray = Image.fromarray(_to_8_bits(image, bits))
+        hidden = image.info.get("transparency")
+        if isinstance(hidden, int):  # the one value of a 16-bit grey PNG that is transparent
+            alpha = np.where(np.asarray(image) == hidden, 0, 255).astype(np.uint8)
+            return Image.merge("LA", [gray, Image.fromarray(alpha)]).convert("RGBA")
+        return gray.convert("RGB")
+    if bits > 8:
+        _warn(f"{bits} bits a channel, 8 are kept")
+    if image.mode == "CMYK" and icc is not None:
+        try:
+            return meta.to_srgb(image, icc)
+        except ImageCms.PyCMSError:
+            _warn(_UNUSABLE)
+    if image.mode in ("L", "RGB") and bits != 8 and "transparency" in image.info:
+        return _without_hidden(image, bits)
+    transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    if image.mode == "La":
+        image = image.convert("LA")
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def _without_hidden(image: Image.Image, bits: int) -> Image.Image:
+    """The one colour of a PNG file that is transparent is in its own depth, which Pillow does not heed."""
+    hidden = np.atleast_1d(image.info["transparency"])
+    hidden = hidden >> (bits - 8) if bits > 8 else hidden * 255 // (2**bits - 1)
+    pixels = np.asarray(image).reshape(image.height, image.width, -1)
+    alpha = np.where((pixels == hidden).all(-1), 0, 255).astype(np.uint8)
+    rgba = image.convert("RGB")
+    rgba.putalpha(Image.fromarray(alpha))
+    return rgba
+
+
+def _to_8_bits(image: Image.Image, bits: int) -> U8:
+    """Samples of more than 8 bits u8[H,W], white (where that is not stated: as it is likely) as 255."""
+    values = np.asarray(image)
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    if image.mode == "F":
+        white = _float_white(values, stored=image.format is not None)
+        _warn(f"floating-point numbers, taken as 0 to {white:g}; 8 bits are kept")
+        values = np.nan_to_num(values, nan=0.0)
+    elif image.mode.startswith("I;16"):
+        white = 2 ** min(bits, 16) - 1 if tags else 65535
+        _warn(f"{bits} bits a channel, 8 are kept")
+    elif image.format == "PPM":  # Pillow has scaled it
+        white = 65535
+        _warn(f"{bits} bits a channel, 8 are kept")
+    else:
+        signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
+        if tags and not signed:
+            values = values.view(np.uint32)
+        # Of 32 bits usually few are used; Pillow's own pictures of this mode have 8 or 16.
+        whites = (32767,) if tags and bits == 16 else (255, 65535, 2 ** (32 - signed) - 1)[: 3 if tags else 2]
+        white = next((each for each in whites if values.max() <= each), whites[-1])
+        _warn(f"{bits}-bit integers, taken as 0 to {white}; 8 bits are kept")
+    scaled = np.clip(values, 0, white) * np.float32(255 / white)
+    if tags.get(_PHOTOMETRIC) == 0:  # white is zero, which Pillow sees to in 8 bits only
+        scaled = 255 - scaled
+    return cast(U8, np.floor(scaled + 0.5).astype(np.uint8))
+
+
+def _float_white(values: NDArray[Any], *, stored: bool) -> float:
+    """What is white is nowhere stated: in files usually 1, in Pillow's own pictures usually 255."""
+    finite = values[np.isfinite(values)]
+    most = float(finite.max(initial=0))
+    if not stored:
+        return 1.0 if most <= 1 else 255.0
+    if most <= 1 or np.quantile(finite, _MOST) <= 1:
+        return 1.0
+    return most if most <= _BRIGHT else next((white for white in (255.0, 65535.0) if most <= white), most)
+
+
+def _profile_fits(space: str, mode: str, picture: Picture) -> bool:
+    """Whether an ICC profile of this colour space is one for the channels that a picture has."""
+    if mode == "CMYK" or mode in _GRAY_MODES:
+        return space == ("CMYK" if mode == "CMYK" else "GRAY")
+    return space == "RGB " or (space == "GRAY" and picture.is_gray)
+
+
+def _profile_space(icc: bytes) -> str | None:
+    """Colour space signature of an ICC profile; None, with a warning, if it is unusable."""
+    space = meta.profile_space(icc)
+    if space is None:
+        _warn(_UNUSABLE)
+    return space
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CrayWarning, stacklevel=3)

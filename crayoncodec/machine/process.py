@@ -1,0 +1,45 @@
+"""What is particular to a process: forks, memory that the allocator keeps, where the package's data lie."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_LARGE: Final = 2**24
+"""Pixels of a picture, up to which little memory is kept."""
+_PACKAGE: Final = Path(__file__).parents[1]
+
+
+def in_children(renew: Callable[[], None]) -> None:
+    """Have ``renew`` called in every process that is forked from now on: it has none of the other threads.
+
+    What another thread was in the middle of is in the middle for ever there, a lock that it held, too.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
+
+
+def keep_for_ever(value: object) -> None:
+    """Never free it: that may mean to wait for threads that are not there."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
+
+
+def trim(pixels: int) -> None:
+    """After a step on a large picture have C's allocator give back what it keeps: hundreds of MB.
+
+    Only glibc has that (malloc_trim(3)); elsewhere nothing happens.
+    """
+    if pixels > _LARGE and sys.platform == "linux":
+        give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if give_back is not None:
+            give_back(0)
+
+
+def models_folder() -> Path:
+    """The folder with the weights that ship: in the package if it is installed, beside it in a checkout."""
+    installed = _PACKAGE / "models"
+    return installed if installed.is_dir() else _PACKAGE.parent / "models"

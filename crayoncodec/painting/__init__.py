@@ -1,0 +1,1 @@
+"""From lightness and colour grids to RGB, with a network or without one."""
