@@ -21,9 +21,11 @@ from benchmarks.programs.compare import compared
 from benchmarks.programs.sheet import contact_sheet
 from benchmarks.suites import SUITES
 from benchmarks.suites.spacings import FIGURE_2, measure_checkpoint
-from crayoncodec import CrayError, checkpoints
-from crayoncodec.codec import COLORS, atomic_write
-from crayoncodec.container import SAMPLINGS, Sampling
+from crayoncodec import CrayError
+from crayoncodec.codec import COLORS
+from crayoncodec.color.geometry import SAMPLINGS, Sampling
+from crayoncodec.files.atomic import atomic_write
+from crayoncodec.painting import checkpoints
 
 _INTERRUPTED = 130
 _CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))

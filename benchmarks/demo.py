@@ -10,8 +10,8 @@ from skimage import data as pictures
 
 import crayoncodec
 from benchmarks.programs.sheet import arranged
-from crayoncodec import metrics
 from crayoncodec.codec import COLORS
+from crayoncodec.encoding import metrics
 
 FOLDER = Path("demo")
 SPACING = 20

@@ -78,7 +78,7 @@ class NestedCray(Cray):
 
     def versions(self) -> dict[str, str]:
         """As Cray says, with the entropy coder, networks in the loop, the one that cells are fitted to."""
-        from crayoncodec import predictor
+        from crayoncodec.color import predictor
 
         loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256[predictor.VERSION]}"
         fitted = decoder_versions("nested") if self.fixed.get("effort", 0) >= _SLOW else {}
@@ -88,7 +88,8 @@ class NestedCray(Cray):
 
 def decoder_versions(decoder: str) -> dict[str, str]:
     """Libraries of one of our decoders, and version and SHA-256 of its weights. Raises Unavailable."""
-    from crayoncodec import CheckpointError, checkpoints
+    from crayoncodec import CheckpointError
+    from crayoncodec.painting import checkpoints
 
     names = ["crayoncodec", "numpy", "opencv-python", "pillow", "zstandard"]
     if decoder in WITHOUT_NETWORK:
@@ -103,16 +104,17 @@ def decoder_versions(decoder: str) -> dict[str, str]:
 
 def _decode_bicubic(data: bytes) -> np.ndarray:
     """Bicubic colours: a decoder that does not look at the lightness."""
-    from crayoncodec import codec, color, container
-    from crayoncodec.guided import upsample
+    from crayoncodec.color import cielab
+    from crayoncodec.color.guided import upsample
+    from crayoncodec.format import container, decoding
 
     file = container.unpack(data)
-    plane = codec.decode_lightness(file)
-    grid = codec.decode_grid(file, plane)
+    plane = decoding.decode_lightness(file)
+    grid = decoding.decode_grid(file, plane)
     if grid is None:
         return np.dstack([plane] * 3)
     ab = upsample(grid.ab(), grid.spacing, grid.sampling, (0, 0, *plane.shape))
-    return color.lab_to_rgb(color.lightness_from_u8(plane), ab)
+    return cielab.lab_to_rgb(cielab.lightness_from_u8(plane), ab)
 
 
 def _cray(name: str, decoder: str = "compact", n: int = 20, **fixed: Any) -> Cray:

@@ -26,7 +26,7 @@ DECODING = ("loading", "container", "AVIF", "grids", "guided base", "network", "
 
 _CRAY = """
 import sys
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 try:
     main(sys.argv[1:])
 finally:
@@ -119,8 +119,10 @@ Time = Callable[[Any, str, str], None]
 
 
 def _encode(source: Path, target: Path, _: str, clock: Clock, time_it: Time) -> None:
-    from crayoncodec import codec, container, encoder, images
-    from crayoncodec.codestreams import nested, planes
+    from crayoncodec import codec
+    from crayoncodec.encoding import encoder
+    from crayoncodec.files import images
+    from crayoncodec.format import container, nested, planes
 
     time_it(images, "open_picture", "reading")
     time_it(encoder, "_lightness_plane", "lightness")
@@ -134,7 +136,11 @@ def _encode(source: Path, target: Path, _: str, clock: Clock, time_it: Time) -> 
 
 
 def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Time) -> None:
-    from crayoncodec import codec, container, guided, recolorize, saving
+    from crayoncodec import codec
+    from crayoncodec.color import guided
+    from crayoncodec.files import saving
+    from crayoncodec.format import container, decoding
+    from crayoncodec.painting import recolorize
 
     data = source.read_bytes()
     options = {"color": "guided"} if backend == GUIDED else {"color": "neural", "backend": backend}
@@ -143,8 +149,8 @@ def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Tim
     with clock.stage("loading"):
         network = None if backend == GUIDED else decoder.network(nested=True)
     time_it(container, "unpack", "container")
-    time_it(codec, "decode_lightness", "AVIF")
-    time_it(codec, "decode_grid", "grids")
+    time_it(decoding, "decode_lightness", "AVIF")
+    time_it(decoding, "decode_grid", "grids")
     time_it(guided.GuidedModel, "fit", "guided base")
     time_it(guided.GuidedModel, "planes", "guided base")
     time_it(recolorize, "recolorize", "guided base")  # without a network RGB is made band by band with it

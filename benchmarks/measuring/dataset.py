@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crayoncodec import CrayError, ImageError, images
+from crayoncodec import CrayError, ImageError
+from crayoncodec.files import images
 
 
 @dataclass(frozen=True)

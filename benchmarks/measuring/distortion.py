@@ -9,7 +9,8 @@ from dataclasses import asdict
 import numpy as np
 from PIL import Image
 
-from crayoncodec import color, metrics
+from crayoncodec.color import cielab
+from crayoncodec.encoding import metrics
 
 
 def of_picture(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
@@ -23,8 +24,8 @@ def of_picture(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
 
 def of_color(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
     """The same of the colour alone: the decoded picture's AB beside the original's lightness."""
-    lightness, ab = color.rgb_to_lab(original)
-    return of_ab(lightness, ab, color.rgb_to_lab(decoded)[1])
+    lightness, ab = cielab.rgb_to_lab(original)
+    return of_ab(lightness, ab, cielab.rgb_to_lab(decoded)[1])
 
 
 def of_ab(lightness: np.ndarray, ab: np.ndarray, estimate: np.ndarray) -> dict[str, float]:

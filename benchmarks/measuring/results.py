@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from crayoncodec.codec import atomic_write
+from crayoncodec.files.atomic import atomic_write
 
 SCHEMA = 1
 _DIGITS = 6

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 import crayoncodec
 from benchmarks.suites.spacings import FIGURE_2
-from crayoncodec import metrics
+from crayoncodec.encoding import metrics
 
 _CAPTION = 18
 _COLUMNS = 3

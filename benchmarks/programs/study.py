@@ -25,11 +25,11 @@ from benchmarks.measuring.dataset import Dataset, read
 from benchmarks.measuring.results import Results, Row
 from benchmarks.programs import Say
 from benchmarks.suites import curves
-from crayoncodec import color
-from crayoncodec.backends.pytorch import TorchBackend
-from crayoncodec.grid import sample_grid
-from crayoncodec.recolorize import Backend, painter, whole
-from crayoncodec.training import batches, commands, recipes
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import sample_grid
+from crayoncodec.painting.pytorch import TorchBackend
+from crayoncodec.painting.recolorize import Backend, painter, whole
+from crayoncodec.training import batches, recipes, session
 from crayoncodec.training.export import export, macs_per_pixel
 from crayoncodec.training.loop import Learner, Process, learning_rate
 from crayoncodec.training.recipes import Recipe
@@ -119,14 +119,14 @@ def _trained(
     begun = (folder / "run.json").exists()
     training = (
         Run.open(folder) if begun
-        else commands.new_run(folder, recipe, said, material.data, material.validation, ())
+        else session.new_run(folder, recipe, said, material.data, material.validation, ())
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     for other in material.runs.iterdir():  # pictures are decoded once for all
         for name in _DATA:
             if (other / name).exists() and not (folder / name).exists():
                 os.link(other / name, folder / name)
-    if not commands.train(training, not begun, "cpu", say):
+    if not session.train(training, not begun, "cpu", say):
         raise KeyboardInterrupt
     network, step = training.network()
     return training, {
@@ -160,8 +160,8 @@ def _measured(suite: str, name: str, pictures: Dataset, training: Run | None) ->
     if training is not None:
         backend = TorchBackend(training.network()[0].eval().requires_grad_(False), "cpu")
     for picture in pictures.pictures:
-        lightness, ab = color.rgb_to_lab(read(pictures.folder, picture, pictures.crop))
-        plane = color.lightness_to_u8(lightness)
+        lightness, ab = cielab.rgb_to_lab(read(pictures.folder, picture, pictures.crop))
+        plane = cielab.lightness_to_u8(lightness)
         for n in SPACINGS:
             squared = np.square(painter(plane, sample_grid(ab, n), backend)(whole(plane)) - ab)
             inner = squared[:, BORDER:-BORDER, BORDER:-BORDER]

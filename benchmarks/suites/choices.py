@@ -13,11 +13,11 @@ from benchmarks.measuring import distortion
 from benchmarks.measuring.results import Values
 from benchmarks.suites.spacings import network_backend
 from crayoncodec import codec as cray
-from crayoncodec import color, container
-from crayoncodec.codestreams import grids, planes, residuals
-from crayoncodec.grid import ColorGrid, sample_grid
-from crayoncodec.guided import GuidedModel
-from crayoncodec.recolorize import painter, whole
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import ColorGrid, sample_grid
+from crayoncodec.color.guided import GuidedModel
+from crayoncodec.format import container, decoding, planes, residuals, uniform
+from crayoncodec.painting.recolorize import painter, whole
 
 _SPACINGS = (6, 10, 20, 40)
 _STEPS = (0.5, 1.0, 2.0, 3.0)
@@ -44,8 +44,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 
 def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     """Bits per pixel of the picture, except where bytes are said."""
-    lightness, ab = color.rgb_to_lab(rgb)
-    plane = color.lightness_to_u8(lightness)
+    lightness, ab = cielab.rgb_to_lab(rgb)
+    plane = cielab.lightness_to_u8(lightness)
     if codec == _LOSSLESS:
         return {"bpp": 8 * len(planes.encode(plane, setting, None)) / plane.size}
     options = {name: float(value) for name, value in (part.split("=") for part in setting.split())}
@@ -53,8 +53,8 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
         return _whole_file(rgb, {name: int(value) for name, value in options.items()})
     if codec == _LOSSY:
         data = planes.encode(plane, "avif", int(options["quality"]))
-        shown = color.lightness_from_u8(planes.decode(data, "avif", plane.shape, "lightness"))
-        score = distortion.of_picture(rgb, color.lab_to_rgb(shown, ab))["ssimulacra2"]
+        shown = cielab.lightness_from_u8(planes.decode(data, "avif", plane.shape, "lightness"))
+        score = distortion.of_picture(rgb, cielab.lab_to_rgb(shown, ab))["ssimulacra2"]
         return {"bpp": 8 * len(data) / plane.size, "ssimulacra2": score}
     if codec == _COARSE:
         coarse = planes.decode(
@@ -65,12 +65,12 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
         return _fitted(rgb, ab, **{name: int(value) for name, value in options.items()})
     grid = sample_grid(ab, int(options["n"]), step=options.get("step", 1.0))
     if codec == _GRID:
-        smaller, _ = grids.encode(grid.samples)
+        smaller, _ = uniform.encode(grid.samples)
         return {"zstd_bytes": len(residuals.compress(grid.samples, 19)), "bytes": len(smaller)}
     fitted = GuidedModel.fit(grid.ab(), lightness, grid.spacing, grid.sampling)
     error = float(np.square(fitted.planes(lightness).base - ab).mean())
     if codec == _STEP:
-        return {"bpp": 8 * len(grids.encode(grid.samples)[0]) / plane.size, "ab_mse": error}
+        return {"bpp": 8 * len(uniform.encode(grid.samples)[0]) / plane.size, "ab_mse": error}
     plain = GuidedModel(np.concatenate([grid.ab(), fitted.cells[2:]]), grid.spacing, grid.sampling)
     without = float(np.square(plain.planes(lightness).base - ab).mean())
     return {"ab_mse": error, "ab_mse_without": without}
@@ -90,8 +90,8 @@ def _fitted(rgb: np.ndarray, ab: np.ndarray, n: int, effort: int) -> Values:
     data = cray.encode(rgb, n=n, effort=effort, lossless=True)
     seconds = time.perf_counter() - start
     file = container.unpack(data)
-    plane = cray.decode_lightness(file)
-    grid = cray.decode_grid(file, plane)
+    plane = decoding.decode_lightness(file)
+    grid = decoding.decode_grid(file, plane)
     cost = {"bytes": len(file.grids[0].payload), "seconds_per_mp": seconds / plane.size * 1e6}
     return cost | _of_decoders(ab, plane, grid)
 

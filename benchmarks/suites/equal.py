@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.codecs import CODECS
 from benchmarks.codecs.rivals import AVIF
 from benchmarks.measuring.results import Values
-from crayoncodec import metrics
-from crayoncodec.encoder import least
+from crayoncodec.encoding import metrics
+from crayoncodec.encoding.encoder import least
 
 _QUALITIES = (35, 50, 65, 80)
 _OURS = ("cray, effort 7", "cray without a network")

@@ -13,12 +13,14 @@ from benchmarks.codecs.ours import GUIDED, decoder_versions
 from benchmarks.measuring import distortion
 from benchmarks.measuring.dataset import Dataset, read
 from benchmarks.measuring.results import Results, Row, Values
-from crayoncodec import checkpoints, color, metrics
-from crayoncodec.codestreams import grids, planes
-from crayoncodec.container import Sampling
-from crayoncodec.grid import ColorGrid, sample_grid
-from crayoncodec.guided import upsample
-from crayoncodec.recolorize import back_projected, painter, predict, whole
+from crayoncodec.color import cielab
+from crayoncodec.color.geometry import Sampling
+from crayoncodec.color.grid import ColorGrid, sample_grid
+from crayoncodec.color.guided import upsample
+from crayoncodec.encoding import metrics
+from crayoncodec.format import planes, uniform
+from crayoncodec.painting import checkpoints
+from crayoncodec.painting.recolorize import back_projected, painter, predict, whole
 
 FIGURE_2 = (6, 15, 20, 40, 50, 60, 80, 100)
 """The spacings of the paper's Figure 2."""
@@ -38,8 +40,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 
 def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     """The grid's bits per pixel; error of AB before, and PSNR and ab-SSIM after, conversion to RGB."""
-    lightness, ab = color.rgb_to_lab(rgb)
-    plane = color.lightness_to_u8(lightness)
+    lightness, ab = cielab.rgb_to_lab(rgb)
+    plane = cielab.lightness_to_u8(lightness)
     if codec == LIGHTNESS:
         return {"bpp": 8 * len(planes.encode(plane, "webp", None)) / plane.size}
     decoder, kind = codec.split(", ")
@@ -62,8 +64,8 @@ def measure_checkpoint(
         found.versions[codec] = decoder_versions(GUIDED) | {name: f"{card.version}, SHA-256 {card.sha256}"}
     for picture in tqdm(pictures.pictures, unit=" pictures"):
         rgb = read(pictures.folder, picture, pictures.crop)
-        lightness, ab = color.rgb_to_lab(rgb)
-        plane = color.lightness_to_u8(lightness)
+        lightness, ab = cielab.rgb_to_lab(rgb)
+        plane = cielab.lightness_to_u8(lightness)
         for n in spacings:
             grid = sample_grid(ab, n, sampling)
             painted = predict(plane, grid, backend)
@@ -75,10 +77,10 @@ def measure_checkpoint(
 
 
 def _scored(rgb: np.ndarray, plane: np.ndarray, grid: ColorGrid, estimate: np.ndarray) -> Values:
-    lightness, ab = color.rgb_to_lab(rgb)
-    compared = metrics.compare(rgb, color.lab_to_rgb(color.lightness_from_u8(plane), estimate))
+    lightness, ab = cielab.rgb_to_lab(rgb)
+    compared = metrics.compare(rgb, cielab.lab_to_rgb(cielab.lightness_from_u8(plane), estimate))
     return {
-        "grid_bpp": 8 * len(grids.encode(grid.samples)[0]) / plane.size,
+        "grid_bpp": 8 * len(uniform.encode(grid.samples)[0]) / plane.size,
         "psnr_rgb": compared.psnr_rgb,
         "ab_ssim": compared.ab_ssim,
         **distortion.of_ab(lightness, ab, estimate),
@@ -114,7 +116,7 @@ def bilinear(grid: ColorGrid, shape: tuple[int, int]) -> np.ndarray:
 @lru_cache
 def network_backend(name: str):
     """A network on the CPU, loaded once; name: of a checkpoint, or its path."""
-    from crayoncodec.backends.pytorch import TorchBackend
+    from crayoncodec.painting.pytorch import TorchBackend
 
     network, _ = checkpoints.load(name)
     return TorchBackend(network, "cpu")

@@ -10,8 +10,11 @@ import numpy as np
 from benchmarks.codecs import CODECS
 from benchmarks.codecs.ours import ONE_GRID
 from benchmarks.measuring.results import Values
-from crayoncodec import backends, checkpoints, codec, color, container
-from crayoncodec.recolorize import recolorize
+from crayoncodec import codec
+from crayoncodec.color import cielab
+from crayoncodec.format import container, decoding
+from crayoncodec.painting import backends, checkpoints
+from crayoncodec.painting.recolorize import recolorize
 
 _FINE, _TIED, _CUT, _MEANS, _POINTS = (
     "nested, lightness q=80", "nested, both qualities", "nested, levels left out", "one grid",
@@ -41,13 +44,13 @@ def measure(name: str, setting: str, rgb: np.ndarray) -> Values:
     options = {key: int(value) for key, value in (part.split("=") for part in setting.split())}
     levels = options.pop("levels", None)
     file = container.unpack(codec.encode(rgb, **_OPTIONS[name], **options))
-    lightness = codec.decode_lightness(file)
-    grid = codec.decode_grid(file, lightness, levels)
+    lightness = decoding.decode_lightness(file)
+    grid = decoding.decode_grid(file, lightness, levels)
     assert grid is not None
     network = _network(checkpoints.DEFAULT_NESTED if grid.is_nested else checkpoints.DEFAULT)
-    _, ab = color.rgb_to_lab(rgb)
+    _, ab = cielab.rgb_to_lab(rgb)
     errors = {
-        f"ab_mse_{kind}": float(np.square(color.rgb_to_lab(decoded)[1].astype(np.float64) - ab).mean())
+        f"ab_mse_{kind}": float(np.square(cielab.rgb_to_lab(decoded)[1].astype(np.float64) - ab).mean())
         for kind, decoded in (
             ("guided", recolorize(lightness, grid)),
             ("neural", recolorize(lightness, grid, network)),

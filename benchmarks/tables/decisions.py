@@ -7,7 +7,7 @@ from statistics import mean
 from benchmarks.measuring.results import Results
 from benchmarks.tables.bdrate import decibels
 from benchmarks.tables.cells import HOLE, markdown
-from crayoncodec.recolorize import pays
+from crayoncodec.painting.recolorize import pays
 
 
 def choices(found: Results) -> str:

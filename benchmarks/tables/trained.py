@@ -37,7 +37,7 @@ def nested_sizes(found: Results) -> str:
 
 def loop_macs() -> int:
     """Multiply-accumulates per pixel of the networks in the loop, of levels down to spacing 4."""
-    from crayoncodec import predictor
+    from crayoncodec.color import predictor
 
     # A level of spacing n has blocks of 2n x 2n pixels.
     weights = sum(layer.weights.size for layer in predictor.load(predictor.VERSION).coarse.layers.values())

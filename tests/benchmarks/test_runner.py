@@ -20,7 +20,8 @@ from benchmarks.measuring.results import Results, Row
 from benchmarks.programs import runner
 from benchmarks.programs.runner import Task
 from benchmarks.suites.spacings import LIGHTNESS
-from crayoncodec import CheckpointError, checkpoints
+from crayoncodec import CheckpointError
+from crayoncodec.painting import checkpoints
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,11 +13,13 @@ import crayoncodec
 from benchmarks.measuring import clock, results
 from benchmarks.suites import equal, stages, worth
 from benchmarks.suites.spacings import bilinear
-from crayoncodec import checkpoints, color, metrics
-from crayoncodec.backends.pytorch import TorchBackend
-from crayoncodec.grid import sample_grid
-from crayoncodec.networks import Compact
-from crayoncodec.recolorize import painter
+from crayoncodec.color import cielab
+from crayoncodec.color.grid import sample_grid
+from crayoncodec.encoding import metrics
+from crayoncodec.networks.compact import Compact
+from crayoncodec.painting import checkpoints
+from crayoncodec.painting.pytorch import TorchBackend
+from crayoncodec.painting.recolorize import painter
 
 
 def test_painting_measures_what_the_decoders_show():
@@ -79,8 +81,8 @@ def test_any_checkpoint_is_measured_beside_the_others(photos, tmp_path):
     invoke(*measure)
     found = results.load(out)
     assert found.codecs("grids") == ["guided, means", "mine alone, means", "mine, means"]
-    lightness, ab = color.rgb_to_lab(photo(40, 48, 0))
-    plane = color.lightness_to_u8(lightness)
+    lightness, ab = cielab.rgb_to_lab(photo(40, 48, 0))
+    plane = cielab.lightness_to_u8(lightness)
     paint = painter(plane, sample_grid(ab, 10), TorchBackend(network, "cpu"))
     error = np.square(paint((slice(0, 40), slice(0, 48))) - ab).mean()
     values = found.values("grids", "mine, means", "n=10", "ab_mse")
