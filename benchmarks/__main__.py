@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import crayoncodec
+from benchmarks.codecs import RIVALS
 from benchmarks.measuring import dataset, results
 from benchmarks.measuring.dataset import Dataset
 from benchmarks.measuring.results import OtherResults
@@ -28,6 +29,7 @@ from crayoncodec.painting import checkpoints
 
 _INTERRUPTED = 130
 _CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))
+_WITH_QUALITY = [codec.name for codec in RIVALS if any("quality" in options for options in codec.files)]
 _FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _OUT = click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
@@ -235,6 +237,22 @@ def sheet(picture: Path, out: Path, model: str) -> None:
     except (CrayError, OSError) as error:
         raise click.ClickException(f"{picture}: {error}") from error
     contact_sheet(rgb, crayoncodec.Decoder(color="neural", model=model)).save(out)
+
+
+@main.command(epilog="Example: python -m benchmarks portrait --out docs/portrait.webp")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--rival",
+    "rivals",
+    multiple=True,
+    type=click.Choice(_WITH_QUALITY),
+    help="By default JPEG and AVIF 4:2:0.",
+)
+def portrait(out: Path, rivals: tuple[str, ...]) -> None:
+    """Draw README's picture: cuts of a photograph from files of as many bytes. Needs scikit-image."""
+    from benchmarks.programs import portrait as portraits
+
+    portraits.portrait(rivals or portraits.RIVALS).save(out, lossless=True)
 
 
 @main.command(epilog="Example: python -m benchmarks archive kodak/ --out archive.json")

@@ -1,7 +1,8 @@
 """Results -> a page of Markdown with plots, and the tables that stand in other documents.
 
 A document has ``<!-- results: FILE TABLE -->`` before and ``<!-- end of results -->`` after a table; FILE is
-one of ``benchmarks/results``, TABLE a name of ``tables.TABLES``, or ``archive``.
+one of ``benchmarks/results``, TABLE a name of ``tables.TABLES``, or ``archive``, or ``summary``, which is of
+three files with commas between them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from benchmarks.measuring.results import Results
 from benchmarks.programs import archive
 from benchmarks.tables import TABLES, plots
 from benchmarks.tables.cells import markdown
+from benchmarks.tables.summary import summary
 
 RESULTS = Path(__file__).parents[1] / "results"
 _BLOCK = re.compile(r"(<!-- results: (\S+) (\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
@@ -67,12 +69,13 @@ def filled(document: str, folder: Path = RESULTS) -> str:
     load = cache(results.load)
 
     def fill(block: re.Match[str]) -> str:
-        before, file, name, after = block.groups()
-        path = folder / file
+        before, files, name, after = block.groups()
+        paths = [folder / file for file in files.split(",")]
         if name == "archive":
-            table = archive.table(json.loads(path.read_text(encoding="utf-8")))
+            table = archive.table(json.loads(paths[0].read_text(encoding="utf-8")))
         else:
-            table = TABLES[name].render(load(path))
+            render = summary if name == "summary" else TABLES[name].render
+            table = render(*map(load, paths))
         return before + table + "\n" + after
 
     return _BLOCK.sub(fill, document)

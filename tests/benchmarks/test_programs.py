@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ from invoked import invoke
 from pictures import photo
 from PIL import Image
 
+from benchmarks.codecs import CODECS
 from benchmarks.measuring import results
 from benchmarks.measuring.dataset import Dataset
 from benchmarks.measuring.results import Results, Row
+from benchmarks.programs import portrait
 from benchmarks.tables import one_grid
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_compare_shows_what_changed_on_common_pictures(saved):
@@ -44,6 +49,20 @@ def test_contact_sheet_has_the_original_and_every_spacing(folder, tmp_path):
     assert np.array_equal(panels[0], photo(40, 56))
     errors = [np.square(panel.astype(float) - panels[0]).mean() for panel in panels[1:]]
     assert 0 < errors[0] < errors[-1]
+
+
+def test_the_portrait_is_what_the_program_draws(tmp_path):
+    invoke("portrait", "--out", tmp_path / "portrait.png")
+    paths = tmp_path / "portrait.png", ROOT / "docs" / "portrait.webp"
+    drawn, kept = (np.asarray(Image.open(path)).astype(int) for path in paths)
+    assert np.abs(drawn - kept).mean() < 0.1  # a network's last bits depend on the machine
+
+
+def test_rivals_in_the_portrait_are_no_smaller():
+    rgb, codec = photo(96, 128), CODECS["JPEG 4:2:0"]
+    quality, file = portrait.at_least(codec, rgb, 2000)
+    assert codec.encode(rgb, {"quality": quality}) == file
+    assert len(codec.encode(rgb, {"quality": quality - 1})) < 2000 <= len(file)
 
 
 def test_drawn_pictures_are_measured_like_any_others(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.measuring.results import Results, Row
-from benchmarks.tables import color_bytes, decisions, seconds, whole_files
+from benchmarks.tables import color_bytes, decisions, seconds, summary, whole_files
 
 
 def test_a_mean_is_over_all_pictures_or_a_hole(recorded):
@@ -50,6 +50,30 @@ def test_table_of_nested_grids_has_each_rivals_worst_picture():
         if line.startswith("| cray nested | AVIF 4:2:0 |")
     ]
     assert row.split("|")[3] == " −35.0 % (2 of 2) / −20.0 % "
+
+
+def test_the_summary_has_mean_and_worst_picture_and_seconds():
+    """Ours takes half of AVIF's bytes on one picture, four fifths on the other, which the last set lacks."""
+    whole, cropped, others = (Results({"folder": name, "pictures": ["a", "b"]}, {}, {}) for name in "xyz")
+    for picture, factor in (("a", 0.5), ("b", 0.8)):
+        for codec, color, size in (("AVIF 4:2:0", "AVIF 4:2:0", 1.0), ("cray", "cray nested", factor)):
+            for setting, error in (("1", 9.0), ("2", 6.0), ("3", 3.0)):
+                values = {"bpp": size / error, "ssimulacra2": 90 - error, "ciede2000_mean": error}
+                whole.add([Row("files", codec, setting, picture, values)])
+                values = {"color_bpp": size / error, "ciede2000_mean": error}
+                cropped.add([Row("colors", color, setting, picture, values)])
+                if picture == "a":
+                    others.add([Row("colors", color, setting, picture, values)])
+                else:
+                    others.add([Row("colors", color, setting, picture, {"color_bpp": size})])
+    seconds = {"encode_startup_s": 4.449, "decode_startup_s": 6.3}
+    whole.add([Row("speed", "cray", "quality=80", "12 MP", seconds)])
+    rows = {line.split(" | ")[0]: line for line in summary.summary(whole, cropped, others).splitlines()}
+    shares = "−35.0 % / −20.0 %"
+    assert rows["| cray"] == (
+        f"| cray | {shares} | {shares} | {shares} | −50.0 % / −50.0 % (1 of 2) | 4.4 / 6.3 |"
+    )
+    assert rows["| JPEG XL"] == "| JPEG XL | — | — | — | — | — |"
 
 
 def test_whole_files_beside_a_jpeg(recorded):
