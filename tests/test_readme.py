@@ -13,7 +13,7 @@ from pictures import photo
 from PIL import Image
 
 import crayoncodec
-from crayoncodec.cli import main
+from crayoncodec.commands.cray import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
