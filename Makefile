@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench report clean
+.PHONY: demo test check docs dist bench report clean
 
 demo: .venv/demo
 	$(BIN)/python -m benchmarks.demo
@@ -16,11 +16,22 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/docs
+	rm -rf docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d docs/_build/doctrees . docs/_build/html
+
+dist: .venv/dev
+	rm -rf dist
+	for package in . models/crayon models/paper; do \
+		$(BIN)/python -m build --quiet --no-isolation --outdir dist $$package || exit; \
+	done
+	$(BIN)/python -m twine check --strict dist/*
+
 bench: .venv/bench
 	$(BIN)/python -m benchmarks run --help
 
 report: .venv/bench
-	$(BIN)/python -m benchmarks report benchmarks/results/*.json --out benchmarks/results --into README.md --into docs/training.md --into docs/archives.md
+	$(BIN)/python -m benchmarks report benchmarks/results/*.json --out benchmarks/results --into README.md --into docs/results.md --into docs/training.md --into docs/archives.md
 
 .venv/%: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -28,4 +39,4 @@ report: .venv/bench
 	touch $@
 
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv demo build dist docs/_build *.egg-info models/*/*.egg-info

@@ -1,4 +1,5 @@
-"""The one thing that setup.cfg cannot say: in what is installed the files of models/ lie within the package.
+"""What setup.cfg cannot say: the licence as an SPDX expression, and that the files of models/ lie within the
+package in what is installed.
 
 As a package of another folder (package_dir) they would be found in a checkout by an import hook, and type
 checkers do not follow hooks.
@@ -38,4 +39,4 @@ class BuildWithModels(build_py):
         return [(source, folder / source.name) for source in sorted(sources)]
 
 
-setup(cmdclass={"build_py": BuildWithModels})
+setup(license_expression="Apache-2.0", cmdclass={"build_py": BuildWithModels})

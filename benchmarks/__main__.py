@@ -9,22 +9,31 @@ from pathlib import Path
 import click
 
 import crayoncodec
-from benchmarks import archive as archives
-from benchmarks import dataset, results, runner
-from benchmarks import graphics as drawn
-from benchmarks import report as reports
-from benchmarks.compare import compared
-from benchmarks.dataset import Dataset
-from benchmarks.grids import FIGURE_2, measure_checkpoint
-from benchmarks.results import OtherResults
-from benchmarks.sheet import contact_sheet
+from benchmarks.codecs import RIVALS
+from benchmarks.measuring import dataset, results
+from benchmarks.measuring.dataset import Dataset
+from benchmarks.measuring.results import OtherResults
+from benchmarks.programs import archive as archives
+from benchmarks.programs import graphics as drawn
+from benchmarks.programs import report as reports
+from benchmarks.programs import runner
+from benchmarks.programs.compare import compared
+from benchmarks.programs.sheet import contact_sheet
 from benchmarks.suites import SUITES
-from crayoncodec import CrayError, checkpoints
-from crayoncodec.codec import COLORS, atomic_write
-from crayoncodec.container import SAMPLINGS, Sampling
+from benchmarks.suites.spacings import FIGURE_2, measure_checkpoint
+from crayoncodec import CrayError
+from crayoncodec.codec import COLORS
+from crayoncodec.color.geometry import SAMPLINGS, Sampling
+from crayoncodec.files.atomic import atomic_write
+from crayoncodec.painting import checkpoints
 
 _INTERRUPTED = 130
 _CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))
+_WITH_QUALITY = [codec.name for codec in RIVALS if any("quality" in options for options in codec.files)]
+_FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_OUT = click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
+)
 
 
 @click.group()
@@ -33,10 +42,8 @@ def main() -> None:
 
 
 @main.command(epilog="Example: python -m benchmarks run kodak/ --out benchmarks/results/kodak.json")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
-)
+@_FOLDER
+@_OUT
 @click.option(
     "--suite",
     "suites",
@@ -88,7 +95,7 @@ def run(
     epilog="Example: python -m benchmarks study kodak/ --data photos.tar --validation val.tar --runs runs/ "
     "--out benchmarks/results/study.json"
 )
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_FOLDER
 @click.option(
     "--data",
     multiple=True,
@@ -103,9 +110,7 @@ def run(
     type=click.Path(file_okay=False, path_type=Path),
     help="Keeps the trainings.",
 )
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
-)
+@_OUT
 @click.option(
     "--suite",
     default="study",
@@ -133,7 +138,7 @@ def study(
 
     What OUT already has is not trained again; a run that was interrupted goes on.
     """
-    from benchmarks import study as studies
+    from benchmarks.programs import study as studies
 
     material = studies.Material(data, validation, runs)
     try:
@@ -149,7 +154,7 @@ def study(
     epilog="Example: python -m benchmarks checkpoint test50/ --model runs/paper.safetensors "
     "--name 'Crayon, a quarter as wide' --sampling point --out benchmarks/results/imagenette-test50.json"
 )
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_FOLDER
 @click.option("--model", required=True, help="A name, or a path to a .safetensors file.")
 @click.option("--name", required=True, help="What the tables call it.")
 @click.option("--sampling", default="mean", show_default=True, type=click.Choice(list(SAMPLINGS)))
@@ -234,11 +239,25 @@ def sheet(picture: Path, out: Path, model: str) -> None:
     contact_sheet(rgb, crayoncodec.Decoder(color="neural", model=model)).save(out)
 
 
+@main.command(epilog="Example: python -m benchmarks portrait --out docs/portrait.webp")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--rival",
+    "rivals",
+    multiple=True,
+    type=click.Choice(_WITH_QUALITY),
+    help="By default JPEG and AVIF 4:2:0.",
+)
+def portrait(out: Path, rivals: tuple[str, ...]) -> None:
+    """Draw README's picture: cuts of a photograph from files of as many bytes. Needs scikit-image."""
+    from benchmarks.programs import portrait as portraits
+
+    portraits.portrait(rivals or portraits.RIVALS).save(out, lossless=True)
+
+
 @main.command(epilog="Example: python -m benchmarks archive kodak/ --out archive.json")
 @click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
-)
+@_OUT
 @click.option("--part", "parts", multiple=True, type=click.Choice(archives.PARTS), help="By default all.")
 @click.option(
     "--engine", "engines", multiple=True, type=click.Choice(archives.ENGINES), help="By default both."

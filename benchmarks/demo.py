@@ -9,9 +9,9 @@ from PIL import Image
 from skimage import data as pictures
 
 import crayoncodec
-from benchmarks.sheet import arranged
-from crayoncodec import metrics
+from benchmarks.programs.sheet import arranged
 from crayoncodec.codec import COLORS
+from crayoncodec.encoding import metrics
 
 FOLDER = Path("demo")
 SPACING = 20

@@ -1,19 +1,31 @@
-"""What the distributions hold: pip's users get what they need, and not 48 MB that they do not."""
+"""What the distributions hold, and that it works where nothing else of the project is.
+
+Pip's users get what they need, and not 48 MB that they do not.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pictures import photo
+from PIL import Image
 
+import crayoncodec
 from crayoncodec.painting import checkpoints
 
 pytest.importorskip("setuptools", minversion="77", reason="the installed setuptools is too old")
+pytest.importorskip("build")
+pytest.importorskip("pip")
 
 ROOT = Path(__file__).parent.parent
 MOST = 6e6
@@ -22,18 +34,10 @@ MOST = 6e6
 
 def built(source, out):
     """The source distribution, and the wheel that is made of it: their paths."""
-    archive = out / run(source, "sdist", out)
-    with tarfile.open(archive) as tar:
-        tar.extractall(out / "unpacked", filter="data")
-    (unpacked,) = (out / "unpacked").iterdir()
-    return archive, out / run(unpacked, "wheel", out)
-
-
-def run(source, kind, out):
-    program = f"from setuptools import build_meta\nname = build_meta.build_{kind}({str(out)!r})\nprint(name)"
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()[-1]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source]
+    subprocess.run(command, capture_output=True, check=True)
+    (archive,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
+    return archive, wheel
 
 
 def held(wheel):
@@ -44,14 +48,64 @@ def held(wheel):
         return files, archive.read(about).decode()
 
 
-def test_the_package_has_every_module_and_the_networks_but_those_apart(tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    """Of a copy of the source, in which building may leave what it likes."""
+    source = tmp_path_factory.mktemp("source")
     for part in ("crayoncodec", "models", "tests"):
         shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "golden"))
     for part in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / part, source)
-    archive, wheel = built(source, tmp_path)
+    return built(source, tmp_path_factory.mktemp("dist"))
+
+
+class Environment:
+    """A fresh virtual environment with crayoncodec's wheel, and a folder without a checkout to work in.
+
+    What the wheel depends on is found where the tests have it, behind what is installed here. Python reads no
+    .pth files of a folder that a .pth file names, so what is installed there as editable is not found.
+    """
+
+    def __init__(self, home, wheel):
+        venv.create(home / "env", with_pip=False)
+        places = {"base": str(home / "env"), "platbase": str(home / "env")}
+        self.scripts = Path(sysconfig.get_path("scripts", "venv", places))
+        self.packages = Path(sysconfig.get_path("purelib", "venv", places))
+        self.folder = home / "work"
+        self.folder.mkdir()
+        self.install(wheel)
+        behind = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+        (self.packages / "behind.pth").write_text("\n".join(behind))
+
+    def install(self, wheel):
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            self.scripts / "python",
+            "--disable-pip-version-check",
+        ]
+        subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], capture_output=True, check=True)
+
+    def run(self, program, *arguments):
+        """What one of its programs prints."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        command = [self.scripts / program, *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=clean, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def fresh(distributions, tmp_path_factory):
+    return Environment(tmp_path_factory.mktemp("fresh"), distributions[1])
+
+
+def test_the_package_has_every_module_and_the_networks_but_those_apart(distributions):
+    archive, wheel = distributions
     files, entries = held(wheel)
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "crayoncodec").rglob("*.py")}
     recipes = {path.relative_to(ROOT).as_posix() for path in (ROOT / "crayoncodec").rglob("*.toml")}
@@ -67,8 +121,40 @@ def test_the_package_has_every_module_and_the_networks_but_those_apart(tmp_path)
         )
 
 
+@pytest.mark.parametrize("options", [{}, {"n": 8}], ids=["nested grids", "one grid"])
+def test_the_installed_command_encodes_and_decodes(options, fresh):
+    picture = photo(50, 70)
+    Image.fromarray(picture).save(fresh.folder / "photo.png")
+    typed = [part for name, value in options.items() for part in (f"-{name}", str(value))]
+    fresh.run("cray", "encode", "photo.png", *typed, "--overwrite")
+    fresh.run(
+        "cray", "decode", "photo.cray", "--color", "neural", "--backend", "opencv", "--device", "cpu",
+        "--overwrite",
+    )  # fmt: skip
+    data = crayoncodec.encode(picture, **options)
+    assert (fresh.folder / "photo.cray").read_bytes() == data
+    painted = crayoncodec.decode(data, color="neural", backend="opencv", device="cpu")
+    assert np.array_equal(np.asarray(Image.open(fresh.folder / "photo.png")), painted)
+
+
+def test_the_installed_package_encodes_and_decodes(fresh):
+    picture = photo(40, 30)
+    np.save(fresh.folder / "picture.npy", picture)
+    program = """
+import crayoncodec, numpy
+crayoncodec.write("picture.cray", numpy.load("picture.npy"), quality=60)
+numpy.save("decoded.npy", crayoncodec.read("picture.cray", color="guided"))
+print(crayoncodec.__file__)
+"""
+    where = Path(fresh.run("python", "-c", program).strip())
+    assert where == fresh.packages / "crayoncodec" / "__init__.py"
+    data = crayoncodec.encode(picture, quality=60)
+    assert (fresh.folder / "picture.cray").read_bytes() == data
+    assert np.array_equal(np.load(fresh.folder / "decoded.npy"), crayoncodec.decode(data, color="guided"))
+
+
 @pytest.mark.parametrize("name", checkpoints.APART)
-def test_a_network_apart_has_a_package_of_its_own(name, tmp_path):
+def test_a_network_apart_has_a_package_of_its_own(name, tmp_path, fresh):
     source, package = tmp_path / "source", f"crayoncodec_{name}"
     ignored = shutil.ignore_patterns("*.safetensors", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "models" / name, source, ignore=ignored)
@@ -78,3 +164,11 @@ def test_a_network_apart_has_a_package_of_its_own(name, tmp_path):
     files, entries = held(wheel)
     assert files == {f"{package}/{part}" for part in ("__init__.py", f"{name}.safetensors", f"{name}.json")}
     assert entries.split("\n")[:2] == ["[crayoncodec.models]", f"{name} = {package}"]
+
+    def listed():
+        (line,) = (line for line in fresh.run("cray", "models").splitlines() if line.split()[0] == name)
+        return line
+
+    assert "not installed" in listed()
+    fresh.install(wheel)
+    assert "parameters" in listed()

@@ -67,8 +67,12 @@ def train(
 @click.option(
     "-n", "--spacing", "spacings", multiple=True, type=click.IntRange(MIN_SPACING, MAX_SPACING),
     default=(6, 15, 20, 40, 50, 60, 80, 100), show_default=True,
+    help="Pixels from one sample to the next; may be given several times.",
 )  # fmt: skip
-@click.option("--sampling", type=click.Choice(SAMPLINGS), default="mean", show_default=True)
+@click.option(
+    "--sampling", type=click.Choice(SAMPLINGS), default="mean", show_default=True,
+    help="Mean of each cell, or the paper's every n-th pixel.",
+)  # fmt: skip
 @options.without
 @options.device
 @options.json

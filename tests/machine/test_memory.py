@@ -9,7 +9,7 @@ import pytest
 from pictures import photo
 from PIL import Image
 
-from benchmarks import stages
+from benchmarks.measuring import clock
 
 MEGAPIXELS = 6
 DECODERS = {"guided": ["--color", "guided"], "network": ["--color", "neural", "--backend", "opencv"]}
@@ -17,7 +17,7 @@ DECODERS = {"guided": ["--color", "guided"], "network": ["--color", "neural", "-
 
 def peak(*arguments):
     """Most megabytes that a command has had."""
-    return stages.command(arguments)[1]
+    return clock.command(arguments)[1]
 
 
 @pytest.fixture(scope="module")

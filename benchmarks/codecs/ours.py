@@ -1,0 +1,179 @@
+"""Our own format: ways of writing .cray files, and ways of decoding them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from PIL import features
+
+from benchmarks.codecs.adapter import Codec, Options, Unavailable, installed, varied
+
+GUIDED = "guided"
+WITHOUT_NETWORK = ("gray", "bilinear", "bicubic", GUIDED)
+"""Decoders that need no checkpoint; bilinear and bicubic are yardsticks, not in the product."""
+NESTED = "cray nested"
+ONE_GRID = "cray one grid"
+_QUALITIES = (40, 60, 80, 90)
+_TIED = varied("quality", (10, 20, 35, 50, 65, 80, 90))
+_COLOR_QUALITIES = varied("color_quality", range(0, 100, 10))
+_COLOR_SPACINGS = (2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 30)
+_FOLLOWING = ((10, 20), (8, 35), (8, 50), (6, 65), (4, 80), (4, 88), (2, 94))
+"""Spacing and quality, both growing finer together: the pairs that have the most SSIMULACRA2 for their bytes
+on 12 photographs that are not Kodak's (suite ``choices``, "spacing beside quality")."""
+_SLOW = 7
+
+
+@dataclass(frozen=True, eq=False)
+class Cray(Codec):
+    """Our own format: a way of writing .cray files and a way of decoding them."""
+
+    decoder: str = "compact"
+    """One of WITHOUT_NETWORK, or a checkpoint's name or path."""
+    fixed: Options = field(default_factory=dict)
+    """What crayoncodec.encode gets besides the setting."""
+    backend: str = "opencv"
+    """What runs the network; OpenCV is there wherever crayoncodec is."""
+
+    def versions(self) -> dict[str, str]:
+        """As Codec says; a network's version is that of its card, with the SHA-256 of its weights."""
+        found = decoder_versions(self.decoder) | {"avif": str(features.version("avif"))}
+        return found | (installed(self.backend) if self.backend == "openvino" else {})
+
+    def encode(self, rgb: np.ndarray, options: Options) -> bytes:
+        """As Codec says."""
+        import crayoncodec
+
+        return crayoncodec.encode(rgb, **self.fixed, **options)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """As Codec says; networks stay loaded, as in a crayoncodec.Decoder."""
+        if self.decoder == "bicubic":
+            return _decode_bicubic(data)
+        return self._decoder.decode(data)
+
+    def color_bytes(self, rgb: np.ndarray, data: bytes, options: Options) -> int:
+        """The GRID chunks with their framing."""
+        import crayoncodec
+
+        return sum(chunk.size for chunk in crayoncodec.info(data).chunks if chunk.type == "GRID")
+
+    @cached_property
+    def _decoder(self) -> Any:
+        import crayoncodec
+
+        if self.decoder in ("gray", "guided"):
+            return crayoncodec.Decoder(color=self.decoder, device="cpu")
+        return crayoncodec.Decoder(color="neural", model=self.decoder, device="cpu", backend=self.backend)
+
+
+@dataclass(frozen=True, eq=False)
+class NestedCray(Cray):
+    """Our own format with nested grids, the default."""
+
+    decoder: str = "nested"
+
+    def versions(self) -> dict[str, str]:
+        """As Cray says, with the entropy coder, networks in the loop, the one that cells are fitted to."""
+        from crayoncodec.color import predictor
+
+        loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256[predictor.VERSION]}"
+        fitted = decoder_versions("nested") if self.fixed.get("effort", 0) >= _SLOW else {}
+        own = {"constriction": metadata.version("constriction"), "predictor": loop}
+        return super().versions() | fitted | own
+
+
+def decoder_versions(decoder: str) -> dict[str, str]:
+    """Libraries of one of our decoders, and version and SHA-256 of its weights. Raises Unavailable."""
+    from crayoncodec import CheckpointError
+    from crayoncodec.painting import checkpoints
+
+    names = ["crayoncodec", "numpy", "opencv-python", "pillow", "zstandard"]
+    if decoder in WITHOUT_NETWORK:
+        return {name: metadata.version(name) for name in names}
+    try:
+        card, _ = checkpoints.verify(decoder)
+    except CheckpointError as error:
+        raise Unavailable(str(error)) from error
+    libraries = {name: metadata.version(name) for name in [*names, "torch"]}
+    return libraries | {card.name: f"{card.version}, SHA-256 {card.sha256}"}
+
+
+def _decode_bicubic(data: bytes) -> np.ndarray:
+    """Bicubic colours: a decoder that does not look at the lightness."""
+    from crayoncodec.color import cielab
+    from crayoncodec.color.guided import upsample
+    from crayoncodec.format import container, decoding
+
+    file = container.unpack(data)
+    plane = decoding.decode_lightness(file)
+    grid = decoding.decode_grid(file, plane)
+    if grid is None:
+        return np.dstack([plane] * 3)
+    ab = upsample(grid.ab(), grid.spacing, grid.sampling, (0, 0, *plane.shape))
+    return cielab.lab_to_rgb(cielab.lightness_from_u8(plane), ab)
+
+
+def _cray(name: str, decoder: str = "compact", n: int = 20, **fixed: Any) -> Cray:
+    files = tuple({"n": n, "quality": quality} for quality in _QUALITIES)
+    return Cray(name, files=files, decoder=decoder, fixed=fixed)
+
+
+def _cray_colors(name: str, decoder: str, quality: int = 60, sampling: str = "mean") -> Cray:
+    return Cray(
+        name,
+        colors=varied("n", _COLOR_SPACINGS),
+        decoder=decoder,
+        fixed={"quality": quality, "sampling": sampling},
+    )
+
+
+def _nested_colors(decoder: str, effort: int = 5, quality: int = 80) -> NestedCray:
+    name = NESTED if decoder == "nested" else f"{NESTED} {decoder}"
+    name += "" if effort == 5 else f", effort {effort}"
+    name += "" if quality == 80 else f", lightness q={quality}"
+    fixed = {"quality": quality, "effort": effort}
+    return NestedCray(name, colors=_COLOR_QUALITIES, decoder=decoder, fixed=fixed)
+
+
+OURS: tuple[Codec, ...] = (
+    NestedCray("cray", files=_TIED, typical={"quality": 80}),
+    NestedCray("cray, OpenVINO", typical={"quality": 80}, backend="openvino"),
+    NestedCray(f"cray, effort {_SLOW}", files=_TIED, fixed={"effort": _SLOW}),
+    NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
+    *(_nested_colors("nested", effort) for effort in (5, _SLOW)),
+    *(_nested_colors("guided", effort) for effort in (5, 1, 6, _SLOW)),
+    *(_nested_colors(decoder, quality=60) for decoder in ("nested", "guided")),
+    Cray(
+        ONE_GRID,
+        files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING),
+        typical={"n": 20, "quality": 80},
+    ),
+    _cray("cray n=6", n=6),
+    _cray("cray n=10", n=10),
+    _cray("cray n=20"),
+    replace(_cray("cray n=20 guided", "guided"), typical={"n": 20, "quality": 80}),
+    _cray("cray n=20 bicubic", "bicubic"),
+    replace(_cray("cray n=20 gray", "gray"), typical={"n": 20, "quality": 80}),
+    replace(_cray("cray n=20 crayon", "crayon"), backend="torch"),
+    _cray("cray n=20 points", sampling="point"),
+    _cray("cray n=20 points guided", "guided", sampling="point"),
+    _cray("cray n=20 lightness=webp", lightness="webp"),
+    *(
+        Cray(
+            f"cray lossless lightness={coder}",
+            files=({"n": 20},),
+            typical={"n": 20} if coder == "webp" else None,
+            fixed={"lossless": True, "lightness": coder},
+        )
+        for coder in ("webp", "zstd")
+    ),
+    _cray_colors("cray compact, lightness q=60", "compact"),
+    replace(_cray_colors("cray crayon", "crayon"), backend="torch"),
+    _cray_colors("cray guided", "guided"),
+    _cray_colors("cray bicubic", "bicubic"),
+    _cray_colors("cray guided, points", "guided", sampling="point"),
+)

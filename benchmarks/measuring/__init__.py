@@ -1,0 +1,1 @@
+"""What all suites measure on, with and into: pictures, errors, seconds and memory, and results."""
