@@ -5,9 +5,11 @@ As a package of another folder (package_dir) they would be found in a checkout b
 checkers do not follow hooks.
 """
 
+import os
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
@@ -39,4 +41,33 @@ class BuildWithModels(build_py):
         return [(source, folder / source.name) for source in sorted(sources)]
 
 
-setup(license_expression="Apache-2.0", cmdclass={"build_py": BuildWithModels})
+MACHINE = "crayoncodec/machine"
+KERNELS = Extension(
+    "crayoncodec.machine._native",
+    [f"{MACHINE}/native.c", f"{MACHINE}/kernels.c"],
+    depends=[f"{MACHINE}/kernels.h"],
+    extra_compile_args=[] if os.name == "nt" else ["-O3", "-std=c11"],
+    py_limited_api=True,
+    optional=True,
+)
+
+
+class BuildKernels(build_ext):
+    """The kernels, which are left out where there is no compiler."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile them, or say in a line that it could not be done."""
+        try:
+            super().build_extension(ext)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            self.warn(
+                f"no kernels ({reason}): NumPy computes the same more slowly; with a C compiler, build again"
+            )
+
+
+setup(
+    license_expression="Apache-2.0",
+    cmdclass={"build_py": BuildWithModels, "build_ext": BuildKernels},
+    ext_modules=[KERNELS],
+)

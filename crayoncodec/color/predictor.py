@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.errors import CheckpointError
-from crayoncodec.machine import threads
+from crayoncodec.machine import kernels, threads
 from crayoncodec.machine.process import models_folder
 
 SHA256: Final = {
@@ -64,6 +64,7 @@ class Predictor:
         self.layers = layers
         dtype = np.float32 if float32_is_exact() else np.float64
         self._folded = {name: folded(layer, dtype) for name, layer in layers.items()}
+        self._packed = {name: kernels.pack(*layer) for name, layer in layers.items()}
 
     def trunk(self, features: Integers) -> U8:
         """Features of a level [FEATURES,h,w] -> what its first half is predicted from."""
@@ -80,20 +81,38 @@ class Predictor:
         """
         height, width = hidden.shape[1:]
         shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)
+        names = (f"one.{half}",) if plane == 0 else (f"both.{half}", f"other.{half}")
+        kernel = self._has_kernels(hidden, *first)
 
         def part(window: threads.Window) -> None:
-            if plane == 0:
-                out = self._convolve(f"one.{half}", hidden[:, *window])
+            out: Integers | Planes
+            if kernel:
+                out = self._kernel_head(names, (hidden, *first), window[0])
             else:
-                given = [planes[:, *window] for planes in (hidden, *first)]
-                out = self._convolve(f"other.{half}", self._convolve(f"both.{half}", *given).clip(0, TOP))
+                out = self._convolve(names[0], *(planes[:, *window] for planes in (hidden, *first)))
+                for name in names[1:]:
+                    out = self._convolve(name, out.clip(0, TOP))
             shifts[:, *window], spreads[:, *window] = (
                 out[:3].clip(-MAX_SHIFT, MAX_SHIFT),
                 out[3:].clip(0, SPREADS - 1),
             )
 
-        threads.each(part, threads.windows(height, width))
+        # The kernel cuts long rows itself.
+        whole = [(rows, slice(None)) for rows in threads.bands(height, width)]
+        threads.each(part, whole if kernel else threads.windows(height, width))
         return shifts, spreads
+
+    def _kernel_head(self, names: tuple[str, ...], planes: tuple[Integers, ...], rows: slice) -> Integers:
+        """Rows of one or two layers of 1 x 1, the first of the two clamped."""
+        top, count, width = rows.start, rows.stop - rows.start, planes[0].shape[2]
+        *before, last = [self._packed[name] for name in names]
+        for layer in before:
+            between = np.empty((layer.outputs, count, width), np.uint8)
+            kernels.convolve(layer, planes, rows, between, top)
+            planes, rows, top = (between,), slice(0, count), 0
+        out = np.empty((last.outputs, count, width), np.int32)
+        kernels.convolve(last, planes, rows, out, top)
+        return out
 
     @staticmethod
     def integers(shifts: I16) -> I16:
@@ -110,6 +129,13 @@ class Predictor:
     def _layer(self, name: str, *planes: Integers) -> U8:
         height, width = planes[0].shape[1:]
         out = np.empty((len(self._folded[name][1]), height, width), np.uint8)
+        if self._has_kernels(*planes):
+            layer = self._packed[name]
+            threads.each(
+                lambda rows: kernels.convolve(layer, planes, rows, out),
+                threads.bands(height, width),
+            )
+            return out
 
         def part(window: threads.Window) -> None:
             near, inner = threads.around(window, 1, height, width)
@@ -118,6 +144,11 @@ class Predictor:
 
         threads.each(part, threads.windows(height, width))
         return out
+
+    @staticmethod
+    def _has_kernels(*planes: Integers) -> bool:
+        """Whether layers of these planes can be computed by kernels: of bytes, as levels have them."""
+        return kernels.are_there() and all(each.itemsize == 1 for each in planes)
 
     def _convolve(self, name: str, *planes: Any) -> Planes:
         return convolve(*self._folded[name], *planes)

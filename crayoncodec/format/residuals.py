@@ -12,6 +12,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from crayoncodec.errors import FormatError
+from crayoncodec.machine import kernels
 
 Integers = TypeVar("Integers", bound=np.integer[Any])
 Plane = NDArray[np.int32]
@@ -73,6 +74,8 @@ def predict(plane: NDArray[Integers]) -> Plane:
 def restore(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
     """Inverse of predict, modulo the dtype's range."""
     height, width = residual.shape
+    if kernels.are_there():
+        return kernels.restore(residual, dtype)
     if height > width:  # the prediction is the same in both directions
         return restore(residual.T, dtype).T
     if height == 1:  # each sample is predicted by the one before

@@ -1,0 +1,11 @@
+"""native.c."""
+
+from typing import Any
+
+def best_version() -> int: ...
+def convolve(
+    weights: Any, bias: Any, shift: Any, side: int, inputs: int, outputs: int, planes: tuple[Any, ...],
+    height: int, width: int, top: int, bottom: int, out: Any, bytes: bool, shown: int, rows_out: int,
+    out_top: int, version: int, /,
+) -> None: ...  # fmt: skip
+def restore(residual: Any, plane: Any, height: int, width: int, itemsize: int, /) -> None: ...

@@ -1,0 +1,127 @@
+"""Kernels in C (kernels.h), where they were built: NumPy computes the same integers where they were not.
+
+``CRAYONCODEC_NATIVE=0`` in the environment leaves them out.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LANES: Final = 8
+"""Outputs are filled up to a multiple of this, and inputs to one of 2."""
+_CHECKED: Final = 0xF4C8F50E
+"""CRC-32 of what the convolution of the check gives."""
+
+Integers = NDArray[np.integer[Any]]
+Sample = TypeVar("Sample", bound=np.integer[Any])
+
+
+class Packed(NamedTuple):
+    """A convolution as the kernel wants it."""
+
+    weights: NDArray[np.int16]
+    """[k, k * inputs / 2, outputs, 2]."""
+    bias: NDArray[np.int32]
+    shift: NDArray[np.uint8]
+    side: int
+    inputs: int
+    """Filled up with zeros, as the outputs are."""
+    outputs: int
+    """Those that are meant."""
+
+
+def pack(weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.uint8]) -> Packed:
+    """Weights [outputs, inputs, k, k], k 1 or 3, bias and shift [outputs]."""
+    outputs, inputs, side, _ = weights.shape
+    more_outputs, more_inputs = -outputs % _LANES, -inputs % 2
+    filled = np.pad(weights, ((0, more_outputs), (0, more_inputs), (0, 0), (0, 0))).astype(np.int16)
+    pairs = filled.reshape(outputs + more_outputs, -1, 2, side, side).transpose(3, 4, 1, 0, 2)
+    return Packed(
+        np.ascontiguousarray(pairs),
+        np.pad(bias, (0, more_outputs)),
+        np.pad(shift, (0, more_outputs)),
+        side,
+        inputs + more_inputs,
+        outputs,
+    )
+
+
+def convolve(layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int = 0) -> None:
+    """Rows of the convolution of planes [C,h,w], int8 or uint8, zeros beyond the border, into ``out``.
+
+    out: [outputs, ..., w], uint8 (clamped to 0 to 255) or int32; its first row is row ``top`` of the planes.
+    It is floor((sum of products + bias) / 2^shift).
+    """
+    _convolve(layer, planes, rows, out, top, _required())
+
+
+def _convolve(
+    layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int, version: int
+) -> None:
+    from crayoncodec.machine import _native
+
+    height, width = planes[0].shape[1:]
+    given = tuple((np.ascontiguousarray(each), len(each), each.dtype == np.int8) for each in planes)
+    _native.convolve(
+        layer.weights, layer.bias, layer.shift, layer.side, layer.inputs, len(layer.bias), given,
+        height, width, rows.start, rows.stop, out, out.dtype == np.uint8, layer.outputs, out.shape[1], top,
+        version,
+    )  # fmt: skip
+
+
+def restore(residual: NDArray[np.int32], dtype: type[Sample]) -> NDArray[Sample]:
+    """Undo median-edge prediction: residual [h,w] -> plane, modulo the range of ``dtype``, uint8 or int16."""
+    from crayoncodec.machine import _native
+
+    plane = np.empty(residual.shape, dtype)
+    height, width = residual.shape
+    _native.restore(np.ascontiguousarray(residual), plane, height, width, plane.itemsize)
+    return plane
+
+
+def are_there() -> bool:
+    """Whether there are kernels to use."""
+    return version() is not None
+
+
+def _required() -> int:
+    found = version()
+    assert found is not None
+    return found
+
+
+@cache
+def version() -> int | None:
+    """Which version of the kernels computes here, the fastest that the processor has; None for none.
+
+    Only one that gives the integers of the day it was written.
+    """
+    if os.environ.get("CRAYONCODEC_NATIVE") == "0":
+        return None
+    try:
+        from crayoncodec.machine import _native
+    except ImportError:
+        return None
+    best: int = _native.best_version()
+    return next((each for each in range(best, -1, -1) if _checksum(each) == _CHECKED), None)
+
+
+def _checksum(version: int) -> int:
+    """CRC-32 of a convolution of signed and unsigned planes, with all borders and every kind of block."""
+    outputs, inputs, height, width = 46, 7, 5, 101
+    weights = (np.arange(outputs * inputs * 9) * 37 % 255 - 127).astype(np.int8)
+    layer = pack(
+        weights.reshape(outputs, inputs, 3, 3),
+        (np.arange(outputs, dtype=np.int32) * 1009 - 20000),
+        (np.arange(outputs) % 9).astype(np.uint8),
+    )
+    values = (np.arange(inputs * height * width) * 73 % 256).astype(np.uint8).reshape(inputs, height, width)
+    out = np.empty((outputs, height, width), np.int32)
+    _convolve(layer, (values[:4], values[4:].view(np.int8)), slice(0, height), out, 0, version)
+    return zlib.crc32(out.astype("<i4").tobytes())
