@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|report|compare|sheet|archive``: measure a folder of images, and show it."""
+"""``python -m benchmarks COMMAND``: measure a folder of images, and show it."""
 
 from __future__ import annotations
 

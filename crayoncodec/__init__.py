@@ -1,4 +1,4 @@
-"""crayoncodec: pictures as a lightness plane and a sparse grid of their colours, in .cray files.
+"""crayoncodec: pictures as a lightness plane and sparse grids of their colours, in .cray files.
 
 Importing this package loads nothing heavy; numpy, OpenCV and torch come with the first call that needs them.
 """

@@ -46,7 +46,7 @@ def test_its_python_runs(photos):
     crayoncodec.write("one.cray", photo(20, 30))
     (example,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert example.count("\n") == 8
-    names = {"image": photo(60, 80), "paths": [Path("one.cray")]}
+    names = {"paths": [Path("one.cray")]}
     exec(compile(example, "README.md", "exec"), names)
     assert names["rgb"].shape == (60, 80, 3)
     assert [picture.shape for picture in names["pictures"]] == [(20, 30, 3)]

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
 import crayoncodec
+from crayoncodec import errors
 from crayoncodec.batch import state
 from crayoncodec.batch.places import STATE, Place, Stat
 from crayoncodec.batch.sources import Sources
@@ -153,7 +154,7 @@ class _Run:
             outputs = self.batch.destination.stats([job.target for job in possible])
             for job in chunk:
                 if job.error is not None:
-                    self.settle(Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, job.error))
+                    self.settle(Outcome(job, 0.0, errors.EXIT_SOME_FAILED, job.error))
             for job, source, output in zip(possible, sources, outputs, strict=True):
                 found = self._looked_at(job, source, output)
                 if isinstance(found, Task):
@@ -165,9 +166,9 @@ class _Run:
     def _looked_at(self, job: Job, source: Stat | None, output: Stat | None) -> Task | Outcome:
         """What is known of a file without reading it."""
         if source is None:
-            return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, "there is no such file")
+            return Outcome(job, 0.0, errors.EXIT_SOME_FAILED, "there is no such file")
         if (refusal := self._refusal(job, source, output)) is not None:
-            return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, f"its output {job.target} {refusal}")
+            return Outcome(job, 0.0, errors.EXIT_SOME_FAILED, f"its output {job.target} {refusal}")
         record = self.manifest.get(job.target)
         if (
             record is not None
@@ -181,7 +182,7 @@ class _Run:
         there = output is not None or self._is_link(job.target)
         if there and not self.batch.overwrite and not self.manifest.owns(job.target):
             reason = f"its output {job.target} was there before, use --overwrite to replace it"
-            return Outcome(job, 0.0, jobs.EXIT_SOME_FAILED, reason)
+            return Outcome(job, 0.0, errors.EXIT_SOME_FAILED, reason)
         return Task(job.source, job.target, None, source.size, source.mtime_ns)
 
     def _is_link(self, target: str) -> bool:
@@ -199,7 +200,7 @@ class _Run:
         try:
             place = (top / job.target).resolve()
         except (OSError, ValueError, RuntimeError) as error:  # a null byte, links that go round
-            return f"is no place for a file ({jobs.one_line(error)})"
+            return f"is no place for a file ({errors.one_line(error)})"
         if not place.is_relative_to(top):
             return "is not below the destination: a link leads out of it"
         if any(place.is_relative_to(path) for path in self._real.own):
@@ -227,9 +228,9 @@ class _Run:
 
     def settle(self, outcome: Outcome) -> None:
         """Write down what became of a file. Raises what is not that file's fault."""
-        if outcome.code == jobs.EXIT_CHECKPOINT:
+        if outcome.code == errors.EXIT_CHECKPOINT:
             raise CheckpointError(f"{outcome.job.source}: {outcome.error}")
-        if outcome.code == jobs.EXIT_USAGE:
+        if outcome.code == errors.EXIT_USAGE:
             raise BatchError(f"{outcome.job.source}: {outcome.error}")
         if outcome.error is not None:
             self.report.failure(outcome)

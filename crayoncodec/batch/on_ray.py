@@ -17,6 +17,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any, Final
 
+from crayoncodec import errors
 from crayoncodec.batch.execution import Engine
 from crayoncodec.batch.work import Task, Work
 from crayoncodec.errors import BatchError
@@ -73,7 +74,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
             **(here if address == "local" else {}),
         )  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise BatchError(f"no Ray cluster at {address} ({jobs.one_line(error)})") from error
+        raise BatchError(f"no Ray cluster at {address} ({errors.one_line(error)})") from error
     try:
         yield
     finally:

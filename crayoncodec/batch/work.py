@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crayoncodec import errors
 from crayoncodec.batch.places import Place
 from crayoncodec.batch.state import Record
 from crayoncodec.files import jobs
@@ -46,7 +47,7 @@ class Work:
         start = time.perf_counter()
         collected: list[warnings.WarningMessage] = []
         report: dict[str, Record | bool] = {}
-        code, error = jobs.EXIT_DONE, None
+        code, error = errors.EXIT_DONE, None
         try:
             if task.known is not None and self._holds(task, task.known):
                 report = {"record": replace(task.known, mtime_ns=task.mtime_ns), "as_before": True}
@@ -55,7 +56,7 @@ class Work:
                     record = self._record(task)
                 report = {"record": replace(record, warnings=_texts(collected))}
         except Exception as failure:  # whatever it is, the other files are still to be done
-            code, error = jobs.code_of(failure), jobs.one_line(failure)
+            code, error = errors.code_of(failure), errors.one_line(failure)
         return Outcome(task, time.perf_counter() - start, code, error, _texts(collected), report)
 
     def _holds(self, task: Task, known: Record) -> bool:

@@ -23,7 +23,7 @@ from crayoncodec.color.grid import ColorGrid, sample_rendered
 from crayoncodec.machine import threads
 
 EPSILON: Final = 160.0
-"""Regulariser of the slope, in squared L* units; found by search (docs/design.md)."""
+"""Regulariser of the slope, in squared L* units (docs/format.md, section 7); networks.inputs has it, too."""
 _KEYS: Final = -0.75
 WINDOW: Final = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _BLOCK: Final = 64

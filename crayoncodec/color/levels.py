@@ -109,7 +109,7 @@ def stages(
 ) -> Generator[Stage, Array, Array]:  # fmt: skip
     """Go through the levels below ``coarsest``, cells [...,2,h,w] of ``spacing``, down to spacing ``finest``.
 
-    networks: spacing -> a Predictor of crayoncodec.color.predictor or of crayoncodec.networks.integer. steps:
+    networks: spacing -> a Predictor of crayoncodec.color.predictor or of crayoncodec.networks.in_loop. steps:
     spacing -> step and loudness. For every Stage that is yielded its symbols are sent, [...,3,h,w], 0 outside
     the mask. Returns the cells of the finest level.
     """

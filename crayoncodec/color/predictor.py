@@ -58,7 +58,7 @@ class Layer(NamedTuple):
 
 
 class Predictor:
-    """crayoncodec.networks.integer.Predictor as integers. Hidden planes are u8[C,h,w]."""
+    """crayoncodec.networks.in_loop.Predictor as integers. Hidden planes are u8[C,h,w]."""
 
     def __init__(self, layers: Mapping[str, Layer]) -> None:
         self.layers = layers

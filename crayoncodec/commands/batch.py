@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from crayoncodec import errors
 from crayoncodec.commands import decode, encode, options
 from crayoncodec.errors import CrayError
 from crayoncodec.files import streams
@@ -110,7 +111,7 @@ def _run(
     keep_extension: bool = False, **options: Any,
 ) -> None:  # fmt: skip
     from crayoncodec.batch import execution, places, sources
-    from crayoncodec.files import formats, jobs
+    from crayoncodec.files import formats
 
     if extension is None:
         extension = conversion.extension
@@ -136,11 +137,11 @@ def _run(
             totals = execution.run(asked, chosen, watch)
     except (CrayError, OSError) as error:
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        streams.say(f"cray: batch: {place}{jobs.one_line(error)}", err=True)
-        sys.exit(jobs.code_of(error))
+        streams.say(f"cray: batch: {place}{errors.one_line(error)}", err=True)
+        sys.exit(errors.code_of(error))
     except KeyboardInterrupt:
         streams.say("cray: batch: interrupted; the same command goes on from here", err=True)
-        sys.exit(jobs.EXIT_INTERRUPTED)
+        sys.exit(errors.EXIT_INTERRUPTED)
     _finish(asked, totals, as_json, quiet)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 import crayoncodec
+from crayoncodec import errors
 from crayoncodec.commands.batch import batch
 from crayoncodec.commands.bench import bench
 from crayoncodec.commands.decode import decode
@@ -17,7 +18,7 @@ from crayoncodec.commands.encode import encode
 from crayoncodec.commands.inspection import compare, info, verify
 from crayoncodec.commands.models import models
 from crayoncodec.commands.train import evaluate, export, train
-from crayoncodec.files import jobs, streams
+from crayoncodec.files import streams
 
 
 class _Cray(click.Group):
@@ -34,21 +35,21 @@ class _Cray(click.Group):
                     streams.say(line, err=True)
                 sys.exit(error.exit_code)
             except click.Abort:  # Ctrl-C before any command is begun
-                sys.exit(jobs.EXIT_INTERRUPTED)
+                sys.exit(errors.EXIT_INTERRUPTED)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             try:
                 return super().invoke(ctx)
             except Exception as error:
-                jobs.give_way(error)
+                errors.give_way(error)
                 raise
         except KeyboardInterrupt:
             streams.say("cray: interrupted", err=True)
-            sys.exit(jobs.EXIT_INTERRUPTED)
+            sys.exit(errors.EXIT_INTERRUPTED)
         except MemoryError as error:
-            streams.say(f"cray: {jobs.one_line(error)}", err=True)
-            sys.exit(jobs.code_of(error))
+            streams.say(f"cray: {errors.one_line(error)}", err=True)
+            sys.exit(errors.code_of(error))
 
 
 @click.group(

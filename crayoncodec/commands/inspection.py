@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crayoncodec import codec
+from crayoncodec import codec, errors
 from crayoncodec.commands import lines, options
 from crayoncodec.errors import CrayError
 from crayoncodec.files import jobs, streams
@@ -86,7 +86,7 @@ def compare(first: str, second: str, max_pixels: int, as_json: bool) -> None:
         values = dataclasses.asdict(metrics.compare(*(picture.rgb for picture in pictures)))
     except ValueError as error:
         streams.say(f"cray: {second}: {error}", err=True)
-        sys.exit(jobs.EXIT_SOME_FAILED)
+        sys.exit(errors.EXIT_SOME_FAILED)
     if as_json:
         streams.say(lines.json_line({"first": first, "second": second, **values}))
     else:
@@ -99,8 +99,8 @@ def _verify(job: jobs.Job, limits: Limits) -> jobs.Outcome:
     try:
         codec.verify(jobs.read_input(job.source), limits)
     except Exception as error:  # as in jobs.do: the other files are still to be verified
-        jobs.give_way(error)
-        return jobs.Outcome(job, time.perf_counter() - start, jobs.code_of(error), jobs.one_line(error))
+        errors.give_way(error)
+        return jobs.Outcome(job, time.perf_counter() - start, errors.code_of(error), errors.one_line(error))
     return jobs.Outcome(job, time.perf_counter() - start)
 
 

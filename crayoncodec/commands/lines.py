@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final, NoReturn
 
+from crayoncodec import errors
 from crayoncodec.files import jobs, streams
 
 _BAR_DELAY: Final = 1.0
@@ -52,7 +53,7 @@ def finish(
                 _print(outcome, as_json, quiet, to_stderr)
     if left_out and not quiet:
         streams.say(f"cray: {left_out} left out: {jobs.CLUTTER}", err=True)
-    sys.exit(jobs.exit_code(codes))
+    sys.exit(errors.exit_code(codes))
 
 
 @contextmanager
@@ -121,6 +122,6 @@ def _finite(value: Any) -> Any:
 
 def fail(name: str, error: BaseException) -> NoReturn:
     """Print what is wrong with an input in one line, and exit with the code for it."""
-    jobs.give_way(error)
-    streams.say(f"cray: {name}: {jobs.one_line(error)}", err=True)
-    sys.exit(jobs.code_of(error))
+    errors.give_way(error)
+    streams.say(f"cray: {name}: {errors.one_line(error)}", err=True)
+    sys.exit(errors.code_of(error))

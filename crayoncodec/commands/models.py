@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crayoncodec import errors
 from crayoncodec.commands import lines
 from crayoncodec.errors import CrayError
-from crayoncodec.files import jobs, streams
+from crayoncodec.files import streams
 
 if TYPE_CHECKING:
     from crayoncodec.painting.checkpoints import Card
@@ -57,12 +58,12 @@ def models_verify(names: tuple[str, ...]) -> None:
             checkpoints.load(name)
             checkpoints.verify_graphs(name)
         except CrayError as error:
-            streams.say(f"cray: {name}: {jobs.one_line(error)}", err=True)
-            codes.append(jobs.code_of(error))
+            streams.say(f"cray: {name}: {errors.one_line(error)}", err=True)
+            codes.append(errors.code_of(error))
         else:
             streams.say(f"{name}: ok")
-            codes.append(jobs.EXIT_DONE)
-    sys.exit(max(codes, default=jobs.EXIT_DONE))
+            codes.append(errors.EXIT_DONE)
+    sys.exit(max(codes, default=errors.EXIT_DONE))
 
 
 def _card(name: str) -> Card:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from crayoncodec import errors
 from crayoncodec.color.geometry import MAX_SPACING, MIN_SPACING, SAMPLINGS, Sampling
 from crayoncodec.commands import lines, options
 from crayoncodec.errors import CrayError
-from crayoncodec.files import jobs, streams
+from crayoncodec.files import streams
 from crayoncodec.painting import backends
 
 
@@ -58,7 +59,7 @@ def train(
         lines.fail("train", error)
     if not done:
         streams.say(f"interrupted; cray train --resume {run.folder} goes on", err=True)
-        sys.exit(jobs.EXIT_INTERRUPTED)
+        sys.exit(errors.EXIT_INTERRUPTED)
 
 
 @click.command("eval", epilog="Example: cray eval compact --data kodak/ -n 10 -n 20")

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final, NamedTuple, TypeVar
 
-from crayoncodec.errors import BatchError, CheckpointError, CrayError, CrayWarning, DeviceError, TrainingError
+from crayoncodec.errors import EXIT_DONE, EXIT_SOME_FAILED, CrayWarning, code_of, give_way, one_line
 from crayoncodec.files import pool, streams
 from crayoncodec.files.atomic import atomic_write
 
@@ -26,13 +26,6 @@ STREAM: Final = "-"
 
 CLUTTER: Final = "._* files of macOS, dot folders that cannot be read"
 """What trees have that is left out."""
-
-EXIT_DONE: Final = 0
-EXIT_SOME_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_UNREADABLE: Final = 3
-EXIT_CHECKPOINT: Final = 4
-EXIT_INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True)
@@ -257,42 +250,6 @@ def collected_warnings() -> Iterator[list[warnings.WarningMessage]]:
 def read_input(source: str) -> bytes:
     """All of a file, or of standard input for "-"."""
     return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
-
-
-def give_way(error: BaseException) -> None:
-    """Raise KeyboardInterrupt if it is what an error comes from, as it may where Ctrl-C stops an import."""
-    reason: BaseException | None = error
-    while reason is not None:
-        if isinstance(reason, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        reason = reason.__cause__ or reason.__context__
-
-
-def code_of(error: BaseException) -> int:
-    """The exit code that stands for an error."""
-    if isinstance(error, CheckpointError):
-        return EXIT_CHECKPOINT
-    if isinstance(error, BatchError | DeviceError | TrainingError):
-        return EXIT_USAGE
-    return EXIT_UNREADABLE if isinstance(error, CrayError) else EXIT_SOME_FAILED
-
-
-def exit_code(codes: Sequence[int]) -> int:
-    """0 if all went well, 1 if some failed, the worst code if all did."""
-    failed = [code for code in codes if code != EXIT_DONE]
-    if not failed:
-        return EXIT_DONE
-    return max(failed) if len(failed) == len(codes) else EXIT_SOME_FAILED
-
-
-def one_line(error: BaseException) -> str:
-    """An error's text on one line, without the path that OSError repeats."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    text = " ".join(str(error).split())
-    return text if isinstance(error, CrayError | OSError) else f"{type(error).__name__} {text}".strip()
 
 
 def _sources(

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from crayoncodec.color.features import COLOR
 from crayoncodec.color.geometry import SAMPLINGS, Sampling
 from crayoncodec.color.predictor import COARSE, VERSION, load
+from crayoncodec.networks.in_loop import IntegerPredictor
 from crayoncodec.networks.inputs import Inputs, planes, to_cells
-from crayoncodec.networks.integer import IntegerPredictor
 from crayoncodec.training import costs, drawings
 from crayoncodec.training.data import UNIT, Squares
 from crayoncodec.training.recipes import Recipe

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from crayoncodec.color import features, levels
 from crayoncodec.color.predictor import SPREADS
 from crayoncodec.format.nested import COARSEST, DEAD_ZONE, PRICE
-from crayoncodec.networks.integer import IntegerPredictor, Predictor, log_scale
+from crayoncodec.networks.in_loop import IntegerPredictor, Predictor, log_scale
 
 REACH: Final = 127
 """Largest symbol that has a frequency of its own."""

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from crayoncodec.color.predictor import COARSE, SHA256, SPREADS, Layer, load
 from crayoncodec.files import atomic
 from crayoncodec.format import entropy
-from crayoncodec.networks.integer import IntegerPredictor, Predictor, log_scale
+from crayoncodec.networks.in_loop import IntegerPredictor, Predictor, log_scale
 from crayoncodec.painting import backends
 from crayoncodec.painting.pytorch import torch_device
 from crayoncodec.training.batches import crops, flipped

@@ -15,8 +15,8 @@ from crayoncodec.color.features import FEATURES, KNOWN
 from crayoncodec.color.grid import reduce_to_cells
 from crayoncodec.format import nested as codestream
 from crayoncodec.machine.process import models_folder
-from crayoncodec.networks.integer import IntegerPredictor
-from crayoncodec.networks.integer import Predictor as Trained
+from crayoncodec.networks.in_loop import IntegerPredictor
+from crayoncodec.networks.in_loop import Predictor as Trained
 
 
 class TestNetwork:

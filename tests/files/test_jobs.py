@@ -9,6 +9,7 @@ import pytest
 from commandline import PHOTO, names
 
 import crayoncodec
+from crayoncodec import errors
 from crayoncodec.files import atomic, jobs
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -62,4 +63,4 @@ def test_exit_codes_of_several():
         ([1, 3], 3),
         ([3, 4, 1], 4),
     ]:
-        assert jobs.exit_code(codes) == code
+        assert errors.exit_code(codes) == code

@@ -13,7 +13,7 @@ import torch
 import crayoncodec
 from crayoncodec.color import predictor
 from crayoncodec.format import chunks, container
-from crayoncodec.networks.integer import IntegerPredictor
+from crayoncodec.networks.in_loop import IntegerPredictor
 
 FOLDER = Path(__file__).parent / "golden"
 sys.path.insert(0, str(FOLDER))

@@ -19,7 +19,7 @@ from crayoncodec.color.grid import reduce_to_cells
 from crayoncodec.errors import TrainingError
 from crayoncodec.format import entropy
 from crayoncodec.format import nested as codestream
-from crayoncodec.networks.integer import IntegerPredictor, Predictor
+from crayoncodec.networks.in_loop import IntegerPredictor, Predictor
 from crayoncodec.training import batches, recipes
 from crayoncodec.training import costs as coding
 from crayoncodec.training import prediction as training
