@@ -10,6 +10,7 @@ from commandline import PHOTO
 from PIL import Image
 
 import crayoncodec
+from crayoncodec.machine import kernels
 from crayoncodec.painting import backends
 
 # A background shell hands SIGINT on ignored, and what is ignored stays so in the programs that tests start.
@@ -65,3 +66,13 @@ def installed(monkeypatch):
 
     monkeypatch.setattr(backends, "has_cuda", lambda: False)
     return only
+
+
+@pytest.fixture(params=["kernels", "numpy"])
+def arithmetic(request, monkeypatch):
+    """What integers are computed with: the test runs with both."""
+    if request.param == "numpy":
+        monkeypatch.setattr("crayoncodec.machine.kernels.version", lambda: None)
+    elif not kernels.are_there():
+        pytest.skip("the kernels were not built")
+    return request.param

@@ -53,7 +53,9 @@ def distributions(tmp_path_factory):
     """Of a copy of the source, in which building may leave what it likes."""
     source = tmp_path_factory.mktemp("source")
     for part in ("crayoncodec", "models", "tests"):
-        shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "golden"))
+        shutil.copytree(
+            ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "golden", "*.so")
+        )
     for part in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / part, source)
     return built(source, tmp_path_factory.mktemp("dist"))
@@ -110,15 +112,32 @@ def test_the_package_has_every_module_and_the_networks_but_those_apart(distribut
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "crayoncodec").rglob("*.py")}
     recipes = {path.relative_to(ROOT).as_posix() for path in (ROOT / "crayoncodec").rglob("*.toml")}
     networks = {f"crayoncodec/models/{path.name}" for path in (ROOT / "models").iterdir() if path.is_file()}
-    assert files == modules | recipes | networks | {"crayoncodec/py.typed"}
+    compiled = {path for path in files if path.startswith("crayoncodec/machine/_native.abi3.")}
+    assert len(compiled) == (shutil.which("cc") is not None)
+    assert files - compiled == modules | recipes | networks | {
+        "crayoncodec/py.typed",
+        "crayoncodec/machine/_native.pyi",
+    }
     assert not any(path.endswith(f"/{name}.safetensors") for name in checkpoints.APART for path in files)
     assert "cray = crayoncodec.__main__:main" in entries
     assert max(path.stat().st_size for path in (archive, wheel)) < MOST
     with tarfile.open(archive) as tar:
+        sources = {Path(name).name for name in tar.getnames() if "/machine/" in name}
+        assert {"kernels.c", "kernels.h", "native.c"} < sources
         assert not any(
             "/tests/" in name or "/models/crayon/" in name or "/models/paper/" in name
             for name in tar.getnames()
         )
+
+
+def test_without_a_compiler_a_line_says_what_is_missing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--force", "--build-lib", tmp_path],
+        cwd=ROOT, env=os.environ | {"CC": "/nowhere/cc"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (line,) = (line for line in (done.stdout + done.stderr).splitlines() if "no kernels" in line)
+    assert "NumPy computes the same more slowly; with a C compiler, build again" in line
+    assert not [*tmp_path.rglob("*.so")]
 
 
 @pytest.mark.parametrize("options", [{}, {"n": 8}], ids=["nested grids", "one grid"])

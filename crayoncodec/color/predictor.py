@@ -81,15 +81,16 @@ class Predictor:
         """
         height, width = hidden.shape[1:]
         shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)
-        names = (f"one.{half}",) if plane == 0 else (f"both.{half}", f"other.{half}")
-        kernel = self._has_kernels(hidden, *first)
+        names: tuple[str, ...] = (f"both.{half}", f"other.{half}") if plane else (f"one.{half}",)
+        given = (hidden, *first) if plane else (hidden,)
+        kernel = self._has_kernels(*given)
 
         def part(window: threads.Window) -> None:
             out: Integers | Planes
             if kernel:
-                out = self._kernel_head(names, (hidden, *first), window[0])
+                out = self._kernel_head(names, given, window[0])
             else:
-                out = self._convolve(names[0], *(planes[:, *window] for planes in (hidden, *first)))
+                out = self._convolve(names[0], *(planes[:, *window] for planes in given))
                 for name in names[1:]:
                     out = self._convolve(name, out.clip(0, TOP))
             shifts[:, *window], spreads[:, *window] = (

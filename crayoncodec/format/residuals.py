@@ -73,11 +73,14 @@ def predict(plane: NDArray[Integers]) -> Plane:
 
 def restore(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
     """Inverse of predict, modulo the dtype's range."""
+    return kernels.restore(residual, dtype) if kernels.are_there() else _restored(residual, dtype)
+
+
+def _restored(residual: Plane, dtype: type[Integers]) -> NDArray[Integers]:
+    """The same without kernels."""
     height, width = residual.shape
-    if kernels.are_there():
-        return kernels.restore(residual, dtype)
     if height > width:  # the prediction is the same in both directions
-        return restore(residual.T, dtype).T
+        return _restored(residual.T, dtype).T
     if height == 1:  # each sample is predicted by the one before
         return residual.cumsum(axis=1, dtype=dtype)
     return _by_rows(residual, dtype) if height < _THIN else _by_diagonals(residual, dtype)

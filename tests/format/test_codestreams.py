@@ -279,7 +279,7 @@ def restored(residual, dtype):
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 90), (90, 1), (2, 90), (90, 2), (39, 50), (40, 50), (50, 40), (45, 41)]
 )
-def test_residuals_are_restored_whatever_the_shape(shape, dtype):
+def test_residuals_are_restored_whatever_the_shape(shape, dtype, arithmetic):
     rng = np.random.default_rng(0)
     limits = np.iinfo(dtype)
     for residual in (

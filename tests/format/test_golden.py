@@ -26,7 +26,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.cray"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_integers_are_those_of_the_day_it_was_written(name):
+def test_integers_are_those_of_the_day_it_was_written(name, arithmetic):
     expected = json.loads((FOLDER / f"{name}.json").read_text())
     assert integers((FOLDER / f"{name}.cray").read_bytes()) == expected
 

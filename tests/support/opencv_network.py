@@ -60,6 +60,10 @@ class OpenCv(Predictor):
         super().__init__(layers)
         self.calls = 0
 
+    @staticmethod
+    def _has_kernels(*planes: Any) -> bool:
+        return False
+
     def _convolve(self, name: str, *planes: Any) -> Planes:
         self.calls += 1
         layer, given = self.layers[name], np.concatenate(planes)

@@ -1,0 +1,49 @@
+"""Run by test_kernels under the address sanitizer, with the module at argv[1] as the kernels."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+
+spec = importlib.util.spec_from_file_location("crayoncodec.machine._native", sys.argv[1])
+assert spec is not None
+assert spec.loader is not None
+native = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(native)
+sys.modules["crayoncodec.machine._native"] = native
+import crayoncodec.machine  # noqa: E402
+
+crayoncodec.machine._native = native
+from crayoncodec import CrayError, codec  # noqa: E402
+from crayoncodec.machine import kernels  # noqa: E402
+
+assert kernels.are_there()
+count = 0
+for width in (1, 2, 95, 96, 97, 193):
+    for side in (1, 3):
+        for outputs in (1, 8, 9, 24, 33, 48):
+            for version in range(native.best_version() + 1):
+                layer = kernels.pack(
+                    np.ones((outputs, 5, side, side), np.int8),
+                    np.zeros(outputs, np.int32),
+                    np.zeros(outputs, np.uint8),
+                )
+                out = np.empty((outputs, 3, width), np.int32)
+                planes = (np.full((3, 3, width), 255, np.uint8), np.full((2, 3, width), -127, np.int8))
+                kernels._convolve(layer, planes, slice(0, 3), out, 0, version)
+                count += 1
+rng = np.random.default_rng(0)
+for path in sorted(Path(sys.argv[2]).glob("*.cray")):
+    data = path.read_bytes()
+    codec.verify(data)
+    for _ in range(2):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        try:
+            codec.verify(bytes(damaged))
+        except CrayError:
+            count += 1
+print(count)
