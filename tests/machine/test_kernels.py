@@ -184,14 +184,16 @@ def test_sanitizers_find_nothing(tmp_path):
         "LD_PRELOAD": str(runtime), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": str(ROOT),
         "PYTHONMALLOC": "malloc",
     }  # fmt: skip
-    program = Path(__file__).with_name("sanitized.py")
-    done = subprocess.run(
-        [sys.executable, program, module, GOLDEN],
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+
+    def run(*command):
+        return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+    # Where addresses are random in more bits than this gcc knows, its sanitizer does not start.
+    ways = ([shutil.which("setarch"), "-R"], []) if shutil.which("setarch") else ([],)
+    way = next((way for way in ways if not run(*way, sys.executable, "-c", "").returncode), None)
+    if way is None:
+        pytest.skip("the sanitizer does not start here")
+    done = run(*way, sys.executable, Path(__file__).with_name("sanitized.py"), module, GOLDEN)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50
 
