@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -62,9 +62,17 @@ class Predictor:
 
     def __init__(self, layers: Mapping[str, Layer]) -> None:
         self.layers = layers
+
+    @cached_property
+    def _packed(self) -> dict[str, kernels.Packed]:
+        """Layers as kernels want them."""
+        return {name: kernels.pack(*layer) for name, layer in self.layers.items()}
+
+    @cached_property
+    def _folded(self) -> dict[str, tuple[Planes, Planes]]:
+        """Layers as NumPy wants them."""
         dtype = np.float32 if float32_is_exact() else np.float64
-        self._folded = {name: folded(layer, dtype) for name, layer in layers.items()}
-        self._packed = {name: kernels.pack(*layer) for name, layer in layers.items()}
+        return {name: folded(layer, dtype) for name, layer in self.layers.items()}
 
     def trunk(self, features: Integers) -> U8:
         """Features of a level [FEATURES,h,w] -> what its first half is predicted from."""
@@ -123,13 +131,13 @@ class Predictor:
     def _hidden(self, name: str, *planes: Integers) -> U8:
         """Through all layers of this name, 3 x 3 each."""
         hidden = self._layer(f"{name}.0", *planes)
-        for k in range(1, sum(key.startswith(f"{name}.") for key in self._folded)):
+        for k in range(1, sum(key.startswith(f"{name}.") for key in self.layers)):
             hidden = self._layer(f"{name}.{k}", hidden)
         return hidden
 
     def _layer(self, name: str, *planes: Integers) -> U8:
         height, width = planes[0].shape[1:]
-        out = np.empty((len(self._folded[name][1]), height, width), np.uint8)
+        out = np.empty((len(self.layers[name].bias), height, width), np.uint8)
         if self._has_kernels(*planes):
             layer = self._packed[name]
             threads.each(

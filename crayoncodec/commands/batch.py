@@ -217,7 +217,7 @@ def _finish(asked: Batch, totals: Totals, as_json: bool, quiet: bool) -> NoRetur
             f"{totals.pixels / 1e6:,.1f} MP; {found['seconds']:,.1f} s, "
             f"{found['files_per_s']:,.2f} files/s, {found['megapixels_per_s']:,.2f} MP/s"
         )
-    sys.exit(1 if totals.failed else 0)
+    sys.exit(errors.EXIT_SOME_FAILED if totals.failed else errors.EXIT_DONE)
 
 
 _ENCODE: Final = Conversion(encode.encode, ".cray", options.is_picture, encode.encoder, encode.networks)

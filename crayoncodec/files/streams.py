@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from crayoncodec.errors import EXIT_SOME_FAILED
+
 _ERRORS: Final = "crayoncodec"
 _CONTROL: Final = {
     code: ascii(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0)) if code != ord("\t")
@@ -41,14 +43,14 @@ def standard() -> Iterator[None]:
         _settle()
         if not _lost:
             say(f"cray: {error.strerror or error}", err=True)
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)
     finally:
         _settle()
         if _lost and not code:
             if not reader_left():
                 say(f"cray: standard output: {_lost[0].strerror}", err=True)
             _settle()
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)
 
 
 def say(line: str, *, err: bool = False) -> None:

@@ -52,26 +52,25 @@ def pack(weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.u
     )
 
 
-def convolve(layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int = 0) -> None:
+def convolve(
+    layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int = 0,
+    which: int | None = None,
+) -> None:  # fmt: skip
     """Rows of the convolution of planes [C,h,w], int8 or uint8, zeros beyond the border, into ``out``.
 
     out: [outputs, ..., w], uint8 (clamped to 0 to 255) or int32; its first row is row ``top`` of the planes.
-    It is floor((sum of products + bias) / 2^shift).
+    It is floor((sum of products + bias) / 2^shift). which: a version of the kernel, by default ``version()``.
     """
-    _convolve(layer, planes, rows, out, top, _required())
-
-
-def _convolve(
-    layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int, version: int
-) -> None:
     from crayoncodec.machine import _native
 
+    which = version() if which is None else which
+    assert which is not None, "asked for without are_there()"
     height, width = planes[0].shape[1:]
     given = tuple((np.ascontiguousarray(each), len(each), each.dtype == np.int8) for each in planes)
     _native.convolve(
         layer.weights, layer.bias, layer.shift, layer.side, layer.inputs, len(layer.bias), given,
         height, width, rows.start, rows.stop, out, out.dtype == np.uint8, layer.outputs, out.shape[1], top,
-        version,
+        which,
     )  # fmt: skip
 
 
@@ -90,12 +89,6 @@ def are_there() -> bool:
     return version() is not None
 
 
-def _required() -> int:
-    found = version()
-    assert found is not None
-    return found
-
-
 @cache
 def version() -> int | None:
     """Which version of the kernels computes here, the fastest that the processor has; None for none.
@@ -112,7 +105,7 @@ def version() -> int | None:
     return next((each for each in range(best, -1, -1) if _checksum(each) == _CHECKED), None)
 
 
-def _checksum(version: int) -> int:
+def _checksum(which: int) -> int:
     """CRC-32 of a convolution of signed and unsigned planes, with all borders and every kind of block."""
     outputs, inputs, height, width = 46, 7, 5, 101
     weights = (np.arange(outputs * inputs * 9) * 37 % 255 - 127).astype(np.int8)
@@ -123,5 +116,5 @@ def _checksum(version: int) -> int:
     )
     values = (np.arange(inputs * height * width) * 73 % 256).astype(np.uint8).reshape(inputs, height, width)
     out = np.empty((outputs, height, width), np.int32)
-    _convolve(layer, (values[:4], values[4:].view(np.int8)), slice(0, height), out, 0, version)
+    convolve(layer, (values[:4], values[4:].view(np.int8)), slice(0, height), out, which=which)
     return zlib.crc32(out.astype("<i4").tobytes())

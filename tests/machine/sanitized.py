@@ -33,7 +33,7 @@ for width in (1, 2, 95, 96, 97, 193):
                 )
                 out = np.empty((outputs, 3, width), np.int32)
                 planes = (np.full((3, 3, width), 255, np.uint8), np.full((2, 3, width), -127, np.int8))
-                kernels._convolve(layer, planes, slice(0, 3), out, 0, version)
+                kernels.convolve(layer, planes, slice(0, 3), out, which=version)
                 count += 1
 rng = np.random.default_rng(0)
 for path in sorted(Path(sys.argv[2]).glob("*.cray")):

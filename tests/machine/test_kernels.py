@@ -74,10 +74,10 @@ def test_convolutions_are_those_of_integers(seed, side, outputs, channels, heigh
     packed, truth = kernels.pack(*layer), expected(layer, planes)
     for version in versions():
         sums = np.full((outputs, height, width), -7, np.int32)
-        kernels._convolve(packed, planes, slice(0, height), sums, 0, version)
+        kernels.convolve(packed, planes, slice(0, height), sums, which=version)
         assert np.array_equal(sums, truth)
         clamped = np.full((outputs, height, width), 7, np.uint8)
-        kernels._convolve(packed, planes, slice(0, height), clamped, 0, version)
+        kernels.convolve(packed, planes, slice(0, height), clamped, which=version)
         assert np.array_equal(clamped, truth.clip(0, 255))
 
 
