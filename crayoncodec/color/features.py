@@ -96,12 +96,12 @@ def guided_details(parents: Array, coarse: Lightness, fine: Lightness) -> tuple[
     """Details [...,6,h,w] by guided upsampling of the parents [...,2,h,w], and by bicubic interpolation."""
     xp = namespace(parents)
     parents, light = wide(parents), wide(coarse.means)
-    mean = _binomial(light)
-    variance = _binomial(light * light) * 256 - mean * mean
-    covariance = _binomial(parents * light) * 256 - _binomial(parents) * mean
+    mean = binomial(light)
+    variance = binomial(light * light) * 256 - mean * mean
+    covariance = binomial(parents * light) * 256 - binomial(parents) * mean
     slope = (covariance << _SLOPE_BITS) // (variance.clip(0) + _EPSILON * 65536)
-    bicubic = _bicubic_details(parents)
-    texture = (details(fine.means) >> 1) - _bicubic_details(light)
+    bicubic = bicubic_details(parents)
+    texture = (details(fine.means) >> 1) - bicubic_details(light)
     steps = [(slope * texture[..., k : k + 1, :, :]) >> _SLOPE_BITS for k in range(3)]
     return bicubic + xp.concat(steps, -3), bicubic
 
@@ -125,7 +125,7 @@ def features(
         *(part >> 1 for part in blocks(fine.ranges)),
         (coarse.means >> 6) - 128,
         parents >> 8,
-        (parents * 256 - _binomial(parents)) >> 14,
+        (parents * 256 - binomial(parents)) >> 14,
         guided >> 6,
         (guided * 8) // step,
         bicubic >> 6,
@@ -133,7 +133,7 @@ def features(
         loudness * ones,
         (16 * (spacing.bit_length() - 1) - 48) * ones,
     ]
-    return xp.concat([_small(plane) for plane in planes], -3)
+    return xp.concat([small(plane) for plane in planes], -3)
 
 
 def known(symbols: Array, corrections: Array, step: Array, mask: Array) -> Array:
@@ -142,23 +142,23 @@ def known(symbols: Array, corrections: Array, step: Array, mask: Array) -> Array
     symbols, corrections (details less the guided ones): [...,6,h,w], 0 where not decoded. mask: where they
     are.
     """
-    there = _small(mask * 32 + 0 * symbols[..., :1, :, :])
+    there = small(mask * 32 + 0 * symbols[..., :1, :, :])
     return namespace(symbols).concat([*seen(symbols, corrections, step), there], -3)
 
 
 def seen(symbols: Array, corrections: Array, step: Array) -> tuple[Array, Array]:
     """Symbols and corrections, as networks are given them."""
-    return _small(symbols.clip(-LIMIT, LIMIT) * 32), _small((corrections * 32) // step)
+    return small(symbols.clip(-LIMIT, LIMIT) * 32), small((corrections * 32) // step)
 
 
-def _bicubic_details(parents: Array) -> Array:
+def bicubic_details(parents: Array) -> Array:
     """Details of bicubic interpolation, H and V along one axis each."""
     across, down = _filtered(parents, _BICUBIC, -1), _filtered(parents, _BICUBIC, -2)
     both = _filtered(across, _BICUBIC, -2)
     return namespace(parents).concat([across >> 8, down >> 8, both >> 17], -3)
 
 
-def _binomial(cells: Array) -> Array:
+def binomial(cells: Array) -> Array:
     """256 times the mean over the 5 x 5 binomial window, the nearest cell repeated beyond the border."""
     return _filtered(_filtered(cells, _BINOMIAL, -1), _BINOMIAL, -2)
 
@@ -183,7 +183,7 @@ def doubled(cells: Array) -> Array:
     return xp.stack([wide, wide], -2).reshape((*batch, 2 * height, 2 * width))
 
 
-def _small(values: Array) -> Array:
+def small(values: Array) -> Array:
     xp = namespace(values)
     return xp.asarray(values.clip(-LIMIT, LIMIT), dtype=xp.int8)
 

@@ -11,6 +11,7 @@ column stands for the missing children of the last blocks too (docs/format.md, "
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -242,8 +243,12 @@ def _board(height: int, width: int) -> NDArray[np.bool_]:
 
 
 def _like(mask: np.ndarray, array: Array) -> Array:
-    if isinstance(array, np.ndarray):
-        return mask
+    return mask if isinstance(array, np.ndarray) else _on(mask.tobytes(), mask.shape, array.device)
+
+
+@lru_cache(64)
+def _on(mask: bytes, shape: tuple[int, ...], device: Any) -> Array:
+    """A mask on a device, where it is asked for at every step of a training."""
     import torch
 
-    return torch.as_tensor(mask, device=array.device)
+    return torch.as_tensor(np.frombuffer(mask, bool).reshape(shape).copy(), device=device)

@@ -63,11 +63,19 @@ def crops(
     device: torch.device,
 ) -> Tensor:  # fmt: skip
     """One crop of side x side pixels of each square: the planes of data.PLANES, f32[B,4,side,side]."""
+    if isinstance(squares, Tensor):
+        corners = torch.as_tensor(
+            rng.integers(0, squares.shape[-1] - side + 1, (2, len(indices), 1, 1, 1)), device=device
+        )
+        span = torch.arange(side, device=device)
+        which = torch.as_tensor(np.asarray(indices), device=device).view(-1, 1, 1, 1)
+        planes = torch.arange(squares.shape[1], device=device).view(1, -1, 1, 1)
+        return squares[which, planes, corners[0] + span[:, None], corners[1] + span].float() / UNIT
     cut = []
     for index in indices:
         top, left = rng.integers(0, squares.shape[-1] - side + 1, 2)
         crop = squares[index, :, top : top + side, left : left + side]
-        cut.append(crop if isinstance(crop, Tensor) else torch.from_numpy(crop.copy()))
+        cut.append(torch.from_numpy(crop.copy()))
     return torch.stack(cut).to(device, non_blocking=True).float() / UNIT
 
 

@@ -85,11 +85,13 @@ def code(
     finest: int,
     choose: Choose = rounded,
     jitter: float = 0.0,
+    counting: bool = False,
 ) -> tuple[Cost, Tensor]:
     """Code a batch down to spacing ``finest``: what it costs, and the cells, in 1/features.COLOR.
 
     Sides of the pictures are multiples of COARSEST. jitter: octaves by which the steps of levels differ.
-    Where gradients are wanted, levels are free of cost that a network predicts that does not learn.
+    Where gradients are wanted, levels are free of cost that a network predicts that does not learn. counting:
+    whether symbols are counted.
     """
     plane, ab, step = pictures
     means = {1: ab}
@@ -125,7 +127,7 @@ def code(
             ("bits", bits(symbols, log_b)), ("squares", ((shown - truth) / scale).square()), ("pull", smooth)
         ):  # fmt: skip
             setattr(cost, name, getattr(cost, name) + (values * stage.mask).sum((1, 2, 3)))
-        if not torch.is_grad_enabled():
+        if counting:
             spreads = stage.spreads.round().long()[stage.mask.expand_as(symbols)]
             sizes = symbols.abs().long().clamp_max(REACH + 1)[stage.mask.expand_as(symbols)]
             cost.counts += np.bincount(

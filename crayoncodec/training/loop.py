@@ -291,7 +291,7 @@ def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
 
-def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+def follow(average: nn.Module, network: nn.Module, decay: float | Tensor) -> None:
     """Move an average of weights on."""
     with torch.no_grad():
         for slow, fast in zip(average.parameters(), network.parameters(), strict=True):

@@ -1,47 +1,48 @@
-"""Training of the network in the loop of nested grids, and of its frequency tables.
+"""Training of the networks of nested grids, in the loop and behind it, and of the loop's frequency tables.
 
 ``python -m crayoncodec.training.prediction RUN --data PATH`` trains, goes on where it was, and writes
-RUN/predictor.safetensors, which is what models/predictor-V.safetensors of a version V is. A new one is a
-new version of the format's network: crayoncodec.color.predictor names it by its SHA-256.
+RUN/predictor.safetensors and RUN/refiner.safetensors, which are what models/predictor-V.safetensors and
+models/refiner-V.safetensors of a version V are. A new predictor is a new version of the format's network:
+crayoncodec.color.predictor names it by its SHA-256.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
-from crayoncodec.color.predictor import COARSE, SHA256, SPREADS, Layer, load
+from crayoncodec.color import predictor, refiner
+from crayoncodec.color.predictor import COARSE, SHA256, SPREADS, Layer
 from crayoncodec.files import atomic
 from crayoncodec.format import entropy
-from crayoncodec.networks.in_loop import IntegerPredictor, Predictor, log_scale
+from crayoncodec.networks.in_loop import IntegerPredictor, log_scale
+from crayoncodec.networks.integers import Trained
 from crayoncodec.painting import backends
 from crayoncodec.painting.pytorch import torch_device
+from crayoncodec.training import drawings
 from crayoncodec.training.batches import crops, flipped
-from crayoncodec.training.costs import REACH, Networks, Pictures, bits, cheapest, code, to_u8, turned
-from crayoncodec.training.data import Squares, open_dataset
-from crayoncodec.training.loop import follow
+from crayoncodec.training.costs import REACH, Networks, bits, cheapest, code, to_u8
+from crayoncodec.training.data import UNIT, Squares, open_dataset
+from crayoncodec.training.learners import PARTS, Batch, Learner, Part, SideBySide
+from crayoncodec.training.loop import Clock
 
 _SIDE: Final = 320
 _CROP: Final = 256
-_PRICE: Final = 0.1
-_JITTER: Final = 1 / 8
-"""Octaves by which the steps of levels differ, standard deviation."""
-_TYPICAL_STEP: Final = 30
-_DETAILS: Final = 500
 _LOSSY: Final = 0.3
-_ROUNDED: Final = 0.3
-_WARMUP: Final = 200
+_HALVED: Final = 0.3
+_DRAWINGS: Final = 100
+_SHOW_EVERY: Final = 20
 _SAVE_EVERY: Final = 500
 _COUNTED: Final = 200
 """Batches that the frequency tables are made of."""
@@ -50,38 +51,32 @@ _PRIOR: Final = 200.0
 """How many symbols the Laplace distribution counts for in a table."""
 
 
-class Part(NamedTuple):
-    """One of the networks in the loop, and what it learns from."""
-
-    name: str
-    network: dict[str, int]
-    """Keywords of its constructor."""
-    finest: tuple[int, ...]
-    """Spacings of the finest level, each as likely."""
-    steps: tuple[float, float]
-    """Quantiser steps for a cell of one pixel, log-uniform between these, in CIELAB units."""
-
-
-PARTS: Final = (
-    Part("coarse", {"width": 48, "depth": 3, "later": 2, "between": 32}, (4, 4, 4, 4, 2), (4.0, 110.0)),
-    Part("fine", {"width": 16, "depth": 2, "later": 1, "between": 16}, (2, 2, 1), (1.0, 30.0)),
-)
-
-
 def draw(
-    squares: Squares | Tensor, batch: int, steps: tuple[float, float], rng: np.random.Generator,
+    squares: Squares | Tensor, drawn: Tensor, part: Part, batch: int, rng: np.random.Generator,
     device: torch.device,
-) -> Pictures:  # fmt: skip
-    """A random batch: crops, mirrored and transposed, their colours in principal axes of random signs."""
-    stacked = flipped(crops(squares, rng.integers(0, len(squares), batch), _CROP, rng, device), rng)
+) -> Batch:  # fmt: skip
+    """A random batch: crops of photographs and of what is drawn, mirrored and transposed."""
+    halved = rng.random() < _HALVED
+    count = 4 * batch if halved else batch
+    stacked = crops(squares, rng.integers(0, len(squares), count), _CROP, rng, device)
+    replaced = np.flatnonzero(rng.random(count) < part.drawn)
+    if replaced.size:
+        which = rng.integers(0, len(drawn), replaced.size)
+        stacked[torch.as_tensor(replaced, device=device)] = crops(drawn, which, _CROP, rng, device)
+    stacked = flipped(stacked, rng)
+    if halved:  # four to a picture, which so has finer colours
+        stacked = together(F.avg_pool2d(stacked, 2))
     lightness = stacked[:, 3:] if rng.random() < _LOSSY else stacked[:, :1]
     signs = torch.as_tensor(rng.choice([-1.0, 1.0], (batch, 2, 1, 1)), dtype=torch.float32, device=device)
-    octaves = rng.uniform(math.log2(steps[0]), math.log2(steps[1]), batch)
-    return Pictures(
-        to_u8(lightness),
-        turned(stacked[:, 1:3])[0] * signs,
-        torch.as_tensor(2**octaves, dtype=torch.float32, device=device),
-    )
+    octaves = rng.uniform(math.log2(part.steps[0]), math.log2(part.steps[1]), batch)
+    step = torch.as_tensor(2**octaves, dtype=torch.float32, device=device)
+    return Batch(to_u8(lightness), stacked[:, 1:3], signs, step)
+
+
+def together(quarters: Tensor) -> Tensor:
+    """Pictures [4B,C,h,w], four side by side: [B,C,2h,2w]."""
+    rows = torch.cat([quarters[0::2], quarters[1::2]], -1)
+    return torch.cat([rows[0::2], rows[1::2]], -2)
 
 
 def frequencies(counts: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -116,114 +111,102 @@ def counted(
     counts = np.zeros((SPREADS, REACH + 2), np.int64)
     for index in range(batches):
         rng = np.random.default_rng((1, index))
-        part = PARTS[index % len(PARTS)]
-        pictures = draw(squares, 8, part.steps, rng, device)
-        counts += code(networks, pictures, int(rng.choice(part.finest)), cheapest)[0].counts
+        part = PARTS[index % 2]
+        pictures, _ = draw(squares, torch.empty(0), part, 8, rng, device).pictures()
+        counts += code(networks, pictures, int(rng.choice(part.finest)), cheapest, counting=True)[0].counts
     return counts
 
 
-def export(coarse: Predictor, fine: Predictor, counts: NDArray[np.int64], path: Path) -> str:
-    """Write the integer networks and their tables; the SHA-256 of the file."""
+def export(
+    networks: Mapping[str, Trained], path: Path, others: Mapping[str, np.ndarray] | None = None
+) -> str:
+    """Write integer networks, by the names that their layers' have before them; the SHA-256 of the file."""
     from safetensors.numpy import save
 
     tensors = {
-        f"{part}.{name}.{field}": values
-        for part, network in (("coarse", coarse), ("fine", fine))
+        f"{part}{name}.{field}": values
+        for part, network in networks.items()
         for name, layer in network.layers().items()
         for field, values in layer._asdict().items()
     }
-    data = save(tensors | {"frequencies": frequencies(counts)})
+    data = save(tensors | dict(others or {}))
     with atomic.atomic_write(path) as stream:
         stream.write(data)
     return hashlib.sha256(data).hexdigest()
 
 
-class Learner:
-    """A network, its average, and what it learns by."""
-
-    def __init__(
-        self, part: Part, learning_rate: float, device: torch.device, start: Mapping[str, Layer] | None = None
-    ) -> None:
-        torch.manual_seed(0)
-        self.device = device
-        self.network = Predictor(**part.network)
-        if start:
-            self.network.take(start)
-        self.network.to(device)
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), learning_rate, weight_decay=1e-4)
-        self._parts: dict[str, Any] = {
-            "network": self.network,
-            "average": self.average,
-            "optimizer": self.optimizer,
-        }
-
-    def save(self, path: Path, step: int) -> None:
-        """Write the state to go on from."""
-        state = {name: part.state_dict() for name, part in self._parts.items()}
-        with atomic.atomic_write(path) as stream:
-            torch.save(state | {"step": step}, stream)
-
-    def resume(self, path: Path) -> int:
-        """Load a state, if there is one; steps done."""
-        if not path.exists():
-            return 0
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        for name, part in self._parts.items():
-            part.load_state_dict(saved[name])
-        return int(saved["step"])
-
-    def step(self, networks: Networks, pictures: Pictures, finest: int, step: int) -> float:
-        """Learn from a batch; the loss."""
-        cost, _ = code(networks, pictures, finest, jitter=_JITTER)
-        loss = cost.squares + _PRICE * (cost.bits + cost.pull - cost.pull.detach())
-        # Errors in steps count more where steps are large: so all qualities learn alike.
-        mean = (loss * pictures.step / _TYPICAL_STEP).mean() / _DETAILS
-        self.optimizer.zero_grad()
-        mean.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        follow(self.average, self.network, min(0.999, (step + 1) / (step + 10)))
-        return mean.item()
-
-
 def train(
-    part: Part, coarse: IntegerPredictor | None, run: Path, squares: Squares, steps: int, batch: int,
-    learning_rate: float, device: torch.device, start: Mapping[str, Layer] | None = None,
-) -> Predictor:  # fmt: skip
-    """Train a part, from where RUN/NAME.pt left it; its average.
+    learners: Sequence[Learner], run: Path, squares: Squares, steps: int, batch: int, device: torch.device,
+    minutes: float = 0.0,
+) -> None:  # fmt: skip
+    """Train side by side, from where RUN/NAMES.pt left it.
 
-    coarse: what the fine part follows. start: what a new run begins with, instead of random weights.
+    minutes: most time that it may take, 0 for no limit; the learning rate follows it where it runs out first.
     """
-    learner = Learner(part, learning_rate, device, start)
-    state = run / f"{part.name}.pt"
-    first = learner.resume(state)
+    state = run / ("-".join(learner.part.name for learner in learners) + ".pt")
+    clock = Clock(minutes)
+    first = 0
+    if state.exists():
+        saved = torch.load(state, map_location="cpu", weights_only=True)
+        for learner in learners:
+            for name, part in learner.parts.items():
+                part.load_state_dict(saved[learner.part.name][name])
+            for group in learner.optimizer.param_groups:
+                group["lr"] = learner.rate
+        clock.load_state_dict(saved["clock"])
+        first = int(saved["step"])
 
-    def networks(spacing: int) -> Predictor | IntegerPredictor:
-        return learner.network if coarse is None or spacing < COARSE else coarse
+    def save(step: int) -> None:
+        content = {
+            learner.part.name: {name: part.state_dict() for name, part in learner.parts.items()}
+            for learner in learners
+        }
+        with atomic.atomic_write(state) as stream:
+            torch.save(content | {"clock": clock.state_dict(), "step": step}, stream)
 
-    with tqdm(total=steps, initial=first, desc=part.name, unit=" steps", mininterval=5) as bar:
+    given: Squares | Tensor = squares
+    if device.type == "cuda":
+        given = torch.from_numpy(np.array(squares)).to(device)
+    drawn = _drawn().to(device)
+    together = SideBySide(learners, device)
+    done = first
+    with tqdm(total=steps, initial=first, unit=" steps", mininterval=5) as bar:
         for step in range(first, steps):
+            passed = max(step / steps, clock.passed())
+            if passed >= 1:
+                break
             # Every step has generators of its own, so that a resumed run draws what it would have drawn.
             rng = np.random.default_rng((_SEED, step))
             torch.manual_seed(int(rng.integers(2**31)))
-            for group in learner.optimizer.param_groups:
-                cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-                group["lr"] = learning_rate * min(1.0, (step + 1) / _WARMUP) * cosine
-            learner.network.rounds = step >= (1 - _ROUNDED) * steps
-            pictures = draw(squares, batch, part.steps, rng, device)
-            loss = learner.step(networks, pictures, int(rng.choice(part.finest)), step)
+            batches = []
+            for learner in learners:
+                learner.prepare(step, passed)
+                batches.append(draw(given, drawn, learner.part, batch, rng, device))
+            losses = together(int(rng.integers(len(learners[0].part.finest))), batches)
+            done = step + 1
             bar.update()
-            bar.set_postfix(loss=f"{loss:.3f}")
-            if (step + 1) % _SAVE_EVERY == 0 or step + 1 == steps:
-                learner.save(state, step + 1)
-    return learner.average
+            if done % _SHOW_EVERY == 0:
+                bar.set_postfix_str(", ".join(f"{loss.item():.3f}" for loss in losses))
+            if done % _SAVE_EVERY == 0:
+                save(done)
+    if done > first:
+        save(done)
+
+
+def _drawn() -> Tensor:
+    """Squares that are no photographs, as of data.Squares."""
+    rng = np.random.default_rng(_SEED)
+    half = _DRAWINGS // 20
+    made = [kind(half, _SIDE, rng) for _ in range(10) for kind in (drawings.ramps, drawings.shapes)]
+    planes = torch.cat(made)
+    return torch.cat([planes, planes[:, :1]], 1).mul(UNIT).round().to(torch.int16)
 
 
 @click.command()
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--data", multiple=True, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--steps", default=20_000, show_default=True, help="Of each part.")
+@click.option("--data", "sources", multiple=True, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--steps", default=20_000, show_default=True)
+@click.option("--minutes", default=0.0, show_default=True, help="Most minutes of each training; 0: no limit.")
 @click.option("--batch", default=6, show_default=True)
 @click.option("--learning-rate", default=2e-3, show_default=True)
 @click.option(
@@ -233,26 +216,46 @@ def train(
 )
 @click.option("--device", type=click.Choice(backends.DEVICES), default="auto", show_default=True)
 def main(
-    run: Path, data: tuple[Path, ...], steps: int, batch: int, learning_rate: float, start: int | None,
-    device: str,
+    run: Path, sources: tuple[Path, ...], steps: int, minutes: float, batch: int, learning_rate: float,
+    start: int | None, device: str,
 ) -> None:  # fmt: skip
-    """Train the networks in the loop in the folder RUN, from where they were left, and export them.
+    """Train the networks of nested grids in the folder RUN, from where they were left, and export them.
 
-    Near the end each learns with weights and activations rounded as they will be.
+    Near the end each learns with weights and activations rounded as they will be. The network of fine levels
+    and the one behind them follow the coarse one: that of --start, or the one that was trained before.
     """
     run.mkdir(parents=True, exist_ok=True)
-    squares = open_dataset(data, run / "train.lab", _SIDE).squares
+    squares = open_dataset(sources, run / "train.lab", _SIDE).squares
     where = torch_device(device)
-    trained: list[Predictor] = []
-    integers: list[IntegerPredictor] = []
-    for part in PARTS:
-        before = integers[0] if integers else None
-        given = getattr(load(start), part.name).layers if start else None
-        trained.append(train(part, before, run, squares, steps, batch, learning_rate, where, given))
-        integers.append(IntegerPredictor(trained[-1].layers()).to(where))
-    coarse, fine = integers
-    counts = counted(lambda n: coarse if n >= COARSE else fine, squares, _COUNTED, where)
-    click.echo(export(trained[0], trained[1], counts, run / "predictor.safetensors"))
+    given: dict[str, Mapping[str, Layer]] = {}
+    if start:
+        shipped = predictor.load(start)
+        given = {
+            "coarse": shipped.coarse.layers, "fine": shipped.fine.layers, "behind": refiner.load().layers
+        }  # fmt: skip
+
+    def learner(part: Part, followed: Networks | None) -> Learner:
+        return Learner(part, followed, learning_rate, where, given.get(part.name))
+
+    def integers(*layers: Mapping[str, Layer]) -> Networks:
+        networks = [IntegerPredictor(each).to(where) for each in layers]
+        return lambda spacing: networks[0 if spacing >= COARSE else -1]
+
+    if given:
+        ready = integers(given["coarse"], given["fine"])
+        learners = [learner(part, ready if part.follows else None) for part in PARTS]
+        train(learners, run, squares, steps, batch, where, minutes)
+    else:
+        learners = []
+        for part in PARTS:
+            before = [each.average.layers() for each in learners]
+            learners.append(learner(part, integers(*before) if part.follows else None))
+            train(learners[-1:], run, squares, steps, batch, where, minutes)
+    coarse, fine, behind = (each.average for each in learners)
+    counts = counted(integers(coarse.layers(), fine.layers()), squares, _COUNTED, where)
+    in_loop = {"coarse.": coarse, "fine.": fine}
+    click.echo(export(in_loop, run / "predictor.safetensors", {"frequencies": frequencies(counts)}))
+    click.echo(export({"": behind}, run / "refiner.safetensors"))
 
 
 if __name__ == "__main__":
