@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 _LANES: Final = 8
 """Outputs are filled up to a multiple of this, and inputs to one of 2."""
+_WHOLE, _BYTES, _INTERLEAVED = range(3)
 _CHECKED: Final = 0xF4C8F50E
 """CRC-32 of what the convolution of the check gives."""
 
@@ -52,26 +53,67 @@ def pack(weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.u
     )
 
 
+def interleaved(channels: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Planes u8[C,h,w] that lie in memory pixel by pixel, which is what kernels are quickest with."""
+    return np.empty((height, width, channels), np.uint8).transpose(2, 0, 1)
+
+
 def convolve(
     layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int = 0,
-    which: int | None = None,
+    half: int | None = None, which: int | None = None,
 ) -> None:  # fmt: skip
     """Rows of the convolution of planes [C,h,w], int8 or uint8, zeros beyond the border, into ``out``.
 
     out: [outputs, ..., w], uint8 (clamped to 0 to 255) or int32; its first row is row ``top`` of the planes.
-    It is floor((sum of products + bias) / 2^shift). which: a version of the kernel, by default ``version()``.
+    It is floor((sum of products + bias) / 2^shift). half: compute only pixels whose row and column have an
+    even (0) or odd (1) sum. which: a version of the kernel, by default ``version()``.
     """
     from crayoncodec.machine import _native
 
-    which = version() if which is None else which
-    assert which is not None, "asked for without are_there()"
-    height, width = planes[0].shape[1:]
-    given = tuple((np.ascontiguousarray(each), len(each), each.dtype == np.int8) for each in planes)
+    data, is_interleaved = _in_memory(out)
+    kind = _WHOLE if out.dtype == np.int32 else _INTERLEAVED if is_interleaved else _BYTES
     _native.convolve(
-        layer.weights, layer.bias, layer.shift, layer.side, layer.inputs, len(layer.bias), given,
-        height, width, rows.start, rows.stop, out, out.dtype == np.uint8, layer.outputs, out.shape[1], top,
-        which,
+        (_given(layer),), *_work(planes, rows, half),
+        data, kind, layer.outputs, out.shape[1], top, version() if which is None else which,
     )  # fmt: skip
+
+
+def head(
+    layers: tuple[Packed, ...], planes: tuple[Integers, ...], rows: slice, half: int,
+    shifts: NDArray[np.int16], spreads: NDArray[np.uint8], largest: tuple[int, int], which: int | None = None,
+) -> None:  # fmt: skip
+    """What one or two layers of 1 x 1 make of planes, into shifts and spreads [3,h,w] of one half of the pixels.
+
+    The first of two layers is clamped to 0 to 255, the last one's first three outputs to the first of
+    ``largest`` and its negative, the other three to 0 and the second. Arguments else as for ``convolve``.
+    """
+    from crayoncodec.machine import _native
+
+    _native.head(
+        tuple(_given(layer) for layer in layers), *_work(planes, rows, half),
+        shifts, spreads, *largest, version() if which is None else which,
+    )  # fmt: skip
+
+
+def _given(layer: Packed) -> tuple[Any, ...]:
+    return (*layer[:5], len(layer.bias))
+
+
+def _work(planes: tuple[Integers, ...], rows: slice, half: int | None) -> tuple[Any, ...]:
+    given = []
+    for each in planes:
+        data, is_interleaved = _in_memory(each)
+        given.append((data, len(each), each.dtype == np.int8, is_interleaved))
+    height, width = planes[0].shape[1:]
+    return tuple(given), height, width, rows.start, rows.stop, -1 if half is None else half
+
+
+def _in_memory(planes: Integers) -> tuple[Integers, bool]:
+    """Planes [C,h,w] as they lie in memory, and whether that is pixel by pixel; copied if it is neither way."""
+    turned = planes.transpose(1, 2, 0)
+    if turned.flags.c_contiguous and not planes.flags.c_contiguous:
+        return turned, True
+    return np.ascontiguousarray(planes), False
 
 
 def restore(residual: NDArray[np.int32], dtype: type[Sample]) -> NDArray[Sample]:
