@@ -131,9 +131,14 @@ def features(
         bicubic >> 6,
         abs(symbols.clip(-7, 7)) * 16,
         loudness * ones,
-        (16 * (spacing.bit_length() - 1) - 48) * ones,
+        octave(spacing) * ones,
     ]
     return xp.concat([_small(plane) for plane in planes], -3)
+
+
+def octave(spacing: int) -> int:
+    """Of cells, as a feature."""
+    return min(16 * (spacing.bit_length() - 1) - 48, LIMIT)
 
 
 def known(symbols: Array, corrections: Array, step: Array, mask: Array) -> Array:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color import features, predictor
+from crayoncodec.color.blocks import SHIFTS
 from crayoncodec.color.geometry import grid_shape
-from crayoncodec.color.levels import SHIFTS, Stage, answered, stages, step_of
+from crayoncodec.color.levels import Stage, answered, stages, step_of
 from crayoncodec.errors import FormatError
 from crayoncodec.format import entropy, residuals
 from crayoncodec.format.chunks import NESTED, GridChunk

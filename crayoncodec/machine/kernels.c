@@ -96,6 +96,13 @@ AVX2 static void row_avx2(const Convolution *layer, const int16_t *const rows[],
 }
 #endif
 
+static Row *const ROWS[] = {
+    row_plain,
+#if HAS_AVX2
+    row_avx2,
+#endif
+};
+
 /* Row y of all planes, columns left - border to right + border, pixel by pixel; zeros beyond the picture. */
 INLINE void interleave(const Work *work, int y, int left, int right, int16_t *restrict row) {
     const Planes *planes = work->planes;
@@ -172,7 +179,8 @@ INLINE void put(const Convolution *layer, const int32_t *restrict sums, const Ou
     }
 }
 
-INLINE void convolve(Row *row, const Work *work, const Output *out, void *scratch) {
+INLINE void convolve(const Work *work, const Output *out, void *scratch, int version) {
+    Row *const row = ROWS[version];
     const Convolution *layer = work->layers;
     const int side = layer->side, border = side / 2, width = work->width, by = work->half < 0 ? 1 : 2;
     const size_t row_size = (size_t)(STRIP + 2) * layer->inputs;
@@ -205,7 +213,8 @@ INLINE int32_t within(int32_t value, int32_t low, int32_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-INLINE void head(Row *row, const Work *work, const Head *out, void *scratch) {
+INLINE void head(const Work *work, const Head *out, void *scratch, int version) {
+    Row *const row = ROWS[version];
     const Convolution *first = work->layers, *last = &work->layers[work->depth - 1];
     const int width = work->width, between = first->outputs;
     int32_t *sums = scratch, *end = sums;
@@ -238,37 +247,9 @@ INLINE void head(Row *row, const Work *work, const Head *out, void *scratch) {
         }
 }
 
-#if HAS_AVX2
-AVX2 static void convolve_avx2(const Work *work, const Output *out, void *scratch) {
-    convolve(row_avx2, work, out, scratch);
-}
-
-AVX2 static void head_avx2(const Work *work, const Head *out, void *scratch) {
-    head(row_avx2, work, out, scratch);
-}
-#endif
-
-void convolve_rows(const Work *work, const Output *out, void *scratch, int version) {
-#if HAS_AVX2
-    if (version == 1) {
-        convolve_avx2(work, out, scratch);
-        return;
-    }
-#endif
-    (void)version;
-    convolve(row_plain, work, out, scratch);
-}
-
-void head_rows(const Work *work, const Head *out, void *scratch, int version) {
-#if HAS_AVX2
-    if (version == 1) {
-        head_avx2(work, out, scratch);
-        return;
-    }
-#endif
-    (void)version;
-    head(row_plain, work, out, scratch);
-}
+VERSIONS(convolve_rows, (const Work *work, const Output *out, void *scratch, int version), (work, out, scratch, version),
+         convolve)
+VERSIONS(head_rows, (const Work *work, const Head *out, void *scratch, int version), (work, out, scratch, version), head)
 
 static int32_t median_edge(int32_t left, int32_t above, int32_t corner) {
     const int32_t low = left < above ? left : above, high = left < above ? above : left;

@@ -17,6 +17,25 @@
 #define HAS_AVX2 0
 #endif
 
+/* The function NAME, whose last parameter is the version, of an INLINE one with the same parameters. */
+#if HAS_AVX2
+#define VERSIONS(NAME, PARAMETERS, ARGUMENTS, BODY)                                                                 \
+    AVX2 static void NAME##_avx2 PARAMETERS {                                                                       \
+        BODY ARGUMENTS;                                                                                             \
+    }                                                                                                               \
+    void NAME PARAMETERS {                                                                                          \
+        if (version == 1)                                                                                           \
+            NAME##_avx2 ARGUMENTS;                                                                                  \
+        else                                                                                                        \
+            BODY ARGUMENTS;                                                                                         \
+    }
+#else
+#define VERSIONS(NAME, PARAMETERS, ARGUMENTS, BODY)                                                                 \
+    void NAME PARAMETERS {                                                                                          \
+        BODY ARGUMENTS;                                                                                             \
+    }
+#endif
+
 /* Shifts of negative numbers round down with every compiler that we know; C leaves it to them. */
 _Static_assert(-3 >> 1 == -2, "shifts have to be arithmetic");
 
