@@ -141,6 +141,40 @@ INLINE void column(const int16_t *restrict row, ptrdiff_t length, ptrdiff_t ever
         to[x] = row[length - 1];
 }
 
+/* Numbers of twice the bits, in memory first the one, then the other. */
+#define PAIRS(NAME, HALF, WHOLE)                                                                                    \
+    INLINE void NAME(const HALF *restrict one, const HALF *restrict other, WHOLE *restrict to) {                    \
+        const union {                                                                                               \
+            uint16_t number;                                                                                        \
+            uint8_t bytes[2];                                                                                       \
+        } order = {1};                                                                                              \
+        const int up = order.bytes[0] ? 0 : 8 * (int)sizeof(HALF), down = 8 * (int)sizeof(HALF) - up;               \
+        for (int x = 0; x < STRIP; x++)                                                                             \
+            to[x] = (WHOLE)((WHOLE)one[x] << up | (WHOLE)other[x] << down);                                         \
+    }
+
+PAIRS(pairs_8, uint8_t, uint16_t)
+PAIRS(pairs_16, uint16_t, uint32_t)
+
+/* Planes, one more than are meant, pixel by pixel: four bytes at once, of the last four one too many, which the next pixel
+   overwrites. */
+INLINE void interleave(int8_t planes[FEATURES + 1][STRIP], ptrdiff_t count, int8_t *restrict to) {
+    enum { FOURS = (FEATURES + 1) / 4 };
+    uint32_t fours[FOURS][STRIP];
+    for (int k = 0; k < FOURS; k++) {
+        uint16_t twos[2][STRIP];
+        for (int i = 0; i < 2; i++)
+            pairs_8((const uint8_t *)planes[4 * k + 2 * i], (const uint8_t *)planes[4 * k + 2 * i + 1], twos[i]);
+        pairs_16(twos[0], twos[1], fours[k]);
+    }
+    for (ptrdiff_t x = 0; x < count; x++) {
+        int8_t *own = to + x * FEATURES;
+        for (int k = 0; k < FOURS - 1; k++)
+            memcpy(own + 4 * k, &fours[k][x], 4);
+        memcpy(own + 4 * (FOURS - 1), &fours[FOURS - 1][x], x < count - 1 ? 4 : FEATURES % 4);
+    }
+}
+
 INLINE void strip(const Level *level, ptrdiff_t y, ptrdiff_t left, ptrdiff_t count) {
     enum { P = 2, M = 2 };
     const ptrdiff_t height = level->height, width = level->width, size = height * width, at = y * width + left;
@@ -150,7 +184,7 @@ INLINE void strip(const Level *level, ptrdiff_t y, ptrdiff_t left, ptrdiff_t cou
     int64_t covariance[2][STRIP], variance[STRIP];
     int32_t slope[2][STRIP], cubic[6][STRIP], texture[3][STRIP], guided[6][STRIP];
     int16_t four[4][STRIP];
-    int8_t planes[FEATURES][STRIP];
+    int8_t planes[FEATURES + 1][STRIP];
     for (int k = 0; k < 5; k++) {
         for (int c = 0; c < P; c++)
             neighbours_32(level->parents + c * size, height, width, y + k - REACH, left, count, near[c][k]);
@@ -260,18 +294,16 @@ INLINE void strip(const Level *level, ptrdiff_t y, ptrdiff_t left, ptrdiff_t cou
             continue;
         }
         const int16_t *restrict own = level->symbols + (k * half_height + y / 2) * half_width;
-        for (ptrdiff_t x = 0; x < count; x++) {
-            const int32_t value = within(own[(left + x) / 2], 7);
-            (*plane)[x] = (int8_t)(16 * (value < 0 ? -value : value));
+        for (ptrdiff_t x = 0; x < (count + 1) / 2; x++) {
+            const int32_t value = within(own[left / 2 + x], 7);
+            (*plane)[2 * x] = (*plane)[2 * x + 1] = (int8_t)(16 * (value < 0 ? -value : value));
         }
     }
     memset(*plane++, level->loudness, STRIP);
     memset(*plane++, level->octave, STRIP);
+    memset(*plane, 0, STRIP);
 
-    int8_t *restrict to = level->features + at * FEATURES;
-    for (ptrdiff_t x = 0; x < count; x++)
-        for (int k = 0; k < FEATURES; k++)
-            to[x * FEATURES + k] = planes[k][x];
+    interleave(planes, count, level->features + at * FEATURES);
 }
 
 INLINE void prepare(const Level *level, ptrdiff_t top, ptrdiff_t bottom, int version) {
