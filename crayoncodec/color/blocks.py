@@ -1,8 +1,8 @@
 """The blocks of a level of nested grids, in part decoded: with NumPy and torch, or with kernels.
 
 Tensors are int64, numpy arrays of as few bits as hold their values, computed in bands of rows by several
-threads. Where a level's side is odd, its last row or column stands for the missing children of the last blocks
-too (docs/format.md, "Nested grids").
+threads. Where a level's side is odd, its last row or column stands for the missing children of the last
+blocks too (docs/format.md, "Nested grids").
 """
 
 from __future__ import annotations
@@ -205,12 +205,12 @@ class Compiled:
         planes = [levels[2 * spacing].means, *fine, *([levels[spacing // 2].means] if spacing > 1 else [])]
         lightness = [np.ascontiguousarray(plane[0]) for plane in planes]
         given = np.empty((*parents.shape[1:], FEATURES), np.int8)
+        numbers = blocks._step, int(loudness), octave(spacing)
         blocks._in_bands(
             lambda rows: level_kernels.prepare(
-                blocks._shape, blocks._parents, above, lightness, (blocks._step, int(loudness), octave(spacing)),
-                (blocks.guided, given), rows,
+                blocks._shape, blocks._parents, above, lightness, numbers, (blocks.guided, given), rows
             )
-        )  # fmt: skip
+        )
         return blocks, given.transpose(2, 0, 1)
 
     def _in_bands(self, work: Callable[[slice], None]) -> None:

@@ -119,13 +119,12 @@ class Predictor:
 
     def _hidden(self, name: str, *planes: Integers, half: int | None = None) -> U8:
         """Through all layers of this name, 3 x 3 each; half: the pixels that are meant, of all by default."""
-        depth = sum(key.startswith(f"{name}.") for key in self.layers)
-        for k in range(depth):
-            planes = (self._layer(f"{name}.{k}", planes, half if k == depth - 1 else None),)
-        hidden: U8 = planes[0]
-        return hidden
+        last = sum(key.startswith(f"{name}.") for key in self.layers) - 1
+        for k in range(last):
+            planes = (self._layer(f"{name}.{k}", planes),)
+        return self._layer(f"{name}.{last}", planes, half)
 
-    def _layer(self, name: str, planes: tuple[Integers, ...], half: int | None) -> U8:
+    def _layer(self, name: str, planes: tuple[Integers, ...], half: int | None = None) -> U8:
         height, width = planes[0].shape[1:]
         outputs = len(self.layers[name].bias)
         if self._has_kernels(*planes):

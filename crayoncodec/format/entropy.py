@@ -61,7 +61,7 @@ class Encoder:
         self._coder = stream.queue.RangeEncoder()
 
     def put(self, symbols: Integers, spreads: Integers, mask: Mask | None = None) -> None:
-        """Code symbols, at most MAX_SYMBOL, under the tables of their spreads: those in the mask, all of one shape."""
+        """Code symbols, at most MAX_SYMBOL, under the tables of their spreads: where the mask says so."""
         reach = self._tables.reach
         order, groups = _groups(spreads, mask)
         ordered = symbols.reshape(-1)[order].astype(np.int32)
@@ -120,7 +120,7 @@ class Decoder:
 
 
 def _groups(spreads: Integers, mask: Mask | None) -> tuple[Integers, Sequence[tuple[int, int, int]]]:
-    """Places of symbols, in the order in which they are coded, and of each spread, rising, where they stand."""
+    """Places in the order in which they are coded, and of each spread, rising, where they stand in it."""
     flat = spreads.reshape(-1).astype(np.uint8, copy=False)
     meant = np.ones(flat.shape, np.bool_) if mask is None else mask.reshape(-1)
     order: Integers

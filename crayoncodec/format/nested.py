@@ -113,10 +113,13 @@ def decode(
             sizes[spacing] = sizes.get(spacing, 0.0) + float(bits) / 8
         return symbols
 
-    shape = grid_shape(*lightness.shape, coarsest)
+    height, width = lightness.shape
+    shape = grid_shape(height, width, coarsest)
     every = np.ones(shape, np.bool_)
     residual = [symbols_of(coarsest, np.full(shape, spread, np.uint8), every) for spread in payload[1:3]]
-    first = np.stack([residuals.restore(plane.astype(np.int32), np.int16) for plane in residual]).astype(np.int64)
+    first = np.stack([residuals.restore(plane.astype(np.int32), np.int16) for plane in residual]).astype(
+        np.int64
+    )
     first *= step_of(chunks[0].step, coarsest)[0]
     home = chunks[0]
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { STRIP = 96, LANES = 8 };
+enum { STRIP = 96, LANES = 8, TILES = 12, LEAST_TILED = 512 };
 
 int best_version(void) {
 #if HAS_AVX2
@@ -144,8 +144,11 @@ INLINE void interleave(const Work *work, int y, int left, int right, int16_t *re
 }
 
 size_t convolve_scratch(const Convolution *layer) {
-    return (size_t)layer->side * (STRIP + 2) * layer->inputs * sizeof(int16_t) +
-           (size_t)STRIP * layer->outputs * sizeof(int32_t);
+    const size_t inputs = layer->inputs, outputs = layer->outputs;
+    const size_t direct = layer->side * (STRIP + 2) * inputs * sizeof(int16_t) + STRIP * outputs * sizeof(int32_t);
+    const size_t tiled = (8 * (2 * TILES + 2) + 16 * TILES) * inputs * sizeof(int16_t) +
+                         (16 + 4) * TILES * outputs * sizeof(int32_t) + 2 * outputs * sizeof(int32_t);
+    return direct > tiled ? direct : tiled;
 }
 
 /* Of numbers below 0 the clamp makes 0, so they need no shift. */
@@ -179,8 +182,93 @@ INLINE void put(const Convolution *layer, const int32_t *restrict sums, const Ou
     }
 }
 
+/* One dimension of four rows' or columns' inputs, for both outputs. */
+INLINE void transform(const int16_t *restrict d0, const int16_t *restrict d1, const int16_t *restrict d2,
+                      const int16_t *restrict d3, ptrdiff_t count, int16_t *restrict t0, int16_t *restrict t1,
+                      int16_t *restrict t2, int16_t *restrict t3) {
+    for (ptrdiff_t c = 0; c < count; c++) {
+        t0[c] = (int16_t)(d0[c] - d2[c]);
+        t1[c] = (int16_t)(d1[c] + d2[c]);
+        t2[c] = (int16_t)(d2[c] - d1[c]);
+        t3[c] = (int16_t)(d1[c] - d3[c]);
+    }
+}
+
+/* Four outputs of 16 products, `product` apart: both columns of the row above and of the row below. */
+INLINE void untransform(const uint32_t *restrict m, size_t product, int outputs, int32_t *restrict above0,
+                        int32_t *restrict above1, int32_t *restrict below0, int32_t *restrict below1) {
+    const uint32_t *restrict m1 = m + 4 * product, *restrict m2 = m + 8 * product, *restrict m3 = m + 12 * product;
+    for (int o = 0; o < outputs; o++) {
+#define ABOVE(k) (m[k * product + o] + m1[k * product + o] + m2[k * product + o])
+#define BELOW(k) (m1[k * product + o] - m2[k * product + o] - m3[k * product + o])
+        const uint32_t a1 = ABOVE(1), a2 = ABOVE(2), b1 = BELOW(1), b2 = BELOW(2);
+        above0[o] = (int32_t)(ABOVE(0) + a1 + a2) >> 2;
+        above1[o] = (int32_t)(a1 - a2 - ABOVE(3)) >> 2;
+        below0[o] = (int32_t)(BELOW(0) + b1 + b2) >> 2;
+        below1[o] = (int32_t)(b1 - b2 - BELOW(3)) >> 2;
+#undef ABOVE
+#undef BELOW
+    }
+}
+
+/* Side 3, two rows by two columns of outputs from 16 products instead of 36 (Winograd's minimal filtering; Lavin and Gray, "Fast
+   Algorithms for Convolutional Neural Networks", CVPR 2016). Transformed weights are four times theirs, whole numbers, so
+   nothing is rounded: the sums, which wrap around in between, are four times those of the definition. What is moved besides
+   costs less than the products that are saved where a layer has LEAST_TILED weights of each of the nine. */
+INLINE void convolve_tiles(const Work *work, const Output *out, void *scratch, Row *row) {
+    const Convolution *layer = work->layers;
+    const int inputs = layer->inputs, outputs = layer->outputs, width = work->width;
+    const size_t row_size = (size_t)(2 * TILES + 2) * inputs, product = (size_t)TILES * outputs,
+                 apart = (size_t)TILES * inputs;
+    int32_t *none = scratch, *bias = none + outputs, *products = bias + outputs, *sums = products + 16 * product;
+    int16_t *ring = (int16_t *)(sums + 4 * product), *down = ring + 4 * row_size, *given = down + 4 * row_size;
+    memset(none, 0, (size_t)outputs * sizeof *none);
+    for (int o = 0; o < outputs; o++)
+        bias[o] = 4 * layer->bias[o];
+    for (int left = 0; left < width; left += 2 * TILES) {
+        const int pixels = width - left < 2 * TILES ? width - left : 2 * TILES, tiles = (pixels + 1) / 2;
+        for (int y = work->top; y < work->bottom; y += 2) {
+            for (int k = y == work->top ? -1 : 1; k < 3; k++)
+                interleave(work, y + k, left, left + 2 * tiles, ring + (size_t)((y + k + 4) % 4) * row_size);
+            const int16_t *rows[4];
+            for (int k = 0; k < 4; k++)
+                rows[k] = ring + (size_t)((y + k + 3) % 4) * row_size;
+            transform(rows[0], rows[1], rows[2], rows[3], (ptrdiff_t)(2 * tiles + 2) * inputs, down, down + row_size,
+                      down + 2 * row_size, down + 3 * row_size);
+            for (int k = 0; k < 4; k++)
+                for (int t = 0; t < tiles; t++) {
+                    const int16_t *d = down + k * row_size + (size_t)2 * t * inputs;
+                    int16_t *to = given + ((size_t)4 * k * TILES + t) * inputs;
+                    transform(d, d + inputs, d + 2 * inputs, d + 3 * inputs, inputs, to, to + apart, to + 2 * apart,
+                              to + 3 * apart);
+                }
+            for (int k = 0; k < 16; k++) {
+                /* The middle one is in all four sums, so that it brings the bias. */
+                const Convolution part = {
+                    .weights = layer->tiled + (size_t)k * inputs * outputs, .bias = k == 5 ? bias : none,
+                    .side = 1, .inputs = inputs, .outputs = outputs,
+                };
+                rows[0] = given + k * apart;
+                row(&part, rows, tiles, inputs, products + k * product);
+            }
+            for (int t = 0; t < tiles; t++) {
+                int32_t *above = sums + (size_t)2 * t * outputs, *below = above + 2 * product;
+                untransform((const uint32_t *)products + (size_t)t * outputs, product, outputs, above, above + outputs, below,
+                            below + outputs);
+            }
+            for (int k = 0; k < 2 && y + k < work->bottom; k++)
+                put(layer, sums + 2 * k * product, out, width, y + k, left, 1, pixels);
+        }
+    }
+}
+
 INLINE void convolve(const Work *work, const Output *out, void *scratch, int version) {
     Row *const row = ROWS[version];
+    if (version > 0 && work->layers->side == 3 && work->half < 0 &&
+        work->layers->inputs * work->layers->outputs >= LEAST_TILED) {
+        convolve_tiles(work, out, scratch, row);
+        return;
+    }
     const Convolution *layer = work->layers;
     const int side = layer->side, border = side / 2, width = work->width, by = work->half < 0 ? 1 : 2;
     const size_t row_size = (size_t)(STRIP + 2) * layer->inputs;

@@ -14,9 +14,10 @@ typedef struct {
 
 /* A convolution, side 1 or 3, zeros beyond the border: out = floor((sum of products + bias) / 2^shift).
    weights: [side, side * inputs / 2, outputs, 2], inputs even and outputs a multiple of 8 (zeros fill up); bias and
-   shift [outputs]. No absolute sum may reach 2^31. */
+   shift [outputs]. No absolute sum may reach 2^29. tiled, of side 3: [4, 4, inputs / 2, outputs, 2], what G w G' is with G 2 0 0,
+   1 1 1, 1 -1 1, 0 0 2. */
 typedef struct {
-    const int16_t *weights;
+    const int16_t *weights, *tiled;
     const int32_t *bias;
     const uint8_t *shift;
     int side, inputs, outputs;

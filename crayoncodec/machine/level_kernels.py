@@ -63,7 +63,7 @@ class Shape(NamedTuple):
 
 def prepare(
     shape: Shape, parents: I32, symbols: I16 | None, lightness: Sequence[I16],
-    numbers: tuple[int, int, int], out: tuple[I32, I8], rows: slice, which: int | None = None,
+    numbers: tuple[int, int, int], out: tuple[I32, I8], rows: slice,
 ) -> None:  # fmt: skip
     """Guided details [6,h,w] and features [h,w,51] of a level.
 
@@ -73,10 +73,10 @@ def prepare(
     """
     from crayoncodec.machine import _native
 
-    coarse, fine, ranges, *finer = lightness
+    coarse, fine, ranges, finer = (*lightness, None)[:4]
     _native.prepare(
-        parents, symbols, coarse, fine, ranges, *(finer or [None]), *shape, *(*finer, fine)[0].shape,
-        *numbers, *out, rows.start, rows.stop, kernels.version() if which is None else which,
+        parents, symbols, coarse, fine, ranges, finer, *shape, *lightness[-1].shape,
+        *numbers, *out, rows.start, rows.stop, kernels.version(),
     )  # fmt: skip
 
 
@@ -95,14 +95,14 @@ def settle(
 
 def children(
     shape: Shape, step: int, parents: I32, guided: I32, decoded: tuple[I16, I16], most: int, cells: I32,
-    rows: slice, which: int | None = None,
+    rows: slice,
 ) -> None:  # fmt: skip
     """Children [2,rows,columns] of rows of blocks, kept within -most to most."""
     from crayoncodec.machine import _native
 
     _native.children(
         parents, guided, *decoded, *shape, step, most, cells, rows.start, rows.stop,
-        kernels.version() if which is None else which,
+        kernels.version(),
     )  # fmt: skip
 
 

@@ -160,6 +160,7 @@ PAIRS(pairs_16, uint16_t, uint32_t)
    overwrites. */
 INLINE void interleave(int8_t planes[FEATURES + 1][STRIP], ptrdiff_t count, int8_t *restrict to) {
     enum { FOURS = (FEATURES + 1) / 4 };
+    _Static_assert(FEATURES % 4 == 3, "the last four bytes have one too many");
     uint32_t fours[FOURS][STRIP];
     for (int k = 0; k < FOURS; k++) {
         uint16_t twos[2][STRIP];

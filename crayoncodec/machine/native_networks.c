@@ -12,7 +12,7 @@ typedef struct {
     Work work;
     Convolution layers[MOST_LAYERS];
     Planes planes[MOST_PLANES];
-    Py_buffer buffers[3 * MOST_LAYERS + MOST_PLANES];
+    Py_buffer buffers[4 * MOST_LAYERS + MOST_PLANES];
     int held;
 } Given;
 
@@ -24,18 +24,20 @@ static int refused(const char *why) {
 static int add_layer(Given *given, PyObject *from) {
     Convolution *layer = &given->layers[given->work.depth];
     Py_buffer *own = &given->buffers[given->held];
-    if (!PyTuple_Check(from) || !PyArg_ParseTuple(from, "y*y*y*iii", &own[0], &own[1], &own[2], &layer->side, &layer->inputs,
-                                                  &layer->outputs))
+    if (!PyTuple_Check(from) || !PyArg_ParseTuple(from, "y*y*y*y*iii", &own[0], &own[1], &own[2], &own[3], &layer->side,
+                                                  &layer->inputs, &layer->outputs))
         return PyErr_Occurred() ? 0 : refused("a layer is not a tuple");
-    given->held += 3;
+    given->held += 4;
     given->work.depth++;
     if ((layer->side != 1 && layer->side != 3) || layer->inputs <= 0 || layer->inputs % 2 || layer->inputs > MOST_CHANNELS ||
         layer->outputs <= 0 || layer->outputs % 8 || layer->outputs > MOST_CHANNELS)
         return refused("a size is out of range");
-    if (!sized(&own[0], (size_t)layer->side * layer->side * layer->inputs * layer->outputs * sizeof(int16_t), "weights") ||
-        !sized(&own[1], (size_t)layer->outputs * sizeof(int32_t), "bias") || !sized(&own[2], (size_t)layer->outputs, "shift"))
+    const size_t products = (size_t)layer->inputs * layer->outputs;
+    if (!sized(&own[0], layer->side * layer->side * products * sizeof(int16_t), "weights") ||
+        !sized(&own[1], layer->side == 3 ? 16 * products * sizeof(int16_t) : 0, "tiled weights") ||
+        !sized(&own[2], (size_t)layer->outputs * sizeof(int32_t), "bias") || !sized(&own[3], (size_t)layer->outputs, "shift"))
         return 0;
-    layer->weights = own[0].buf, layer->bias = own[1].buf, layer->shift = own[2].buf;
+    layer->weights = own[0].buf, layer->tiled = own[1].buf, layer->bias = own[2].buf, layer->shift = own[3].buf;
     for (int o = 0; o < layer->outputs; o++)
         if (layer->shift[o] > 31)
             return refused("a shift is more than 31");
@@ -87,7 +89,7 @@ static void *aligned(void *memory) {
 }
 
 /* convolve(layers, planes, height, width, top, bottom, half, out, kind, channels, rows, out_top, version). Layers are tuples
-   of weights, bias, shift, side, inputs and outputs; planes of a buffer, its channels, whether it is signed and whether it is
+   of weights, tiled weights, bias, shift, side, inputs and outputs; planes of a buffer, its channels, whether it is signed and whether it is
    interleaved. */
 static PyObject *convolve(PyObject *self, PyObject *args) {
     Given given = {.held = 0};

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from crayoncodec.color.features import FEATURES, KNOWN
 from crayoncodec.color.blocks import SHIFTS
+from crayoncodec.color.features import FEATURES, KNOWN
 from crayoncodec.color.predictor import EXACT, MAX_SHIFT, SPREADS, TOP, Layer, folded
 
 UNIT: Final = 32
