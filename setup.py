@@ -44,8 +44,8 @@ class BuildWithModels(build_py):
 MACHINE = "crayoncodec/machine"
 KERNELS = Extension(
     "crayoncodec.machine._native",
-    [f"{MACHINE}/native.c", f"{MACHINE}/kernels.c"],
-    depends=[f"{MACHINE}/kernels.h"],
+    sorted(str(path.relative_to(ROOT)) for path in (ROOT / MACHINE).glob("*.c")),
+    depends=sorted(str(path.relative_to(ROOT)) for path in (ROOT / MACHINE).glob("*.h")),
     extra_compile_args=[] if os.name == "nt" else ["-O3", "-std=c11"],
     py_limited_api=True,
     optional=True,

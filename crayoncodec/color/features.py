@@ -10,10 +10,13 @@ level of the 8-bit plane.
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from crayoncodec.machine import kernels, level_kernels, threads
 
 COLOR: Final = 256
 """Units of a colour in a CIELAB unit."""
@@ -46,6 +49,8 @@ class Lightness(NamedTuple):
 
 def pyramid(plane: Array, coarsest: int) -> dict[int, Lightness]:
     """Lightness plane [...,1,H,W] -> spacing, the powers of two to ``coarsest`` -> what is known."""
+    if isinstance(plane, np.ndarray) and plane.dtype == np.uint8 and plane.ndim == 3 and kernels.are_there():
+        return _compiled_pyramid(np.ascontiguousarray(plane[0]), coarsest)
     xp = namespace(plane)
     low, high, sums = plane, plane, plane
     means = narrow(plane) * LIGHT
@@ -59,6 +64,26 @@ def pyramid(plane: Array, coarsest: int) -> dict[int, Lightness]:
         low, high = reduce(xp.minimum, blocks(low)), reduce(xp.maximum, blocks(high))
         means = sums << -shift if shift <= 0 else (sums + (1 << (shift - 1))) >> shift
         levels[spacing] = Lightness(narrow(means), narrow(high) - narrow(low))
+    return levels
+
+
+def _compiled_pyramid(plane: NDArray[np.uint8], coarsest: int) -> dict[int, Lightness]:
+    """As ``pyramid``, of u8[H,W]."""
+    means = np.empty(plane.shape, np.int16)
+    threads.each(
+        lambda rows: np.multiply(plane[rows], LIGHT, out=means[rows], dtype=np.int16),
+        threads.bands(*plane.shape),
+    )
+    finer = level_kernels.Halved(plane, plane, plane, means, np.broadcast_to(np.int16(0), plane.shape))
+    levels, spacing = {1: Lightness(means[None], finer.ranges[None])}, 1
+    while spacing < coarsest:
+        spacing *= 2
+        height, width = (-(-side // 2) for side in finer.means.shape)
+        new = level_kernels.Halved.empty(height, width, spacing)
+        halve = partial(level_kernels.halve, finer, new, spacing)
+        threads.each(halve, threads.bands(height, width))
+        levels[spacing] = Lightness(new.means[None], new.ranges[None])
+        finer = new
     return levels
 
 
@@ -131,9 +156,14 @@ def features(
         bicubic >> 6,
         abs(symbols.clip(-7, 7)) * 16,
         loudness * ones,
-        (16 * (spacing.bit_length() - 1) - 48) * ones,
+        octave(spacing) * ones,
     ]
     return xp.concat([small(plane) for plane in planes], -3)
+
+
+def octave(spacing: int) -> int:
+    """Of cells, as a feature."""
+    return min(16 * (spacing.bit_length() - 1) - 48, LIMIT)
 
 
 def known(symbols: Array, corrections: Array, step: Array, mask: Array) -> Array:

@@ -79,72 +79,62 @@ class Predictor:
         return self._hidden("first", features)
 
     def second(self, hidden: U8, known: Integers) -> U8:
-        """... and, with what is known of the first half [KNOWN,h,w], its second half."""
-        return self._hidden("later", hidden, known)
+        """... and, with what is known of the first half [KNOWN,h,w], its second half: only that is meant."""
+        return self._hidden("later", hidden, known, half=1)
 
     def head(self, half: int, plane: int, hidden: U8, *first: Integers) -> tuple[I16, U8]:
         """Shifts, -MAX_SHIFT to MAX_SHIFT in 1/16 of a step, and spreads, of a plane's details [3,h,w].
 
-        first: of the second plane, symbols and corrections of the first one [3,h,w], as of features.seen.
+        Only those of the half are meant. first: of the second plane, symbols and corrections of the first one
+        [3,h,w], as of features.seen.
         """
         height, width = hidden.shape[1:]
-        shifts, spreads = np.empty((3, height, width), np.int16), np.empty((3, height, width), np.uint8)
+        shifts, spreads = np.zeros((3, height, width), np.int16), np.zeros((3, height, width), np.uint8)
         names: tuple[str, ...] = (f"both.{half}", f"other.{half}") if plane else (f"one.{half}",)
         given = (hidden, *first) if plane else (hidden,)
-        kernel = self._has_kernels(*given)
+        if self._has_kernels(*given):
+            layers = tuple(self._packed[name] for name in names)
+            threads.each(
+                lambda rows: kernels.head(
+                    layers, given, rows, half, shifts, spreads, (MAX_SHIFT, SPREADS - 1)
+                ),
+                threads.bands(height, width),
+            )
+            return shifts, spreads
 
         def part(window: threads.Window) -> None:
-            out: Integers | Planes
-            if kernel:
-                out = self._kernel_head(names, given, window[0])
-            else:
-                out = self._convolve(names[0], *(planes[:, *window] for planes in given))
-                for name in names[1:]:
-                    out = self._convolve(name, out.clip(0, TOP))
-            shifts[:, *window], spreads[:, *window] = (
-                out[:3].clip(-MAX_SHIFT, MAX_SHIFT),
-                out[3:].clip(0, SPREADS - 1),
-            )
+            out = self._convolve(names[0], *(planes[:, *window] for planes in given))
+            for name in names[1:]:
+                out = self._convolve(name, out.clip(0, TOP))
+            shifts[:, *window] = out[:3].clip(-MAX_SHIFT, MAX_SHIFT)
+            spreads[:, *window] = out[3:].clip(0, SPREADS - 1)
 
-        # The kernel cuts long rows itself.
-        whole = [(rows, slice(None)) for rows in threads.bands(height, width)]
-        threads.each(part, whole if kernel else threads.windows(height, width))
+        threads.each(part, threads.windows(height, width))
         return shifts, spreads
-
-    def _kernel_head(self, names: tuple[str, ...], planes: tuple[Integers, ...], rows: slice) -> Integers:
-        """Rows of one or two layers of 1 x 1, the first of the two clamped."""
-        top, count, width = rows.start, rows.stop - rows.start, planes[0].shape[2]
-        *before, last = [self._packed[name] for name in names]
-        for layer in before:
-            between = np.empty((layer.outputs, count, width), np.uint8)
-            kernels.convolve(layer, planes, rows, between, top)
-            planes, rows, top = (between,), slice(0, count), 0
-        out = np.empty((last.outputs, count, width), np.int32)
-        kernels.convolve(last, planes, rows, out, top)
-        return out
 
     @staticmethod
     def integers(shifts: I16) -> I16:
         """The shifts as they are: training rounds here."""
         return shifts
 
-    def _hidden(self, name: str, *planes: Integers) -> U8:
-        """Through all layers of this name, 3 x 3 each."""
-        hidden = self._layer(f"{name}.0", *planes)
-        for k in range(1, sum(key.startswith(f"{name}.") for key in self.layers)):
-            hidden = self._layer(f"{name}.{k}", hidden)
-        return hidden
+    def _hidden(self, name: str, *planes: Integers, half: int | None = None) -> U8:
+        """Through all layers of this name, 3 x 3 each; half: the pixels that are meant, of all by default."""
+        last = sum(key.startswith(f"{name}.") for key in self.layers) - 1
+        for k in range(last):
+            planes = (self._layer(f"{name}.{k}", planes),)
+        return self._layer(f"{name}.{last}", planes, half)
 
-    def _layer(self, name: str, *planes: Integers) -> U8:
+    def _layer(self, name: str, planes: tuple[Integers, ...], half: int | None = None) -> U8:
         height, width = planes[0].shape[1:]
-        out = np.empty((len(self.layers[name].bias), height, width), np.uint8)
+        outputs = len(self.layers[name].bias)
         if self._has_kernels(*planes):
-            layer = self._packed[name]
+            layer, out = self._packed[name], kernels.interleaved(outputs, height, width)
             threads.each(
-                lambda rows: kernels.convolve(layer, planes, rows, out),
+                lambda rows: kernels.convolve(layer, planes, rows, out, half=half),
                 threads.bands(height, width),
             )
             return out
+        out = np.empty((outputs, height, width), np.uint8)
 
         def part(window: threads.Window) -> None:
             near, inner = threads.around(window, 1, height, width)

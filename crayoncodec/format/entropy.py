@@ -15,14 +15,19 @@ from constriction import stream
 from numpy.typing import NDArray
 
 from crayoncodec.errors import FormatError
+from crayoncodec.machine import kernels, level_kernels, threads
 
 TOTAL: Final = 2**24
 """Sum of a table's frequencies."""
 MAX_SYMBOL: Final = 32767
+_PART: Final = 2**17
+"""Spreads that are sorted at once."""
 _ESCAPED: Final = 2 * (MAX_SYMBOL + 1)
 
 Integers = NDArray[np.integer[Any]]
-I32 = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+U8 = NDArray[np.uint8]
+I16 = NDArray[np.int16]
 I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
@@ -55,17 +60,16 @@ class Encoder:
         self._tables = tables
         self._coder = stream.queue.RangeEncoder()
 
-    def put(self, symbols: Integers, spreads: Integers) -> None:
-        """Code symbols, at most MAX_SYMBOL, under the tables of their spreads, both of one dimension."""
+    def put(self, symbols: Integers, spreads: Integers, mask: Mask | None = None) -> None:
+        """Code symbols, at most MAX_SYMBOL, under the tables of their spreads: where the mask says so."""
         reach = self._tables.reach
-        symbols = symbols.astype(np.int32)
-        inside = np.abs(symbols) <= reach
-        places = np.where(inside, symbols + reach, 2 * reach + 1)
-        order, groups = _groups(spreads)
-        places = places[order]
+        order, groups = _groups(spreads, mask)
+        ordered = symbols.reshape(-1)[order].astype(np.int32)
+        inside = np.abs(ordered) <= reach
+        places = np.where(inside, ordered + reach, 2 * reach + 1)
         for spread, first, last in groups:
             self._coder.encode(places[first:last], self._tables.models[spread])
-        escaped = symbols[order][~inside[order]]
+        escaped = ordered[~inside]
         if escaped.size:
             self._coder.encode(escaped + (MAX_SYMBOL + 1), _uniform())
 
@@ -90,19 +94,21 @@ class Decoder:
             np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.uint32)
         )
 
-    def get(self, spreads: Integers) -> I32:
-        """The next symbols, of which the spreads are known."""
+    def get(self, spreads: Integers, mask: Mask | None = None) -> I16:
+        """The next symbols, of the shape of their spreads; 0 where the mask, of that shape, has none."""
         reach = self._tables.reach
-        order, groups = _groups(spreads)
-        parts: list[Any] = [
-            self._decode(self._tables.models[spread], last - first) for spread, first, last in groups
-        ]
-        found: I32 = np.concatenate([np.empty(0, np.int32), *parts]) - np.int32(reach)
-        escaped = found > reach
-        if escaped.any():
-            found[escaped] = self._decode(_uniform(), int(escaped.sum())) - (MAX_SYMBOL + 1)
-        symbols: I32 = np.empty_like(found)
-        symbols[order] = found
+        order, groups = _groups(spreads, mask)
+        found = np.empty(len(order), np.int16)
+        for spread, first, last in groups:
+            np.subtract(
+                self._decode(self._tables.models[spread], last - first), reach, out=found[first:last],
+                casting="unsafe",
+            )  # fmt: skip
+        escaped = np.flatnonzero(found > reach)
+        if escaped.size:
+            found[escaped] = self._decode(_uniform(), escaped.size) - (MAX_SYMBOL + 1)
+        symbols = np.zeros(spreads.shape, np.int16)
+        symbols.reshape(-1)[order] = found
         return symbols
 
     def _decode(self, model: Any, count: int) -> NDArray[np.int32]:
@@ -113,13 +119,34 @@ class Decoder:
         return found
 
 
-def _groups(spreads: Integers) -> tuple[I64, Sequence[tuple[int, int, int]]]:
-    """The order in which symbols are coded, and of each spread, rising, where its symbols stand in it."""
-    order = np.argsort(spreads.astype(np.uint8), kind="stable")  # a radix sort, where numbers are that small
-    counts = np.bincount(spreads, minlength=1)
+def _groups(spreads: Integers, mask: Mask | None) -> tuple[Integers, Sequence[tuple[int, int, int]]]:
+    """Places in the order in which they are coded, and of each spread, rising, where they stand in it."""
+    flat = spreads.reshape(-1).astype(np.uint8, copy=False)
+    meant = np.ones(flat.shape, np.bool_) if mask is None else mask.reshape(-1)
+    order: Integers
+    if kernels.are_there():
+        order, counts = _sorted(flat, meant)
+    else:
+        places = np.flatnonzero(meant)
+        kept = flat[places]
+        order = places[np.argsort(kept, kind="stable")]  # a radix sort, where numbers are that small
+        counts = np.bincount(kept, minlength=1)
     ends = np.cumsum(counts)
     there = np.flatnonzero(counts).tolist()
     return order, [(spread, int(ends[spread] - counts[spread]), int(ends[spread])) for spread in there]
+
+
+def _sorted(spreads: U8, mask: Mask) -> tuple[Integers, I64]:
+    """Places of spreads in the mask, by spread, and how many each has: counted and put in parts."""
+    parts = [slice(at, min(at + _PART, spreads.size)) for at in range(0, max(1, spreads.size), _PART)]
+    counts = np.array(threads.each(lambda part: level_kernels.count(spreads, mask, part), parts))
+    before = np.cumsum(counts.T).reshape(counts.T.shape).T - counts
+    order = np.empty(int(counts.sum()), np.uint32)
+    threads.each(
+        lambda k: level_kernels.sort(spreads, mask, parts[k], np.ascontiguousarray(before[k]), order),
+        range(len(parts)),
+    )
+    return order, counts.sum(axis=0)
 
 
 @cache

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color import features, predictor
+from crayoncodec.color.blocks import SHIFTS
 from crayoncodec.color.geometry import grid_shape
-from crayoncodec.color.levels import SHIFTS, Stage, answered, stages, step_of
+from crayoncodec.color.levels import Stage, answered, stages, step_of
 from crayoncodec.errors import FormatError
 from crayoncodec.format import entropy, residuals
 from crayoncodec.format.chunks import NESTED, GridChunk
-from crayoncodec.machine import threads
+from crayoncodec.machine import kernels, level_kernels, threads
 
 COARSEST: Final = 128
 """Spacing of the level that encoders begin with (docs/design.md says why)."""
@@ -34,7 +35,6 @@ _WHAT: Final = "nested colour grid"
 F64 = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
 I16 = NDArray[np.int16]
-I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
@@ -71,9 +71,9 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
             return _choice((targets[part] / 2 - predicted) / step, spreads[part], tables, price)
 
         chosen = np.concatenate(threads.each(choose, _parts(spreads.size)))
-        writer.put(stage.spacing, chosen, spreads)
         symbols = np.zeros(mask.shape, np.int16)
         symbols[mask] = chosen
+        writer.put(stage.spacing, symbols, stage.spreads, mask)
         return symbols
 
     levels = features.pyramid(lightness[None], coarsest)
@@ -106,19 +106,20 @@ def decode(
     turn = payload[0]
     decoder = entropy.Decoder(tables, payload[3:], _WHAT)
 
-    def symbols_of(spacing: int, spreads: Integers) -> I32:
-        symbols = decoder.get(spreads)
+    def symbols_of(spacing: int, spreads: Integers, mask: NDArray[np.bool_]) -> I16:
+        symbols = decoder.get(spreads, mask)
         if sizes is not None:
-            sizes[spacing] = sizes.get(spacing, 0.0) + float(tables.costs(spreads, symbols).sum()) / 8
+            bits = tables.costs(spreads[mask], symbols[mask]).sum()
+            sizes[spacing] = sizes.get(spacing, 0.0) + float(bits) / 8
         return symbols
 
     height, width = lightness.shape
     shape = grid_shape(height, width, coarsest)
-    residual = [
-        symbols_of(coarsest, np.full(shape[0] * shape[1], spread, np.int64)).reshape(shape).astype(np.int32)
-        for spread in payload[1:3]
-    ]
-    first = np.stack([residuals.restore(plane, np.int16) for plane in residual]).astype(np.int64)
+    every = np.ones(shape, np.bool_)
+    residual = [symbols_of(coarsest, np.full(shape, spread, np.uint8), every) for spread in payload[1:3]]
+    first = np.stack([residuals.restore(plane.astype(np.int32), np.int16) for plane in residual]).astype(
+        np.int64
+    )
     first *= step_of(chunks[0].step, coarsest)[0]
     home = chunks[0]
 
@@ -127,9 +128,7 @@ def decode(
         if homes[stage.spacing] is not home:
             home = homes[stage.spacing]
             decoder = entropy.Decoder(tables, home.payload, _WHAT)
-        symbols = np.zeros(stage.mask.shape, np.int16)
-        symbols[stage.mask] = symbols_of(stage.spacing, stage.spreads[stage.mask])
-        return symbols
+        return symbols_of(stage.spacing, stage.spreads, stage.mask)
 
     planes = features.pyramid(lightness[None], coarsest)
     walk = stages(shipped.network, first, planes, coarsest, finest, lambda n: step_of(homes[n].step, n))
@@ -222,8 +221,8 @@ class _Writer:
         for plane, spread in zip(left, spreads, strict=True):
             chunk.coder.put(plane, np.full(plane.size, spread, np.int64))
 
-    def put(self, spacing: int, symbols: Integers, spreads: Integers) -> None:
-        """Symbols of a level, in one dimension."""
+    def put(self, spacing: int, symbols: Integers, spreads: Integers, mask: NDArray[np.bool_]) -> None:
+        """Symbols of a level, those in the mask."""
         chunk = self._chunks[-1]
         if spacing < chunk.spacing >> (chunk.levels - 1):
             if chunk.coder.size() < _CHUNK:
@@ -231,7 +230,7 @@ class _Writer:
             else:
                 chunk = _Open(chunk.level + chunk.levels, spacing, entropy.Encoder(self._tables))
                 self._chunks.append(chunk)
-        chunk.coder.put(symbols, spreads)
+        chunk.coder.put(symbols, spreads, mask)
 
     def finish(self, step: int) -> tuple[GridChunk, ...]:
         """All chunks."""
@@ -284,11 +283,21 @@ def _samples(cells: Integers, turn: int) -> I16:
     """Cells [2,h,w] in turned axes -> a* and b*, rounded."""
     cosine, sine = _axes(turn)
     samples = np.empty(cells.shape, np.int16)
+    height, width = cells.shape[1:]
+    if kernels.are_there():
+        whole = np.ascontiguousarray(cells, np.int32)
+        threads.each(
+            lambda rows: level_kernels.turn(
+                whole, cosine, sine, samples, slice(rows.start * width, rows.stop * width)
+            ),
+            threads.bands(height, width),
+        )
+        return samples
 
     def band(rows: slice) -> None:
         first, second = cells[:, rows].astype(np.int64)
         ab = np.stack([cosine * first - sine * second, sine * first + cosine * second])
         samples[:, rows] = ((ab + _UNIT // 2) // _UNIT).clip(-32768, 32767)
 
-    threads.each(band, threads.bands(*cells.shape[1:]))
+    threads.each(band, threads.bands(height, width))
     return samples

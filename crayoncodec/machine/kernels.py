@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 _LANES: Final = 8
 """Outputs are filled up to a multiple of this, and inputs to one of 2."""
-_CHECKED: Final = 0xF4C8F50E
+_TILED: Final = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], np.int16)
+"""Twice the transform of three weights of Winograd's filtering."""
+_WHOLE, _BYTES, _INTERLEAVED = range(3)
+_CHECKED: Final = 0x22EB3144
 """CRC-32 of what the convolution of the check gives."""
 
 Integers = NDArray[np.integer[Any]]
@@ -27,6 +30,8 @@ class Packed(NamedTuple):
 
     weights: NDArray[np.int16]
     """[k, k * inputs / 2, outputs, 2]."""
+    tiled: NDArray[np.int16]
+    """[4, 4, inputs / 2, outputs, 2] if k is 3, for two by two sums at once; else of no size."""
     bias: NDArray[np.int32]
     shift: NDArray[np.uint8]
     side: int
@@ -41,9 +46,10 @@ def pack(weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.u
     outputs, inputs, side, _ = weights.shape
     more_outputs, more_inputs = -outputs % _LANES, -inputs % 2
     filled = np.pad(weights, ((0, more_outputs), (0, more_inputs), (0, 0), (0, 0))).astype(np.int16)
-    pairs = filled.reshape(outputs + more_outputs, -1, 2, side, side).transpose(3, 4, 1, 0, 2)
+    tiled = np.einsum("ya,xb,oiab->oiyx", _TILED, _TILED, filled) if side == 3 else filled[..., :0, :0]
     return Packed(
-        np.ascontiguousarray(pairs),
+        _in_pairs(filled),
+        _in_pairs(tiled),
         np.pad(bias, (0, more_outputs)),
         np.pad(shift, (0, more_outputs)),
         side,
@@ -52,26 +58,74 @@ def pack(weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.u
     )
 
 
+def _in_pairs(weights: NDArray[np.int16]) -> NDArray[np.int16]:
+    """[outputs, inputs, k, k] -> [k, k, inputs / 2, outputs, 2]."""
+    outputs, inputs, side, _ = weights.shape
+    pairs = weights.reshape(outputs, inputs // 2, 2, side, side).transpose(3, 4, 1, 0, 2)
+    return np.ascontiguousarray(pairs)
+
+
+def interleaved(channels: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Planes u8[C,h,w] that lie in memory pixel by pixel, which is what kernels are quickest with."""
+    return np.empty((height, width, channels), np.uint8).transpose(2, 0, 1)
+
+
 def convolve(
     layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int = 0,
-    which: int | None = None,
+    half: int | None = None, which: int | None = None,
 ) -> None:  # fmt: skip
     """Rows of the convolution of planes [C,h,w], int8 or uint8, zeros beyond the border, into ``out``.
 
     out: [outputs, ..., w], uint8 (clamped to 0 to 255) or int32; its first row is row ``top`` of the planes.
-    It is floor((sum of products + bias) / 2^shift). which: a version of the kernel, by default ``version()``.
+    It is floor((sum of products + bias) / 2^shift). half: compute only pixels whose row and column have an
+    even (0) or odd (1) sum. which: a version of the kernel, by default ``version()``.
     """
     from crayoncodec.machine import _native
 
-    which = version() if which is None else which
-    assert which is not None, "asked for without are_there()"
-    height, width = planes[0].shape[1:]
-    given = tuple((np.ascontiguousarray(each), len(each), each.dtype == np.int8) for each in planes)
+    data, is_interleaved = _in_memory(out)
+    kind = _WHOLE if out.dtype == np.int32 else _INTERLEAVED if is_interleaved else _BYTES
     _native.convolve(
-        layer.weights, layer.bias, layer.shift, layer.side, layer.inputs, len(layer.bias), given,
-        height, width, rows.start, rows.stop, out, out.dtype == np.uint8, layer.outputs, out.shape[1], top,
-        which,
+        (_given(layer),), *_work(planes, rows, half),
+        data, kind, layer.outputs, out.shape[1], top, version() if which is None else which,
     )  # fmt: skip
+
+
+def head(
+    layers: tuple[Packed, ...], planes: tuple[Integers, ...], rows: slice, half: int,
+    shifts: NDArray[np.int16], spreads: NDArray[np.uint8], largest: tuple[int, int], which: int | None = None,
+) -> None:  # fmt: skip
+    """One or two layers of 1 x 1, of one half of the pixels, into shifts and spreads [3,h,w].
+
+    The first of two layers is clamped to 0 to 255, the last one's first three outputs to the first of
+    ``largest`` and its negative, the other three to 0 and the second. Arguments else as for ``convolve``.
+    """
+    from crayoncodec.machine import _native
+
+    _native.head(
+        tuple(_given(layer) for layer in layers), *_work(planes, rows, half),
+        shifts, spreads, *largest, version() if which is None else which,
+    )  # fmt: skip
+
+
+def _given(layer: Packed) -> tuple[Any, ...]:
+    return (*layer[:6], len(layer.bias))
+
+
+def _work(planes: tuple[Integers, ...], rows: slice, half: int | None) -> tuple[Any, ...]:
+    given = []
+    for each in planes:
+        data, is_interleaved = _in_memory(each)
+        given.append((data, len(each), each.dtype == np.int8, is_interleaved))
+    height, width = planes[0].shape[1:]
+    return tuple(given), height, width, rows.start, rows.stop, -1 if half is None else half
+
+
+def _in_memory(planes: Integers) -> tuple[Integers, bool]:
+    """Planes [C,h,w] as they lie in memory, copied if need be, and whether that is pixel by pixel."""
+    turned = planes.transpose(1, 2, 0)
+    if turned.flags.c_contiguous and not planes.flags.c_contiguous:
+        return turned, True
+    return np.ascontiguousarray(planes), False
 
 
 def restore(residual: NDArray[np.int32], dtype: type[Sample]) -> NDArray[Sample]:
@@ -106,8 +160,8 @@ def version() -> int | None:
 
 
 def _checksum(which: int) -> int:
-    """CRC-32 of a convolution of signed and unsigned planes, with all borders and every kind of block."""
-    outputs, inputs, height, width = 46, 7, 5, 101
+    """CRC-32 of convolutions of signed and unsigned planes, with all borders and every kind of block."""
+    outputs, inputs, height, width = 46, 13, 5, 101
     weights = (np.arange(outputs * inputs * 9) * 37 % 255 - 127).astype(np.int8)
     layer = pack(
         weights.reshape(outputs, inputs, 3, 3),
@@ -115,6 +169,9 @@ def _checksum(which: int) -> int:
         (np.arange(outputs) % 9).astype(np.uint8),
     )
     values = (np.arange(inputs * height * width) * 73 % 256).astype(np.uint8).reshape(inputs, height, width)
-    out = np.empty((outputs, height, width), np.int32)
-    convolve(layer, (values[:4], values[4:].view(np.int8)), slice(0, height), out, which=which)
+    out = np.zeros((2, outputs, height, width), np.int32)
+    for half, whole in zip((None, 1), out, strict=True):
+        convolve(
+            layer, (values[:4], values[4:].view(np.int8)), slice(0, height), whole, half=half, which=which
+        )
     return zlib.crc32(out.astype("<i4").tobytes())

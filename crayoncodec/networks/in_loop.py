@@ -12,8 +12,8 @@ from typing import Final, cast
 import torch
 from torch import Tensor, nn
 
+from crayoncodec.color.blocks import SHIFTS
 from crayoncodec.color.features import FEATURES, KNOWN
-from crayoncodec.color.levels import SHIFTS
 from crayoncodec.color.predictor import MAX_SHIFT, SPREADS, TOP
 from crayoncodec.networks.integers import UNIT, Integers, Trained, convolution
 
@@ -23,7 +23,7 @@ _SPREAD_OFFSET: Final = 20
 
 
 class Predictor(Trained):
-    """Predicts details (crayoncodec.color.predictor, in floating point); arrays in and out are those of crayoncodec.color.levels.stages, [B,C,h,w]."""
+    """Predicts details, as color.predictor.Predictor; arrays are those of color.levels.stages, [B,C,h,w]."""
 
     def __init__(self, width: int = 48, depth: int = 3, later: int = 2, between: int = 32) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from crayoncodec.color import features, levels
+from crayoncodec.color import blocks, features, levels
 from crayoncodec.color.predictor import SPREADS
 from crayoncodec.format.nested import COARSEST, DEAD_ZONE, PRICE
 from crayoncodec.networks.in_loop import IntegerPredictor, Predictor, log_scale
@@ -113,7 +113,7 @@ def code(
     def answer(stage: levels.Stage) -> Tensor:
         scale = stage.step.float() / features.COLOR
         truth = features.details(means[stage.spacing])[:, stage.plane :: 2] / 2
-        predicted = stage.guided.float() / features.COLOR + stage.shifts * scale / levels.SHIFTS
+        predicted = stage.guided.float() / features.COLOR + stage.shifts * scale / blocks.SHIFTS
         log_b = log_scale(stage.spreads)
         residual = (truth - predicted) / scale
         symbols = choose(residual, log_b).detach()
