@@ -44,9 +44,9 @@ class BuildWithModels(build_py):
 MACHINE = "crayoncodec/machine"
 KERNELS = Extension(
     "crayoncodec.machine._native",
-    [f"{MACHINE}/native.c", f"{MACHINE}/kernels.c"],
-    depends=[f"{MACHINE}/kernels.h"],
-    extra_compile_args=[] if os.name == "nt" else ["-O3", "-std=c11"],
+    [f"{MACHINE}/{name}.c" for name in ("native", "kernels", "native_lab", "lab")],
+    depends=[f"{MACHINE}/{name}.h" for name in ("native", "kernels", "lab")],
+    extra_compile_args=[] if os.name == "nt" else ["-O3", "-std=c11", "-fno-trapping-math"],
     py_limited_api=True,
     optional=True,
 )

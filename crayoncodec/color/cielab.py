@@ -1,4 +1,4 @@
-"""sRGB <-> CIELAB (docs/format.md, "Colour"). The only home of colour constants.
+"""sRGB -> CIELAB (docs/format.md, "Colour"), and lightness as it is stored; color.srgb is the way back.
 
 sRGB curve: IEC 61966-2-1. CIELAB: CIE 15:2004, section 8.2.1, white D65. The white point is the
 row sum of the four-digit IEC matrix, so that every grey has a* = b* = 0 exactly.
@@ -23,25 +23,8 @@ WHITE: Final = RGB_TO_XYZ.sum(axis=1)
 DELTA: Final = 6 / 29
 
 _RGB_TO_RATIOS: Final = RGB_TO_XYZ / WHITE[:, None]
-_RATIOS_TO_RGB: Final = np.linalg.inv(_RGB_TO_RATIOS)
-# f(X/Xn), f(Y/Yn), f(Z/Zn) -> L*, a*, b*, and back; the last column is the offset.
+# f(X/Xn), f(Y/Yn), f(Z/Zn) -> L*, a*, b*; the last column is the offset.
 _F_TO_LAB: Final = np.array([[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float64)
-_LAB_TO_F: Final = np.array(
-    [[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]]
-)
-
-# What clipping may do. Rounding L* and AB, and lossy lightness more so, moves saturated colours out of the
-# gamut by as much; reducing their chroma instead would halve that of pure yellow. L* may change by 1: that
-# is hardly seen (docs/design.md, "Clipping a little").
-_CLIPPED_LOW: Final = -0.02
-_CLIPPED_HIGH: Final = 1.1
-_CLIPPED_LIGHTNESS: Final = 1.0
-_INSIDE: Final = 1e-5
-# The factor of chroma is searched in these steps of 1/1024. The first is a scan from above, because towards
-# yellow a line of constant L* and hue can leave the gamut and enter it again.
-_FACTOR_UNIT: Final = 1024
-_FACTOR_SCAN: Final = 64
-_FACTOR_REFINEMENT: Final = (32, 16, 8, 4, 2, 1)
 _CURVE_STEPS: Final = 65535
 
 
@@ -90,26 +73,6 @@ def rgb_to_lab(rgb: U8) -> tuple[F32, F32]:
     return lightness, ab
 
 
-def lab_to_rgb(lightness: F32 | U8, ab: F32) -> U8:
-    """L* f32[H,W] 0..100, or the stored plane u8[H,W], and AB f32[2,H,W] -> sRGB u8[H,W,3].
-
-    Colours outside the sRGB gamut keep L* and hue and lose chroma: AB is scaled towards grey until it
-    fits. What clipping can bring inside without changing L* by more than 1 is only clipped.
-    """
-    rgb = np.empty((*lightness.shape, 3), np.uint8)
-
-    def band(rows: slice) -> None:
-        lab = cast(F32, cv2.merge([as_lightness(lightness[rows]), ab[0, rows], ab[1, rows]]))
-        linear = _lab_to_linear(lab)
-        outside = cv2.inRange(linear, (-_INSIDE,) * 3, (1 + _INSIDE,) * 3) == 0
-        if outside.any():
-            linear[outside] = _into_gamut(lab[outside])
-        rgb[rows] = linear_to_rgb(linear)
-
-    threads.each(band, threads.bands(*lightness.shape))
-    return rgb
-
-
 def linear_to_rgb(linear: F32) -> U8:
     """Linear sRGB f32[H,W,3] -> u8[H,W,3], what lies outside 0 to 1 clipped."""
     # In rows of single numbers, to 0..65535 and rounded.
@@ -118,65 +81,12 @@ def linear_to_rgb(linear: F32) -> U8:
     return cast(U8, cv2.LUT(index, _u8_of_linear()).reshape(linear.shape))
 
 
-def shades(plane: U8) -> U8:
-    """The stored lightness plane u8[H,W] -> what ``lab_to_rgb`` makes of it in grey, sRGB u8[H,W,3]."""
-    values = cast(U8, cv2.LUT(plane, _grays()))
-    return cast(U8, cv2.merge([values] * 3))
-
-
-@cache
-def _grays() -> U8:
-    every = np.arange(256, dtype=np.uint8)[None]
-    return lab_to_rgb(every, np.zeros((2, 1, 256), np.float32))[0, :, 0].copy()
-
-
-def _into_gamut(lab: F32) -> F32:
-    """f32[N,3] -> linear RGB f32[N,3], not clipped yet, of the most chromatic colours that fit."""
-    factor = np.zeros(len(lab), np.float32)
-    left = np.arange(len(lab))
-    for trial in range(_FACTOR_UNIT, 0, -_FACTOR_SCAN):
-        fits = _fits(lab[left], np.full(len(left), trial, np.float32))
-        factor[left[fits]] = trial
-        left = left[~fits]
-        if not left.size:
-            break
-    reduced = np.flatnonzero(factor < _FACTOR_UNIT)
-    for step in _FACTOR_REFINEMENT if reduced.size else ():
-        fits = _fits(lab[reduced], factor[reduced] + step)
-        factor[reduced[fits]] += step
-    return _lab_to_linear(_scaled(lab, factor))[:, 0]
-
-
-def _fits(lab: F32, factor: F32) -> NDArray[np.bool_]:
-    """Whether clipping is enough for colours f32[N,3] with AB multiplied by factor/1024, f32[N]."""
-    linear = _lab_to_linear(_scaled(lab, factor))
-    near = cv2.inRange(linear, (_CLIPPED_LOW,) * 3, (_CLIPPED_HIGH,) * 3)[:, 0] != 0
-    luminance = np.clip(linear[:, 0], 0, 1) @ RGB_TO_XYZ[1].astype(np.float32)
-    change = 116 * _f(luminance) - 16 - lab[:, 0]
-    return np.asarray(near & (np.abs(change) <= _CLIPPED_LIGHTNESS))
-
-
-def _scaled(lab: F32, factor: F32) -> F32:
-    scaled = lab[:, None].copy()
-    scaled[:, 0, 1:] *= (factor / _FACTOR_UNIT)[:, None]
-    return scaled
-
-
 def _f(ratios: F32) -> F32:
     """CIELAB's f; one formula for both branches: the second term is zero above the knee."""
     knee = np.float32(DELTA**3)
     f = cast(F32, cv2.pow(np.maximum(ratios, knee), 1 / 3)).reshape(ratios.shape)
     f += (np.minimum(ratios, knee) - knee) * np.float32(1 / (3 * DELTA**2))
     return f
-
-
-def _lab_to_linear(lab: F32) -> F32:
-    f = cv2.transform(lab, _LAB_TO_F)
-    delta = np.float32(DELTA)
-    above = np.maximum(f, delta)
-    ratios = above * above * above
-    ratios += np.minimum(f - delta, 0) * np.float32(3 * DELTA**2)
-    return cast(F32, cv2.transform(ratios, _RATIOS_TO_RGB))
 
 
 @cache

@@ -8,4 +8,8 @@ def convolve(
     height: int, width: int, top: int, bottom: int, out: Any, bytes: bool, shown: int, rows_out: int,
     out_top: int, version: int, /,
 ) -> None: ...  # fmt: skip
+def lab_to_rgb(
+    lightness: Any, ab: Any, floats: bool, matrix: Any, curve: Any, luminance: Any, rgb: Any,
+    height: int, width: int, version: int, /,
+) -> None: ...  # fmt: skip
 def restore(residual: Any, plane: Any, height: int, width: int, itemsize: int, /) -> None: ...

@@ -1,7 +1,5 @@
 /* The module crayoncodec.machine._native: kernels.h for Python, under the stable ABI. Sizes are checked here once more. */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "native.h"
 
 #include "kernels.h"
 
@@ -120,6 +118,7 @@ static PyObject *best(PyObject *self, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"convolve", convolve, METH_VARARGS, "kernels.h, convolve_rows"},
+    {"lab_to_rgb", native_lab_to_rgb, METH_VARARGS, "lab.h, lab_to_rgb and lab_floats_to_rgb"},
     {"restore", restore, METH_VARARGS, "kernels.h, restore_u8 and restore_i16"},
     {"best_version", best, METH_NOARGS, "kernels.h, best_version"},
     {NULL, NULL, 0, NULL},

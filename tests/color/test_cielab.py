@@ -1,10 +1,8 @@
-"""Colour agrees with the formulas of docs/format.md, section 2, and comes back."""
+"""Colour agrees with the formulas of docs/format.md, section 2."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from pictures import photo
 from skimage.color import rgb2lab
 
 from crayoncodec.color import cielab
@@ -43,43 +41,8 @@ def test_greys_have_no_chroma():
     assert np.abs(ab).max() < 1e-3
 
 
-def test_rgb_comes_back_exactly_from_unrounded_lab():
-    assert np.array_equal(cielab.lab_to_rgb(*cielab.rgb_to_lab(CUBE)), CUBE)
-
-
-def test_rounding_lightness_moves_rgb_by_little_and_lightness_not_at_all():
-    for rgb in (CUBE, photo(60, 80)):
-        lightness, ab = cielab.rgb_to_lab(rgb)
-        plane = cielab.lightness_to_u8(lightness)
-        back = cielab.lab_to_rgb(cielab.lightness_from_u8(plane), ab)
-        assert np.abs(back.astype(int) - rgb).max() <= 4
-        assert np.array_equal(cielab.lightness_to_u8(cielab.rgb_to_lab(back)[0]), plane)
-
-
 def test_stored_lightness_is_rounded_as_specified():
     lightness, _ = cielab.rgb_to_lab(CUBE)
     scaled = formulas(CUBE)[0] * 255 / 100
     assert np.abs(cielab.lightness_to_u8(lightness) - scaled).max() <= 0.5 + 1e-3
     assert cielab.lightness_from_u8(np.array([[0, 255]], np.uint8)).tolist() == [[0, 100]]
-
-
-def test_rounding_ab_too_leaves_saturated_colours_saturated():
-    """Yellow's trap: just outside the gamut, the next colour of its hue inside has half the chroma."""
-    lightness, ab = cielab.rgb_to_lab(CUBE)
-    stored = cielab.lightness_from_u8(cielab.lightness_to_u8(lightness))
-    back = cielab.lab_to_rgb(stored, np.rint(ab))
-    assert np.abs(back.astype(int) - CUBE).max() <= 25
-    assert np.abs(cielab.rgb_to_lab(back)[0] - stored).max() < 0.4
-
-
-@pytest.mark.parametrize("stretch", [1.5, 3, 10])
-def test_colours_outside_the_gamut_nearly_keep_lightness_and_hue(stretch):
-    lightness, ab = cielab.rgb_to_lab(photo(40, 50))
-    back_lightness, back_ab = cielab.rgb_to_lab(cielab.lab_to_rgb(lightness, ab * stretch))
-    assert np.abs(back_lightness - lightness).max() < 1.5
-    before, after = (np.hypot(*plane) for plane in (ab * stretch, back_ab))
-    assert (after <= before + 1).all()
-    chromatic = (after > 20) & (before > 20)
-    assert chromatic.any()
-    cosine = (ab[0] * back_ab[0] + ab[1] * back_ab[1])[chromatic] * stretch / (before * after)[chromatic]
-    assert np.rad2deg(np.arccos(np.clip(cosine, -1, 1))).max() < 15

@@ -1,0 +1,40 @@
+"""The kernel that makes RGB of CIELAB (lab.h); color.srgb computes the same integers with NumPy."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Tables(NamedTuple):
+    """Constants of the kernel."""
+
+    matrix: NDArray[np.int32]
+    """[3,3]: t of X, Y, Z -> linear light."""
+    curve: NDArray[np.int32]
+    """[4096]: linear light -> 8 bits."""
+    luminance: NDArray[np.int32]
+    """[256,2]: what clipping may make of the luminance of a stored lightness, the least and the most."""
+
+
+def to_rgb(
+    tables: Tables, lightness: NDArray[np.uint8], ab: NDArray[np.int32] | NDArray[np.float32],
+    rgb: NDArray[np.uint8], which: int,
+) -> None:  # fmt: skip
+    """The stored lightness [h,w] and AB [2,h,w], in 1/256 or float in CIELAB units, into ``rgb`` [h,w,3].
+
+    which: a version of the kernels, 0 to ``_native.best_version()``. Rows may be parts of longer ones.
+    """
+    from crayoncodec.machine import _native
+
+    _native.lab_to_rgb(
+        _packed(lightness), _packed(ab), ab.dtype.kind == "f", tables.matrix, tables.curve, tables.luminance,
+        rgb, len(lightness), lightness.shape[1], which,
+    )  # fmt: skip
+
+
+def _packed(array: NDArray[Any]) -> NDArray[Any]:
+    """With the items of a row one after the other."""
+    return array if array.strides[-1] == array.itemsize else np.ascontiguousarray(array)
