@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.machine import threads
+from crayoncodec.color import srgb
+from crayoncodec.machine import kernels, lab, threads
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -26,6 +27,8 @@ _RGB_TO_RATIOS: Final = RGB_TO_XYZ / WHITE[:, None]
 # f(X/Xn), f(Y/Yn), f(Z/Zn) -> L*, a*, b*; the last column is the offset.
 _F_TO_LAB: Final = np.array([[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float64)
 _CURVE_STEPS: Final = 65535
+_LUMINANCE_UNIT: Final = 2**28
+_LIGHTNESS_SHIFT: Final = 16
 
 
 def lightness_to_u8(lightness: F32) -> U8:
@@ -41,6 +44,26 @@ def lightness_from_u8(plane: U8) -> F32:
 def as_lightness(plane: F32 | U8) -> F32:
     """L* f32[H,W] as it is, or of the stored plane u8[H,W]."""
     return lightness_from_u8(cast(U8, plane)) if plane.dtype == np.uint8 else cast(F32, plane)
+
+
+def stored_lightness(rgb: U8) -> U8:
+    """An sRGB picture u8[H,W,3] -> the plane to store u8[H,W], in whole numbers: the same everywhere."""
+    luminance, curve = _luminance(), _lightness_curve()
+    plane = np.empty(rgb.shape[:2], np.uint8)
+
+    def band(rows: slice) -> None:
+        if kernels.are_there():
+            lab.to_lightness(luminance, curve, rgb[rows], plane[rows])
+            return
+        parts = [
+            table[channel] for table, channel in zip(luminance, np.moveaxis(rgb[rows], -1, 0), strict=True)
+        ]
+        y = np.minimum(parts[0] + parts[1] + parts[2], _LUMINANCE_UNIT - 1)
+        plane[rows] = (curve[y >> _LIGHTNESS_SHIFT] + y) >> _LIGHTNESS_SHIFT
+
+    height, width = rgb.shape[:2]
+    threads.each(band, threads.bands(height, width))
+    return plane
 
 
 def rgb_to_lightness(rgb: U8) -> F32:
@@ -87,6 +110,23 @@ def _f(ratios: F32) -> F32:
     f = cast(F32, cv2.pow(np.maximum(ratios, knee), 1 / 3)).reshape(ratios.shape)
     f += (np.minimum(ratios, knee) - knee) * np.float32(1 / (3 * DELTA**2))
     return f
+
+
+@cache
+def _luminance() -> NDArray[np.int32]:
+    """What values 0 to 255 of R, G, B add to the luminance, i32[3,256]."""
+    divisor = 10_000 << 16  # the light finer by 2^16 than what is rounded to
+    linear = [srgb.light(2 * value, _LUMINANCE_UNIT << 16) for value in range(256)]
+    parts = [[(weight * each + divisor // 2) // divisor for each in linear] for weight in srgb.LUMINANCE]
+    return np.array(parts, np.int32)
+
+
+@cache
+def _lightness_curve() -> NDArray[np.int32]:
+    """As ``srgb.reached``: luminance -> stored lightness."""
+    f = [5 * (2 * value - 1) + 408 for value in range(1, 256)]  # (L* + 16) / 116, times 2958; 6/29 is 612
+    ratios = [(n**3, 2958**3) if n > 612 else (108 * (n - 408), 841 * 2958) for n in f]
+    return srgb.reached([-(-_LUMINANCE_UNIT * n // divisor) for n, divisor in ratios], _LUMINANCE_UNIT)
 
 
 @cache

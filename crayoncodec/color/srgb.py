@@ -22,6 +22,8 @@ MOST_AB: Final = 65535
 """... and what lies beyond this is taken as this."""
 MATRIX: Final = ((9208016, -4595341, -1623268), (-2753151, 5607399, 135159), (158297, -609902, 3441012))
 """t of X/Xn, Y/Yn, Z/Zn -> linear R, G, B, times 2^24. Every row has the same sum: grey stays grey."""
+LUMINANCE: Final = (2126, 7152, 722)
+"""Of linear R, G, B, times 10,000."""
 
 _F_UNIT: Final = 5_916_000
 _KNEE: Final = _F_UNIT * 6 // 29
@@ -34,7 +36,6 @@ _ONE: Final = 2**24
 _CLIPPED_LOW: Final = -335544
 _CLIPPED_HIGH: Final = 18454937
 _LIGHTNESS_UNIT: Final = _F_UNIT // 116
-_LUMINANCE: Final = (2126, 7152, 722)
 # The factor of chroma is searched in these steps of 1/1024. The first is a scan from above, because towards
 # yellow a line of constant L* and hue can leave the gamut and enter it again.
 _FACTOR_UNIT: Final = 1024
@@ -138,8 +139,8 @@ def _factor(*colors: I64) -> I64:
 def _fits(linear: I64, lightness: I64) -> NDArray[np.bool_]:
     """Whether clipping is enough for linear [3,N] of a stored lightness [N]."""
     near = (linear.min(axis=0) >= _CLIPPED_LOW) & (linear.max(axis=0) <= _CLIPPED_HIGH)
-    luminance = np.array(_LUMINANCE) @ np.clip(linear, 0, _ONE)
-    least, most = _tables().luminance.T.astype(np.int64)[:, lightness] * sum(_LUMINANCE)
+    luminance = np.array(LUMINANCE) @ np.clip(linear, 0, _ONE)
+    least, most = _tables().luminance.T.astype(np.int64)[:, lightness] * sum(LUMINANCE)
     return np.asarray(near & (luminance >= least) & (luminance <= most))
 
 
@@ -175,38 +176,38 @@ def _tables() -> lab.Tables:
     luminance = [_channels(np.stack([ratio] * 3))[1] for ratio in limits]
     return lab.Tables(
         np.array(MATRIX, np.int32),
-        _curve(),
+        reached(thresholds(), _ONE),
         np.stack(luminance, axis=1).astype(np.int32),
     )
 
 
-def _curve() -> I32:
-    """[4096]: with them and a shift linear light becomes the number of thresholds that it reaches.
+def reached(limits: list[int], unit: int) -> I32:
+    """A table i32[4096] by which a number c below ``unit``, a power of 2, becomes how many limits it reaches.
 
-    No two of these are as near to each other as 1/4096.
+    That is (table[c >> s] + c) >> s, 2^s being unit / 4096. No two limits may be as near as that.
     """
-    limits = np.array([*thresholds(), 2 * _ONE], np.int32)
-    starts = np.arange(0, _ONE, 1 << _CURVE_SHIFT, dtype=np.int32)
-    reached = np.searchsorted(limits, starts, side="right").astype(np.int32)
-    behind = starts + (1 << _CURVE_SHIFT) - limits[reached]
-    return cast(I32, (reached << _CURVE_SHIFT) - starts + np.maximum(behind, 0))
+    width = unit // 4096
+    edges = np.array([*limits, 2 * unit], np.int64)
+    starts = np.arange(0, unit, width, dtype=np.int64)
+    counts = np.searchsorted(edges, starts, side="right")
+    table = counts * width - starts + np.maximum(starts + width - edges[counts], 0)
+    return cast(I32, table.astype(np.int32))
 
 
 def thresholds() -> list[int]:
-    """The least linear light, in 1/2^24, that sRGB's curve makes 1, 2, ... 255 of, 255 v being rounded.
+    """The least linear light, in 1/2^24, that sRGB's curve makes 1, 2, ... 255 of, 255 v being rounded."""
+    return [light(2 * value - 1, _ONE) for value in range(1, 256)]
 
-    IEC 61966-2-1, exactly: v = (value - 1/2) / 255 has the linear light v / 12.92, or the number whose fifth
-    power is ((v + 0.055) / 1.055)^12.
+
+def light(twice: int, unit: int) -> int:
+    """The linear light of v = twice / 510, in 1/unit, rounded up: IEC 61966-2-1, exactly.
+
+    It is v / 12.92, or the number whose fifth power is ((v + 0.055) / 1.055)^12.
     """
-    return [_threshold(2 * value - 1) for value in range(1, 256)]
-
-
-def _threshold(twice: int) -> int:
-    """Of v = twice / 510."""
     if twice <= 0.04045 * 510:
-        return -(-_ONE * 100 * twice // (1292 * 510))
-    power, divisor = (20 * twice + 561) ** 12 * _ONE**5, 10761**12
-    linear = int(_ONE * ((20 * twice + 561) / 10761) ** 2.4)  # nearly
+        return -(-unit * 100 * twice // (1292 * 510))
+    power, divisor = (20 * twice + 561) ** 12 * unit**5, 10761**12
+    linear = int(unit * ((20 * twice + 561) / 10761) ** 2.4)  # nearly
     while linear**5 * divisor < power:
         linear += 1
     while (linear - 1) ** 5 * divisor >= power:

@@ -12,4 +12,7 @@ def lab_to_rgb(
     lightness: Any, ab: Any, floats: bool, matrix: Any, curve: Any, luminance: Any, rgb: Any,
     height: int, width: int, version: int, /,
 ) -> None: ...  # fmt: skip
+def rgb_to_lightness(
+    rgb: Any, luminance: Any, curve: Any, lightness: Any, height: int, width: int, /
+) -> None: ...
 def restore(residual: Any, plane: Any, height: int, width: int, itemsize: int, /) -> None: ...

@@ -260,3 +260,12 @@ void lab_floats_to_rgb(const LabTables *tables, const uint8_t *lightness, const 
         paint(chosen(version), tables, lightness + x, &colors, pixels, rgb + 3 * x);
     }
 }
+
+void rgb_to_lightness(const int32_t *luminance, const int32_t *curve, const uint8_t *rgb, ptrdiff_t count, uint8_t *lightness) {
+    enum { SHIFT = 16, MOST = (1 << 28) - 1 };
+    const int32_t *red = luminance, *green = luminance + 256, *blue = luminance + 512;
+    for (ptrdiff_t x = 0; x < count; x++, rgb += 3) {
+        const int32_t sum = red[rgb[0]] + green[rgb[1]] + blue[rgb[2]], y = sum < MOST ? sum : MOST;
+        lightness[x] = (uint8_t)((curve[y >> SHIFT] + y) >> SHIFT);
+    }
+}

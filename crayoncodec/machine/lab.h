@@ -22,4 +22,8 @@ void lab_to_rgb(const LabTables *tables, const uint8_t *lightness, const int32_t
 void lab_floats_to_rgb(const LabTables *tables, const uint8_t *lightness, const float *a, const float *b, ptrdiff_t count,
                        uint8_t *rgb, int version);
 
+/* rgb[count, 3] -> lightness as stored. luminance[3, 256]: what the channels add to it, in 1/2^28, of no colour more than that
+   together. curve: y is (curve[y >> 16] + y) >> 16 of lightness, 0 to 255. */
+void rgb_to_lightness(const int32_t *luminance, const int32_t *curve, const uint8_t *rgb, ptrdiff_t count, uint8_t *lightness);
+
 #endif

@@ -1,4 +1,4 @@
-"""The kernel that makes RGB of CIELAB (lab.h); color.srgb computes the same integers with NumPy."""
+"""The kernels between RGB and CIELAB (lab.h); color.srgb and cielab compute the same with NumPy."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ def to_rgb(
         _packed(lightness), _packed(ab), ab.dtype.kind == "f", tables.matrix, tables.curve, tables.luminance,
         rgb, len(lightness), lightness.shape[1], which,
     )  # fmt: skip
+
+
+def to_lightness(
+    luminance: NDArray[np.int32],
+    curve: NDArray[np.int32],
+    rgb: NDArray[np.uint8],
+    lightness: NDArray[np.uint8],
+) -> None:
+    """A picture [h,w,3] into lightness [h,w] as stored, by the tables that lab.h names."""
+    from crayoncodec.machine import _native
+
+    given = rgb if rgb.strides[1:] == (3, 1) else np.ascontiguousarray(rgb)
+    _native.rgb_to_lightness(given, luminance, curve, lightness, *lightness.shape)
 
 
 def _packed(array: NDArray[Any]) -> NDArray[Any]:

@@ -7,5 +7,6 @@
 #include <Python.h>
 
 PyObject *native_lab_to_rgb(PyObject *self, PyObject *args);
+PyObject *native_rgb_to_lightness(PyObject *self, PyObject *args);
 
 #endif

@@ -2,55 +2,82 @@
 #include "lab.h"
 #include "native.h"
 
-/* A buffer [shape[0], shape[1], ...] of items: strides are as they come, but for items that lie one after the other. */
-static int shaped(PyObject *from, Py_buffer *buffer, int flags, int count, const Py_ssize_t *shape, Py_ssize_t size,
-                  const char *what) {
-    if (PyObject_GetBuffer(from, buffer, PyBUF_STRIDES | flags) < 0)
+typedef struct {
+    int flags, count;
+    Py_ssize_t shape[3], size;
+    const char *what;
+} Expected;
+
+/* A buffer of that shape: strides are as they come, but for items that lie one after the other. */
+static int shaped(PyObject *from, Py_buffer *view, const Expected *expected) {
+    const Py_ssize_t size = expected->size;
+    if (PyObject_GetBuffer(from, view, PyBUF_STRIDES | expected->flags) < 0)
         return 0;
-    int good = buffer->ndim == count && buffer->itemsize == size && (uintptr_t)buffer->buf % (size_t)size == 0;
-    for (int k = 0; good && k < count; k++)
-        good = buffer->shape[k] == shape[k] && buffer->strides[k] % size == 0;
-    good = good && buffer->strides[count - 1] == size;
+    int good = view->ndim == expected->count && view->itemsize == size && (uintptr_t)view->buf % (size_t)size == 0;
+    for (int k = 0; good && k < expected->count; k++)
+        good = view->shape[k] == expected->shape[k] && view->strides[k] % size == 0;
+    good = good && view->strides[expected->count - 1] == size;
     if (!good) {
-        PyErr_Format(PyExc_ValueError, "%s has not the shape, items or strides that are expected", what);
-        PyBuffer_Release(buffer);
+        PyErr_Format(PyExc_ValueError, "%s has not the shape, items or strides that are expected", expected->what);
+        PyBuffer_Release(view);
     }
     return good;
 }
 
+/* All of them, or none. */
+static int all_shaped(PyObject *const *given, Py_buffer *views, const Expected *expected, int count) {
+    for (int k = 0; k < count; k++)
+        if (!shaped(given[k], &views[k], &expected[k])) {
+            while (k-- > 0)
+                PyBuffer_Release(&views[k]);
+            return 0;
+        }
+    return 1;
+}
+
+static void release(Py_buffer *views, int count) {
+    while (count-- > 0)
+        PyBuffer_Release(&views[count]);
+}
+
+/* Of a table: rows without gaps. Of a picture: pixels without gaps. */
+static int dense(const Py_buffer *view, int from) {
+    for (int k = from; k + 1 < view->ndim; k++)
+        if (view->strides[k] != view->shape[k + 1] * view->strides[k + 1]) {
+            PyErr_SetString(PyExc_ValueError, "a table or rgb has gaps");
+            return 0;
+        }
+    return 1;
+}
+
+static int size_good(Py_ssize_t height, Py_ssize_t width, int version) {
+    if (height >= 0 && width >= 0 && version >= 0 && version <= best_version())
+        return 1;
+    PyErr_SetString(PyExc_ValueError, "a size is out of range");
+    return 0;
+}
+
 /* lab_to_rgb(lightness[h,w], ab[2,h,w], whether ab is float, matrix[3,3], curve[4096], luminance[256,2], rgb[h,w,3],
-   version) */
+   h, w, version) */
 PyObject *native_lab_to_rgb(PyObject *self, PyObject *args) {
     enum { LIGHTNESS, AB, MATRIX, CURVE, LUMINANCE, RGB, GIVEN };
     PyObject *given[GIVEN];
     Py_buffer views[GIVEN];
     Py_ssize_t height, width;
-    int floats, version, held = 0;
+    int floats, version;
     (void)self;
     if (!PyArg_ParseTuple(args, "OOpOOOOnni", &given[LIGHTNESS], &given[AB], &floats, &given[MATRIX], &given[CURVE],
-                          &given[LUMINANCE], &given[RGB], &height, &width, &version))
+                          &given[LUMINANCE], &given[RGB], &height, &width, &version) ||
+        !size_good(height, width, version))
         return NULL;
-    if (height < 0 || width < 0 || version < 0 || version > best_version()) {
-        PyErr_SetString(PyExc_ValueError, "a size is out of range");
-        return NULL;
-    }
-    const struct {
-        int flags, count;
-        Py_ssize_t shape[3], size;
-        const char *what;
-    } expected[GIVEN] = {
-        {0, 2, {height, width}, 1, "lightness"},        {0, 3, {2, height, width}, 4, "ab"},
-        {0, 2, {3, 3}, 4, "matrix"},                    {0, 1, {LAB_CURVE}, 4, "curve"},
-        {0, 2, {256, 2}, 4, "luminance"},               {PyBUF_WRITABLE, 3, {height, width, 3}, 1, "rgb"},
+    const Expected expected[GIVEN] = {
+        {0, 2, {height, width}, 1, "lightness"}, {0, 3, {2, height, width}, 4, "ab"},
+        {0, 2, {3, 3}, 4, "matrix"},             {0, 1, {LAB_CURVE}, 4, "curve"},
+        {0, 2, {256, 2}, 4, "luminance"},        {PyBUF_WRITABLE, 3, {height, width, 3}, 1, "rgb"},
     };
-    while (held < GIVEN && shaped(given[held], &views[held], expected[held].flags, expected[held].count, expected[held].shape,
-                                  expected[held].size, expected[held].what))
-        held++;
-    int good = held == GIVEN;
-    if (good && (views[MATRIX].strides[0] != 12 || views[LUMINANCE].strides[0] != 8 || views[RGB].strides[1] != 3)) {
-        PyErr_SetString(PyExc_ValueError, "a table or rgb has gaps");
-        good = 0;
-    }
+    if (!all_shaped(given, views, expected, GIVEN))
+        return NULL;
+    const int good = dense(&views[MATRIX], 0) && dense(&views[LUMINANCE], 0) && dense(&views[RGB], 1);
     if (good) {
         const LabTables tables = {views[MATRIX].buf, views[CURVE].buf, views[LUMINANCE].buf};
         const Py_ssize_t *strides = views[AB].strides;
@@ -66,7 +93,37 @@ PyObject *native_lab_to_rgb(PyObject *self, PyObject *args) {
         }
         Py_END_ALLOW_THREADS
     }
-    while (held-- > 0)
-        PyBuffer_Release(&views[held]);
+    release(views, GIVEN);
+    return good ? Py_NewRef(Py_None) : NULL;
+}
+
+/* rgb_to_lightness(rgb[h,w,3], luminance[3,256], curve[4096], lightness[h,w], h, w) */
+PyObject *native_rgb_to_lightness(PyObject *self, PyObject *args) {
+    enum { RGB, LUMINANCE, CURVE, LIGHTNESS, GIVEN };
+    PyObject *given[GIVEN];
+    Py_buffer views[GIVEN];
+    Py_ssize_t height, width;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOnn", &given[RGB], &given[LUMINANCE], &given[CURVE], &given[LIGHTNESS], &height, &width) ||
+        !size_good(height, width, 0))
+        return NULL;
+    const Expected expected[GIVEN] = {
+        {0, 3, {height, width, 3}, 1, "rgb"},
+        {0, 2, {3, 256}, 4, "luminance"},
+        {0, 1, {LAB_CURVE}, 4, "curve"},
+        {PyBUF_WRITABLE, 2, {height, width}, 1, "lightness"},
+    };
+    if (!all_shaped(given, views, expected, GIVEN))
+        return NULL;
+    const int good = dense(&views[RGB], 1) && dense(&views[LUMINANCE], 0);
+    if (good) {
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t y = 0; y < height; y++)
+            rgb_to_lightness(views[LUMINANCE].buf, views[CURVE].buf,
+                             (const uint8_t *)views[RGB].buf + y * views[RGB].strides[0], width,
+                             (uint8_t *)views[LIGHTNESS].buf + y * views[LIGHTNESS].strides[0]);
+        Py_END_ALLOW_THREADS
+    }
+    release(views, GIVEN);
     return good ? Py_NewRef(Py_None) : NULL;
 }

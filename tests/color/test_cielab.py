@@ -41,8 +41,27 @@ def test_greys_have_no_chroma():
     assert np.abs(ab).max() < 1e-3
 
 
-def test_stored_lightness_is_rounded_as_specified():
+def test_stored_lightness_is_rounded_as_specified(arithmetic):
     lightness, _ = cielab.rgb_to_lab(CUBE)
     scaled = formulas(CUBE)[0] * 255 / 100
+    assert np.array_equal(cielab.stored_lightness(CUBE), np.floor(scaled + 0.5))
     assert np.abs(cielab.lightness_to_u8(lightness) - scaled).max() <= 0.5 + 1e-3
     assert cielab.lightness_from_u8(np.array([[0, 255]], np.uint8)).tolist() == [[0, 100]]
+
+
+def test_stored_lightness_is_exact_for_nearly_all_colours(arithmetic):
+    """A sixteenth of all colours; where float64 is within 1e-7 of a half either is right."""
+    rgb = np.stack(np.meshgrid(np.arange(0, 256, 16), *[np.arange(256)] * 2, indexing="ij"), axis=-1)
+    rgb = rgb.astype(np.uint8).reshape(-1, 256, 3)
+    scaled = formulas(rgb)[0] * 255 / 100
+    differing = cielab.stored_lightness(rgb) != np.floor(scaled + 0.5)
+    assert np.abs(scaled[differing] % 1 - 0.5).max(initial=0) < 1e-6
+
+
+def test_lightness_of_parts_in_threads_is_that_of_the_whole(arithmetic, four_threads):
+    rgb = np.random.default_rng(0).integers(0, 256, (150, 70, 3), dtype=np.uint8)
+    expected = np.floor(formulas(rgb)[0] * 255 / 100 + 0.5)
+    assert np.array_equal(cielab.stored_lightness(rgb), expected)
+    assert np.array_equal(cielab.stored_lightness(rgb[3:, 5:60]), expected[3:, 5:60])
+    assert np.array_equal(cielab.stored_lightness(rgb[..., ::-1][..., ::-1]), expected)
+    assert np.array_equal(cielab.stored_lightness(rgb.transpose(1, 0, 2)), expected.T)
