@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from crayoncodec.color import cielab
 from crayoncodec.color.geometry import STEP_UNIT, Sampling
-from crayoncodec.color.grid import ColorGrid, sample_grid_of
+from crayoncodec.color.grid import ColorGrid, rounded, sample_grid_of
+from crayoncodec.color.means import mean_ab
 from crayoncodec.encoding import fitting
 from crayoncodec.encoding.metrics import ciede2000
 from crayoncodec.errors import CrayWarning, FormatError, ImageError
@@ -117,6 +118,8 @@ class Encoder:
 
     def _sampled(self, n: int, sampling: Sampling, step: float) -> ColorGrid:
         rgb = self._picture.rgb
+        if sampling == "mean" and self._visible is None:
+            return rounded(mean_ab(rgb, n), n, sampling, step)
         return sample_grid_of(
             rgb.shape[:2],
             lambda rows: cielab.rgb_to_lab(rgb[rows])[1],

@@ -261,11 +261,37 @@ void lab_floats_to_rgb(const LabTables *tables, const uint8_t *lightness, const 
     }
 }
 
+enum { FINE_SHIFT = 16, FINE_MOST = (1 << 28) - 1 };
+
 void rgb_to_lightness(const int32_t *luminance, const int32_t *curve, const uint8_t *rgb, ptrdiff_t count, uint8_t *lightness) {
-    enum { SHIFT = 16, MOST = (1 << 28) - 1 };
     const int32_t *red = luminance, *green = luminance + 256, *blue = luminance + 512;
     for (ptrdiff_t x = 0; x < count; x++, rgb += 3) {
-        const int32_t sum = red[rgb[0]] + green[rgb[1]] + blue[rgb[2]], y = sum < MOST ? sum : MOST;
-        lightness[x] = (uint8_t)((curve[y >> SHIFT] + y) >> SHIFT);
+        const int32_t sum = red[rgb[0]] + green[rgb[1]] + blue[rgb[2]], y = sum < FINE_MOST ? sum : FINE_MOST;
+        lightness[x] = (uint8_t)((curve[y >> FINE_SHIFT] + y) >> FINE_SHIFT);
+    }
+}
+
+/* Between two roots the straight line. */
+INLINE int32_t root(const int32_t *roots, int32_t sum) {
+    const int32_t t = sum < FINE_MOST ? sum : FINE_MOST, *from = roots + (t >> FINE_SHIFT);
+    return from[0] + (((from[1] - from[0]) * (t & ((1 << FINE_SHIFT) - 1))) >> FINE_SHIFT);
+}
+
+void rgb_to_sums(const int32_t *ratios, const int32_t *roots, const uint8_t *rgb, ptrdiff_t stride, ptrdiff_t rows,
+                 ptrdiff_t width, ptrdiff_t spacing, int64_t *across, int64_t *along) {
+    for (ptrdiff_t left = 0; left < width; left += spacing) {
+        const ptrdiff_t columns = width - left < spacing ? width - left : spacing;
+        int64_t first = 0, second = 0;
+        for (ptrdiff_t y = 0; y < rows; y++) {
+            const uint8_t *pixel = rgb + y * stride + 3 * left;
+            for (ptrdiff_t x = 0; x < columns; x++, pixel += 3) {
+                const int32_t *red = ratios + 4 * pixel[0], *green = ratios + 4 * (256 + pixel[1]);
+                const int32_t *blue = ratios + 4 * (512 + pixel[2]);
+                const int32_t middle = root(roots, red[1] + green[1] + blue[1]);
+                first += root(roots, red[0] + green[0] + blue[0]) - middle;
+                second += middle - root(roots, red[2] + green[2] + blue[2]);
+            }
+        }
+        *across++ = first, *along++ = second;
     }
 }

@@ -26,4 +26,11 @@ void lab_floats_to_rgb(const LabTables *tables, const uint8_t *lightness, const 
    together. curve: y is (curve[y >> 16] + y) >> 16 of lightness, 0 to 255. */
 void rgb_to_lightness(const int32_t *luminance, const int32_t *curve, const uint8_t *rgb, ptrdiff_t count, uint8_t *lightness);
 
+/* rgb[rows, width, 3], rows `stride` bytes apart -> of every cell of `spacing` columns, the last one may be cut, and all rows
+   the sums of f(X) - f(Y) and f(Y) - f(Z), in 1/2^23: across[cells], along[cells].
+   ratios[3, 256, 4]: what the channels add to X/Xn, Y/Yn, Z/Zn in 1/2^28, of no colour more than that together, and 0;
+   roots[LAB_CURVE + 1]: f of every 1/4096, rising by less than 2^15 at once. */
+void rgb_to_sums(const int32_t *ratios, const int32_t *roots, const uint8_t *rgb, ptrdiff_t stride, ptrdiff_t rows,
+                 ptrdiff_t width, ptrdiff_t spacing, int64_t *across, int64_t *along);
+
 #endif

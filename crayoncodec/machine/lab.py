@@ -44,8 +44,23 @@ def to_lightness(
     """A picture [h,w,3] into lightness [h,w] as stored, by the tables that lab.h names."""
     from crayoncodec.machine import _native
 
-    given = rgb if rgb.strides[1:] == (3, 1) else np.ascontiguousarray(rgb)
-    _native.rgb_to_lightness(given, luminance, curve, lightness, *lightness.shape)
+    _native.rgb_to_lightness(_whole_pixels(rgb), luminance, curve, lightness, *lightness.shape)
+
+
+def to_sums(
+    ratios: NDArray[np.int32], roots: NDArray[np.int32], rgb: NDArray[np.uint8], spacing: int
+) -> NDArray[np.int64]:
+    """Of a picture [h,w,3], over its cells: what lab.h says of ``rgb_to_sums``, [2,rows of cells,cells]."""
+    from crayoncodec.machine import _native
+
+    height, width = rgb.shape[:2]
+    sums = np.empty((2, -(-height // spacing), -(-width // spacing)), np.int64)
+    _native.rgb_to_sums(_whole_pixels(rgb), ratios, roots, spacing, sums, height, width)
+    return sums
+
+
+def _whole_pixels(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return rgb if rgb.strides[1:] == (3, 1) else np.ascontiguousarray(rgb)
 
 
 def _packed(array: NDArray[Any]) -> NDArray[Any]:

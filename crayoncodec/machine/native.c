@@ -120,6 +120,7 @@ static PyMethodDef methods[] = {
     {"convolve", convolve, METH_VARARGS, "kernels.h, convolve_rows"},
     {"lab_to_rgb", native_lab_to_rgb, METH_VARARGS, "lab.h, lab_to_rgb and lab_floats_to_rgb"},
     {"rgb_to_lightness", native_rgb_to_lightness, METH_VARARGS, "lab.h, rgb_to_lightness"},
+    {"rgb_to_sums", native_rgb_to_sums, METH_VARARGS, "lab.h, rgb_to_sums"},
     {"restore", restore, METH_VARARGS, "kernels.h, restore_u8 and restore_i16"},
     {"best_version", best, METH_NOARGS, "kernels.h, best_version"},
     {NULL, NULL, 0, NULL},

@@ -8,5 +8,6 @@
 
 PyObject *native_lab_to_rgb(PyObject *self, PyObject *args);
 PyObject *native_rgb_to_lightness(PyObject *self, PyObject *args);
+PyObject *native_rgb_to_sums(PyObject *self, PyObject *args);
 
 #endif

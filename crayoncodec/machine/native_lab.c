@@ -127,3 +127,37 @@ PyObject *native_rgb_to_lightness(PyObject *self, PyObject *args) {
     release(views, GIVEN);
     return good ? Py_NewRef(Py_None) : NULL;
 }
+
+/* rgb_to_sums(rgb[h,w,3], ratios[3,256,4], roots[4097], spacing, sums[2,rows,cells], h, w) */
+PyObject *native_rgb_to_sums(PyObject *self, PyObject *args) {
+    enum { RGB, RATIOS, ROOTS, SUMS, GIVEN };
+    PyObject *given[GIVEN];
+    Py_buffer views[GIVEN];
+    Py_ssize_t height, width, spacing;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOnOnn", &given[RGB], &given[RATIOS], &given[ROOTS], &spacing, &given[SUMS], &height, &width) ||
+        !size_good(height, width, spacing >= 1 && spacing <= 65535 ? 0 : -1))
+        return NULL;
+    const Expected expected[GIVEN] = {
+        {0, 3, {height, width, 3}, 1, "rgb"},
+        {0, 3, {3, 256, 4}, 4, "ratios"},
+        {0, 1, {LAB_CURVE + 1}, 4, "roots"},
+        {PyBUF_WRITABLE, 3, {2, height / spacing + (height % spacing > 0), width / spacing + (width % spacing > 0)}, 8, "sums"},
+    };
+    if (!all_shaped(given, views, expected, GIVEN))
+        return NULL;
+    const int good = dense(&views[RGB], 1) && dense(&views[RATIOS], 0);
+    if (good) {
+        const Py_ssize_t stride = views[RGB].strides[0], *strides = views[SUMS].strides;
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t y = 0; y < views[SUMS].shape[1]; y++) {
+            char *first = (char *)views[SUMS].buf + y * strides[1];
+            const Py_ssize_t top = y * spacing, rows = height - top < spacing ? height - top : spacing;
+            rgb_to_sums(views[RATIOS].buf, views[ROOTS].buf, (const uint8_t *)views[RGB].buf + top * stride, stride, rows, width,
+                        spacing, (void *)first, (void *)(first + strides[0]));
+        }
+        Py_END_ALLOW_THREADS
+    }
+    release(views, GIVEN);
+    return good ? Py_NewRef(Py_None) : NULL;
+}
