@@ -17,6 +17,7 @@ from crayoncodec.machine import kernels, lab
 CUBE = np.stack(np.meshgrid(*[np.arange(0, 256, 15, np.uint8)] * 3, indexing="ij"), axis=-1).reshape(1, -1, 3)
 RGB_TO_XYZ = [[4124, 3576, 1805], [2126, 7152, 722], [193, 1192, 9505]]
 THRESHOLDS = srgb.thresholds()
+TO_LINEAR = [[9208016, -4595341, -1623268], [-2753151, 5607399, 135159], [158297, -609902, 3441012]]
 
 
 def in_whole_numbers(v, a, b):
@@ -32,9 +33,7 @@ def in_whole_numbers(v, a, b):
     def linear(k):
         y = 4000 * (5 * v + 204)
         x, z = y + divided(1479 * a * k, 15), y - divided(7395 * b * k, 16)
-        return [
-            divided(sum(m * t(f) for m, f in zip(row, (x, y, z), strict=True)), 24) for row in srgb.MATRIX
-        ]
+        return [divided(sum(m * t(f) for m, f in zip(row, (x, y, z), strict=True)), 24) for row in TO_LINEAR]
 
     def fits(k):
         found = linear(k)
