@@ -104,7 +104,7 @@ def decoder_versions(decoder: str) -> dict[str, str]:
 
 def _decode_bicubic(data: bytes) -> np.ndarray:
     """Bicubic colours: a decoder that does not look at the lightness."""
-    from crayoncodec.color import cielab
+    from crayoncodec.color import srgb
     from crayoncodec.color.guided import upsample
     from crayoncodec.format import container, decoding
 
@@ -114,7 +114,7 @@ def _decode_bicubic(data: bytes) -> np.ndarray:
     if grid is None:
         return np.dstack([plane] * 3)
     ab = upsample(grid.ab(), grid.spacing, grid.sampling, (0, 0, *plane.shape))
-    return cielab.lab_to_rgb(cielab.lightness_from_u8(plane), ab)
+    return srgb.lab_to_rgb(plane, ab)
 
 
 def _cray(name: str, decoder: str = "compact", n: int = 20, **fixed: Any) -> Cray:

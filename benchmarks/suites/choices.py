@@ -13,7 +13,7 @@ from benchmarks.measuring import distortion
 from benchmarks.measuring.results import Values
 from benchmarks.suites.spacings import network_backend
 from crayoncodec import codec as cray
-from crayoncodec.color import cielab
+from crayoncodec.color import cielab, srgb
 from crayoncodec.color.grid import ColorGrid, sample_grid
 from crayoncodec.color.guided import GuidedModel
 from crayoncodec.format import container, decoding, planes, residuals, uniform
@@ -53,8 +53,8 @@ def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
         return _whole_file(rgb, {name: int(value) for name, value in options.items()})
     if codec == _LOSSY:
         data = planes.encode(plane, "avif", int(options["quality"]))
-        shown = cielab.lightness_from_u8(planes.decode(data, "avif", plane.shape, "lightness"))
-        score = distortion.of_picture(rgb, cielab.lab_to_rgb(shown, ab))["ssimulacra2"]
+        shown = planes.decode(data, "avif", plane.shape, "lightness")
+        score = distortion.of_picture(rgb, srgb.lab_to_rgb(shown, ab))["ssimulacra2"]
         return {"bpp": 8 * len(data) / plane.size, "ssimulacra2": score}
     if codec == _COARSE:
         coarse = planes.decode(

@@ -13,7 +13,7 @@ from benchmarks.codecs.ours import GUIDED, decoder_versions
 from benchmarks.measuring import distortion
 from benchmarks.measuring.dataset import Dataset, read
 from benchmarks.measuring.results import Results, Row, Values
-from crayoncodec.color import cielab
+from crayoncodec.color import cielab, srgb
 from crayoncodec.color.geometry import Sampling
 from crayoncodec.color.grid import ColorGrid, sample_grid
 from crayoncodec.color.guided import upsample
@@ -78,7 +78,7 @@ def measure_checkpoint(
 
 def _scored(rgb: np.ndarray, plane: np.ndarray, grid: ColorGrid, estimate: np.ndarray) -> Values:
     lightness, ab = cielab.rgb_to_lab(rgb)
-    compared = metrics.compare(rgb, cielab.lab_to_rgb(cielab.lightness_from_u8(plane), estimate))
+    compared = metrics.compare(rgb, srgb.lab_to_rgb(plane, estimate))
     return {
         "grid_bpp": 8 * len(uniform.encode(grid.samples)[0]) / plane.size,
         "psnr_rgb": compared.psnr_rgb,

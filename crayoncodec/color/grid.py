@@ -86,22 +86,30 @@ def sample_grid_of(
     visible: NDArray[np.bool_] | None = None,
 ) -> ColorGrid:
     """As ``sample_grid``, of a picture (H, W) that is there in parts only, as for ``sample_rendered``."""
-    if spacing not in range(MIN_SPACING, MAX_SPACING + 1):
-        raise ValueError(f"spacing n is {spacing}, expected a whole number of {MIN_SPACING} to {MAX_SPACING}")
-    spacing = int(spacing)
-    if sampling not in SAMPLINGS:
-        raise ValueError(f"sampling is {sampling!r}, expected one of {', '.join(SAMPLINGS)}")
-    if not 1 / 2 < step * STEP_UNIT < MAX_STEP + 1 / 2:
-        raise ValueError(f"step is {step}, expected 1/{STEP_UNIT} to {MAX_STEP}/{STEP_UNIT}")
-    step = round(step * STEP_UNIT) / STEP_UNIT
+    spacing = _checked(spacing, sampling)
 
     def seen(rows: slice) -> F32:
         ab = render(rows)
         return ab if visible is None else _spread_visible(ab, visible[rows], spacing)
 
-    cells = sample_rendered(shape, spacing, sampling, seen)
-    samples = np.rint(cells / np.float32(step)).astype(np.int16)
-    return ColorGrid(samples, spacing, sampling, step)
+    return rounded(sample_rendered(shape, spacing, sampling, seen), spacing, sampling, step)
+
+
+def rounded(cells: F32, spacing: int, sampling: Sampling, step: float) -> ColorGrid:
+    """The cells' AB, f32[2,h,w], as samples; raises ValueError as ``sample_grid``."""
+    spacing = _checked(spacing, sampling)
+    if not 1 / 2 < step * STEP_UNIT < MAX_STEP + 1 / 2:
+        raise ValueError(f"step is {step}, expected 1/{STEP_UNIT} to {MAX_STEP}/{STEP_UNIT}")
+    step = round(step * STEP_UNIT) / STEP_UNIT
+    return ColorGrid(np.rint(cells / np.float32(step)).astype(np.int16), spacing, sampling, step)
+
+
+def _checked(spacing: int, sampling: Sampling) -> int:
+    if spacing not in range(MIN_SPACING, MAX_SPACING + 1):
+        raise ValueError(f"spacing n is {spacing}, expected a whole number of {MIN_SPACING} to {MAX_SPACING}")
+    if sampling not in SAMPLINGS:
+        raise ValueError(f"sampling is {sampling!r}, expected one of {', '.join(SAMPLINGS)}")
+    return int(spacing)
 
 
 def sample_rendered(
@@ -138,7 +146,12 @@ def reduce_to_cells(planes: F32, spacing: int, sampling: Sampling) -> F32:
         rows, columns = point_positions(height, width, spacing)
         return planes[..., rows[:, None], columns]
     sums = _sums(np.swapaxes(_sums(np.swapaxes(planes, -1, -2), spacing), -1, -2), spacing)
-    sides = [np.diff(np.arange(0, length, spacing), append=length) for length in (height, width)]
+    return means_of(sums, (height, width), spacing)
+
+
+def means_of(sums: NDArray[Any], shape: tuple[int, int], spacing: int) -> F32:
+    """Sums over the cells of planes of a shape (H, W), [...,h,w] -> the means, f32[...,h,w]."""
+    sides = [np.diff(np.arange(0, length, spacing), append=length) for length in shape]
     cells: F32 = (sums / np.outer(*sides)).astype(np.float32)
     return cells
 

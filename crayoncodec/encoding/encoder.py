@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from crayoncodec.color import cielab
 from crayoncodec.color.geometry import STEP_UNIT, Sampling
-from crayoncodec.color.grid import ColorGrid, sample_grid_of
+from crayoncodec.color.grid import ColorGrid, rounded, sample_grid_of
+from crayoncodec.color.means import mean_ab
 from crayoncodec.encoding import fitting
 from crayoncodec.encoding.metrics import ciede2000
 from crayoncodec.errors import CrayWarning, FormatError, ImageError
 from crayoncodec.files.images import Picture
 from crayoncodec.format import nested, planes, uniform
 from crayoncodec.format.chunks import GridChunk, PlaneChunk, PlaneCoder
-from crayoncodec.machine import process, threads
+from crayoncodec.machine import process
 from crayoncodec.painting.recolorize import Backend, pays, predict, recolorize
 
 _PRICED: Final = 5
@@ -66,7 +67,7 @@ class Encoder:
 
     def __init__(self, picture: Picture, coder: PlaneCoder | None, lossless: bool, effort: int) -> None:
         self._picture, self._effort = picture, effort
-        self._plane = _lightness_plane(picture.rgb)
+        self._plane = cielab.stored_lightness(picture.rgb)
         self._coder = coder or default_coder(self._plane.shape, lossless)
         self._lossless = lossless or (coder is None and self._coder not in planes.LOSSY_CODERS)
         if self._lossless and not lossless:
@@ -117,6 +118,8 @@ class Encoder:
 
     def _sampled(self, n: int, sampling: Sampling, step: float) -> ColorGrid:
         rgb = self._picture.rgb
+        if sampling == "mean" and self._visible is None:
+            return rounded(mean_ab(rgb, n), n, sampling, step)
         return sample_grid_of(
             rgb.shape[:2],
             lambda rows: cielab.rgb_to_lab(rgb[rows])[1],
@@ -238,18 +241,6 @@ class Encoder:
 
         network, _ = checkpoints.load()
         return fitting.fit_samples_to_network(network, self._ab, lightness, samples, self._visible)
-
-
-def _lightness_plane(rgb: U8) -> U8:
-    """What is coded of u8[H,W,3]: u8[H,W]."""
-    plane = np.empty(rgb.shape[:2], np.uint8)
-
-    def band(rows: slice) -> None:
-        plane[rows] = cielab.lightness_to_u8(cielab.rgb_to_lightness(rgb[rows]))
-
-    height, width = rgb.shape[:2]
-    threads.each(band, threads.bands(height, width))
-    return plane
 
 
 def _grid(coded: nested.Coded) -> ColorGrid:

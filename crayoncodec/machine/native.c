@@ -48,7 +48,11 @@ static PyMethodDef methods[] = {
 };
 
 static int add_others(PyObject *module) {
-    return PyModule_AddFunctions(module, network_methods) ? -1 : PyModule_AddFunctions(module, level_methods);
+    PyMethodDef *const all[] = {network_methods, level_methods, lab_methods};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        if (PyModule_AddFunctions(module, all[k]))
+            return -1;
+    return 0;
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_others}, {0, NULL}};

@@ -9,6 +9,6 @@
 /* Whether a buffer has that many bytes; ValueError if not. */
 int sized(const Py_buffer *buffer, size_t size, const char *what);
 
-extern PyMethodDef network_methods[], level_methods[];
+extern PyMethodDef network_methods[], level_methods[], lab_methods[];
 
 #endif

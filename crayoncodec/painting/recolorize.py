@@ -10,9 +10,9 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.color.cielab import lab_to_rgb, shades
 from crayoncodec.color.grid import ColorGrid, sample_rendered, scatter_samples
 from crayoncodec.color.guided import GuidedModel, shrunk
+from crayoncodec.color.srgb import lab_to_rgb, shades
 from crayoncodec.errors import CrayWarning
 from crayoncodec.machine import threads
 
@@ -147,12 +147,12 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
     out = np.empty((*lightness.shape, 3), np.uint8)
     if grid.is_nested and backend is not None:
         for core, ab in predict_tiles(lightness, grid, backend, tile):
-            out[core] = lab_to_rgb(lightness[core], ab)
+            lab_to_rgb(lightness[core], ab, out[core])
         return out
     paint = painter(lightness, grid, backend, tile)
 
     def part(window: Window) -> None:
-        out[window] = lab_to_rgb(lightness[window], paint(window))
+        lab_to_rgb(lightness[window], paint(window), out[window])
 
     height, width = lightness.shape
     threads.each(part, threads.windows(height, width))

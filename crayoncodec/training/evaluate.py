@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from tqdm import tqdm
 
-from crayoncodec.color import cielab
+from crayoncodec.color import cielab, srgb
 from crayoncodec.color.geometry import Sampling
 from crayoncodec.color.grid import sample_grid
 from crayoncodec.encoding import metrics
@@ -60,7 +60,7 @@ def evaluate(
             grid = sample_grid(ab, n, sampling)
             for decoder, using in (("guided", None), ("network", backend)):
                 painted = painter(plane, grid, using)(whole(plane))
-                decoded = cielab.lab_to_rgb(cielab.lightness_from_u8(plane), painted)
+                decoded = srgb.lab_to_rgb(plane, painted)
                 values = asdict(metrics.compare(rgb, decoded))
                 # Before conversion to 8-bit RGB, as networks are trained.
                 values["ab_mse"] = float(np.square(ab.astype(np.float64) - painted).mean())

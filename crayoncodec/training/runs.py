@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from torch import nn
 
-from crayoncodec.color import cielab
+from crayoncodec.color import cielab, srgb
 from crayoncodec.errors import TrainingError
 from crayoncodec.files import atomic
 from crayoncodec.networks import check_weights
@@ -149,7 +149,7 @@ class Run:
     def show(self, samples: Iterable[tuple[np.ndarray, ...]], step: int) -> None:
         """Write rows of pictures: lightness f32[H,W] with each of its AB planes f32[2,H,W]."""
         rows = [
-            np.hstack([cielab.lab_to_rgb(lightness, np.ascontiguousarray(ab)) for ab in versions])
+            np.hstack([srgb.lab_to_rgb(cielab.lightness_to_u8(lightness), ab) for ab in versions])
             for lightness, *versions in samples
         ]
         stream = io.BytesIO()

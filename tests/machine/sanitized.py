@@ -18,7 +18,8 @@ import crayoncodec.machine  # noqa: E402
 
 crayoncodec.machine._native = native
 from crayoncodec import CrayError, codec  # noqa: E402
-from crayoncodec.machine import kernels  # noqa: E402
+from crayoncodec.color import cielab, means, srgb  # noqa: E402
+from crayoncodec.machine import kernels, lab  # noqa: E402
 
 assert kernels.are_there()
 count = 0
@@ -36,6 +37,21 @@ for width in (1, 2, 95, 96, 97, 193):
                 kernels.convolve(layer, planes, slice(0, 3), out, which=version)
                 count += 1
 rng = np.random.default_rng(0)
+for width in (1, 7, 255, 256, 257, 600):
+    for dtype in (np.int32, np.float32):
+        for version in range(native.best_version() + 1):
+            # Exactly as much memory as there are pixels, and colours beyond all limits.
+            ab = np.ascontiguousarray(
+                rng.integers(-(2**31), 2**31, (2, 3, width)) >> rng.integers(0, 24)
+            ).astype(dtype)
+            lightness = rng.integers(0, 256, (3, width), dtype=np.uint8)
+            lab.to_rgb(srgb._tables(), lightness, ab, np.empty((3, width, 3), np.uint8), version)
+            count += 1
+for spacing in (1, 2, 7, 65535):
+    rgb = rng.choice(np.array([0, 9, 255], np.uint8), (11, 13, 3))
+    means.mean_ab(rgb, spacing)
+    cielab.stored_lightness(rgb)
+    count += 1
 for path in sorted(Path(sys.argv[2]).glob("*.cray")):
     data = path.read_bytes()
     codec.verify(data)
