@@ -72,11 +72,25 @@ def test_options_out_of_range_are_refused(options, text):
         ("levels", True, ValueError), ("levels", 2.5, ValueError), ("levels", float("nan"), ValueError),
         ("levels", "3", ValueError), ("levels", [], ValueError), ("model", 5, TypeError),
         ("model", [], TypeError), ("limits", None, TypeError), ("limits", 5, TypeError),
+        ("scale", 3, ValueError), ("scale", 0, ValueError), ("scale", 32, ValueError),
+        ("scale", True, ValueError), ("scale", 8.0, ValueError), ("scale", "1/8", ValueError),
+        ("scale", None, ValueError), ("scale", [], ValueError),
     ],
 )  # fmt: skip
 def test_options_of_decoders_are_refused_at_once(option, value, error):
     with pytest.raises(error, match=f"^{option} is .*, expected "):
         crayoncodec.Decoder(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"color": "neural"}, "color neural"), ({"model": "nested"}, "model"),
+     ({"model": "nested", "color": "neural"}, "model")],
+)  # fmt: skip
+def test_no_network_goes_with_a_smaller_picture(options, text):
+    message = f"^scale does not go with {text}: no network paints reduced pictures$"
+    with pytest.raises(ValueError, match=message):
+        crayoncodec.decode(b"", scale=2, **options)
 
 
 @pytest.mark.parametrize("value", [float("nan"), -1, "5", None, True])
@@ -113,6 +127,7 @@ def test_numbers_of_numpy_are_numbers():
     data = crayoncodec.encode(image)
     expected = crayoncodec.decode(data, levels=3)
     assert np.array_equal(crayoncodec.decode(data, levels=np.uint8(3)), expected)
+    assert np.array_equal(crayoncodec.decode(data, scale=np.int8(4)), crayoncodec.decode(data, scale=4))
 
 
 @pytest.mark.parametrize(

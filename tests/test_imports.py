@@ -95,6 +95,10 @@ def test_decoding_without_a_network_loads_nothing_of_one():
     assert "numpy" in loaded(program + f"assert not {modules} & sys.modules.keys()")
 
 
+def test_where_nobody_watches_there_is_no_bar():
+    assert not {"tqdm", "torch"} & command("decode", "--scale", "1/8", "photo.cray", "-o", "out.ppm")
+
+
 def test_networks_without_a_graph_and_torch_by_choice_do():
     crayoncodec.write("one.cray", photo(20, 30), n=8)
     assert "torch" in command("decode", "--model", "crayon", "one.cray", "-o", "out.png")

@@ -12,6 +12,8 @@ MAX_STEP: Final = 65535
 # Stored as their places in this list.
 Sampling = Literal["mean", "point"]
 SAMPLINGS: Final[tuple[Sampling, ...]] = get_args(Sampling)
+SCALES: Final = (1, 2, 4, 8, 16)
+"""How many times smaller on either side a picture can be decoded."""
 
 
 def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:

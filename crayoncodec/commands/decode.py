@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from crayoncodec import codec
+from crayoncodec.color.geometry import SCALES
 from crayoncodec.commands import lines, options
 from crayoncodec.errors import CrayError
 from crayoncodec.files import jobs
@@ -37,6 +38,14 @@ from crayoncodec.painting import backends
     help="Of nested colours decode only the K coarsest levels.  [default: all]",
 )
 @click.option(
+    "--scale",
+    type=click.Choice([f"1/{scale}" for scale in SCALES]),
+    default="1/1",
+    show_default=True,
+    callback=lambda context, option, value: int(value.removeprefix("1/")),
+    help="A picture so many times smaller on either side, in less time, and without a network.",
+)
+@click.option(
     "--format",
     "output_format",
     metavar="NAME",
@@ -60,15 +69,15 @@ from crayoncodec.painting import backends
 @options.quiet
 def decode(
     inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None,
-    levels: int | None, output_format: str | None, output_quality: int | None, strip: tuple[str, ...],
-    max_pixels: int, backend: backends.Name, device: backends.Device, precision: backends.Precision,
-    recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
+    levels: int | None, scale: int, output_format: str | None, output_quality: int | None,
+    strip: tuple[str, ...], max_pixels: int, backend: backends.Name, device: backends.Device,
+    precision: backends.Precision, recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
     extension = _extension(output_format)
     convert = decoder(
         color=color, model=model, backend=backend, device=device, precision=precision, levels=levels,
-        strip=strip, output_quality=output_quality, extension=extension, max_pixels=max_pixels,
+        scale=scale, strip=strip, output_quality=output_quality, extension=extension, max_pixels=max_pixels,
     )  # fmt: skip
     planned, left_out = options.plan(inputs, output, extension, recursive, options.is_cray_name, overwrite)
     lines.finish(jobs.run(planned, convert, workers), planned, as_json, quiet, left_out)
@@ -118,10 +127,10 @@ def _decode(
     return result, {"width": width, "height": height, "color": decoder.color}
 
 
-def networks(*, color: codec.Color, model: str | None, **_: Any) -> list[str]:
+def networks(*, color: codec.Color, model: str | None, scale: int, **_: Any) -> list[str]:
     """Checkpoints that pictures are decoded with by these options."""
     from crayoncodec.painting import checkpoints
 
-    if color not in ("auto", "neural"):
+    if scale > 1 or color not in ("auto", "neural"):
         return []
     return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if model is None else [model]

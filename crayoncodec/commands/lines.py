@@ -6,8 +6,8 @@ import json
 import math
 import sys
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any, Final, NoReturn
 
 from crayoncodec import errors
@@ -33,27 +33,34 @@ def finish(
     left_out: int = 0,
 ) -> None:  # fmt: skip
     """Print outcomes as they come, under a progress bar where a person watches, and exit."""
-    from tqdm import tqdm
-
     codes = []
     # Lines never mix with a picture on standard output.
     to_stderr = any(job.target == jobs.STREAM for job in planned)
-    delay = _BAR_DELAY if len(planned) == 1 else 0
-    with (
-        closing(outcomes),
-        tqdm(
-            total=len(planned), delay=delay, disable=True if quiet else None, leave=False, unit=" files"
-        ) as bar,
-        _alive(bar),
-    ):
+    watched = not quiet and sys.stderr.isatty()
+    with closing(outcomes), _bar(len(planned)) if watched else nullcontext(nullcontext) as passed:
         for outcome in outcomes:
             codes.append(outcome.code)
-            bar.update()
-            with tqdm.external_write_mode():
+            with passed():
                 _print(outcome, as_json, quiet, to_stderr)
     if left_out and not quiet:
         streams.say(f"cray: {left_out} left out: {jobs.CLUTTER}", err=True)
     sys.exit(errors.exit_code(codes))
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """A progress bar, and what to print in when one more of ``total`` is done."""
+    from tqdm import tqdm
+
+    @contextmanager
+    def passed() -> Iterator[None]:
+        bar.update()
+        with tqdm.external_write_mode():
+            yield
+
+    delay = _BAR_DELAY if total == 1 else 0
+    with tqdm(total=total, delay=delay, leave=False, unit=" files") as bar, _alive(bar):
+        yield passed
 
 
 @contextmanager
@@ -66,14 +73,12 @@ def _alive(bar: Any) -> Iterator[None]:
             bar.refresh()
 
     thread = threading.Thread(target=redraw, daemon=True)
-    if not bar.disable:
-        thread.start()
+    thread.start()
     try:
         yield
     finally:
         done.set()
-        if thread.is_alive():
-            thread.join()
+        thread.join()
 
 
 def _print(outcome: jobs.Outcome, as_json: bool, quiet: bool, to_stderr: bool) -> None:

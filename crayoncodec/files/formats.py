@@ -48,8 +48,7 @@ def opened(data: bytes) -> ImageFile.ImageFile:
     stream = io.BytesIO(data)
     refused: list[str] = []
     asked: set[str] = set()
-    for load in (Image.preinit, Image.init, _load_plugins):
-        load()
+    for _ in _loading():
         for kind in [each for each in Image.ID if each not in asked]:
             asked.add(kind)
             answer: bool | str = False
@@ -91,10 +90,17 @@ def allocate(image: Image.Image) -> None:
 
 
 def _kind(extension: str) -> str | None:
-    Image.init()
-    if extension.lower() not in Image.EXTENSION:
-        _load_plugins()
+    for _ in _loading():
+        if extension.lower() in Image.EXTENSION:
+            break
     return Image.EXTENSION.get(extension.lower())
+
+
+def _loading() -> Iterator[None]:
+    """Step by step register what there is: Pillow's common formats, all of Pillow's, other projects'."""
+    for load in (Image.preinit, Image.init, _load_plugins):
+        load()
+        yield
 
 
 @cache

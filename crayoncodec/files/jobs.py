@@ -18,7 +18,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final, NamedTuple, TypeVar
 
 from crayoncodec.errors import EXIT_DONE, EXIT_SOME_FAILED, CrayWarning, code_of, give_way, one_line
-from crayoncodec.files import pool, streams
+from crayoncodec.files import streams
 from crayoncodec.files.atomic import atomic_write
 
 STREAM: Final = "-"
@@ -195,6 +195,8 @@ def run(jobs: Sequence[Job], convert: Convert, workers: int = 1) -> Generator[Ou
         for job in jobs:
             yield do(job, convert)
         return
+    from crayoncodec.files import pool
+
     # Standard streams and other descriptors are this process's own.
     shared = (job for job in jobs if not _is_own(job))
     results = pool.run(shared, partial(do, convert=convert), min(workers, len(jobs)), lost)

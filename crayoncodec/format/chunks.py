@@ -131,6 +131,13 @@ class CrayFile:
         """Whether the colours are levels of nested grids."""
         return bool(self.grids) and self.grids[0].coder == NESTED
 
+    def levels_to(self, spacing: int) -> int:
+        """How many levels of nested grids, from the coarsest on, have cells of ``spacing`` pixels or more.
+
+        At least 1, and as many as such levels could be: the file may have fewer.
+        """
+        return max(1, (self.grids[0].spacing // spacing).bit_length())
+
 
 @dataclass(frozen=True)
 class ChunkInfo:

@@ -82,7 +82,8 @@ def decode(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) ->
     """Codestream -> u8[H,W] of the given shape. Raises FormatError, with ``what`` named, otherwise."""
     if coder == "zstd":
         return residuals.decompress(data, shape, np.uint8, what)
-    return np.asarray(_picture(data, coder, shape, what).getchannel(0))
+    picture = _picture(data, coder, shape, what)
+    return np.asarray(picture if picture.mode == "L" else picture.getchannel(0))
 
 
 def decode_picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) -> U8:

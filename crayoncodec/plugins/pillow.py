@@ -1,6 +1,7 @@
 """Pillow opens and saves .cray files once this module is imported.
 
-``Image.open("photo.cray")`` then reads headers only, and the network runs in ``load()``;
+``Image.open("photo.cray")`` then reads headers only, and the network runs in ``load()``. ``draft`` and
+``thumbnail`` have a reduced picture decoded, as those of JPEG files, without a network;
 ``image.save("photo.cray", quality=80)`` takes the options of crayoncodec.encode. As with Pillow's own
 savers EXIF, XMP and ``dpi`` are saved if they are given (the old orientation would turn a picture again that
 has been turned), and the ICC profile stays unless it is given as None.
@@ -13,7 +14,8 @@ from typing import IO, Any, Final
 
 from PIL import Image, ImageFile
 
-from crayoncodec.codec import Decoder, encode, is_cray
+from crayoncodec.codec import Color, Decoder, encode, is_cray
+from crayoncodec.color.geometry import SCALES
 from crayoncodec.errors import CrayError
 from crayoncodec.files import metadata as meta
 from crayoncodec.files.images import pil_mode, to_pil
@@ -41,6 +43,7 @@ class CrayImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         self._encoded, self._turn = True, threading.Lock()
+        self._scale = 1
         try:
             file, chunks = container.scan(self.fp, _decoder.limits)
         except CrayError as error:
@@ -55,8 +58,9 @@ class CrayImageFile(ImageFile.ImageFile):
                 dpi = meta.resolution({name: payload})
                 if dpi is not None:
                     self.info["dpi"] = dpi
+        self._headers = file
         if file.grids:
-            self.info["n"] = file.grids[-1].spacing
+            self.info["n"] = file.grids[-1].finest
         self._size = file.header.width, file.header.height
         self._mode = pil_mode(
             gray=not file.grids, alpha=file.alpha is not None, icc=self.info.get("icc_profile")
@@ -74,6 +78,27 @@ class CrayImageFile(ImageFile.ImageFile):
             raise OSError(str(error)) from error
         super().verify()
 
+    def draft(
+        self, mode: str | None, size: tuple[int, int] | None
+    ) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Have a picture decoded that is as many times smaller as leaves it no smaller than ``size``.
+
+        As of a JPEG file, once and before there are pixels; 16 times at most. Colours come from cells of two
+        of its pixels, and no network is used. Returns the mode, which stays what it is, and where in the
+        picture the whole one is; None if nothing changes.
+        """
+        if not self._encoded or size is None:
+            return None
+        with self._turn:
+            width, height = self.size
+            most = min(width // max(1, size[0]), height // max(1, size[1]))
+            scale = max(each for each in SCALES if each <= max(1, most))
+            if scale == 1 or self._scale > 1 or not self._encoded:
+                return None
+            self._scale = scale
+            self._size = -(-width // scale), -(-height // scale)
+        return self.mode, (0, 0, width / scale, height / scale)
+
     def load(self) -> Any:
         """Decode the picture, once, whichever threads ask for it. Raises OSError for a damaged file."""
         if self._encoded:
@@ -86,7 +111,7 @@ class CrayImageFile(ImageFile.ImageFile):
             return
         self.fp.seek(0)
         try:
-            picture = _decoder.picture(self.fp.read())
+            picture = self._own_decoder().picture(self.fp.read())
         except CrayError as error:
             raise OSError(str(error)) from error
         self.im = to_pil(picture).convert(self.mode).im
@@ -95,14 +120,31 @@ class CrayImageFile(ImageFile.ImageFile):
         self.fp = None
         self._encoded = False
 
+    def _own_decoder(self) -> Decoder:
+        """The process's, or one for a draft."""
+        if self._scale == 1:
+            return _decoder
+        levels = _decoder.levels
+        if self._headers.is_nested:
+            # Pillow drafts twice what it needs, so that colours of half the draft are as many as it needs.
+            fitting = self._headers.levels_to(2 * self._scale)
+            levels = fitting if levels is None else min(fitting, levels)
+        color: Color = "gray" if _decoder.color == "gray" else "guided"
+        return Decoder(color=color, levels=levels, scale=self._scale, limits=_decoder.limits)
+
 
 def register(**options: Any) -> None:
     """Register the plugin; ``options`` are those of crayoncodec.Decoder (color, model, device, limits).
 
-    ``limits`` hold for ``Image.open`` and ``verify``, too.
+    ``limits`` hold for ``Image.open`` and ``verify``, too. Raises ValueError for one that Decoder refuses,
+    and for ``scale``: a picture has the size that its header says until ``draft`` or ``thumbnail`` asks for
+    less.
     """
     global _decoder  # noqa: PLW0603 - Pillow's plugins have no other way to take options
-    _decoder = Decoder(**options)
+    chosen = Decoder(**options)
+    if chosen.scale > 1:
+        raise ValueError(f"scale is {chosen.scale}, expected none: draft() and thumbnail() choose it")
+    _decoder = chosen
     Image.register_open(FORMAT, CrayImageFile, is_cray)
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)

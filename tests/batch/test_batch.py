@@ -44,6 +44,15 @@ class TestConversion:
             assert picture.size == (32, 24)
         assert counts(totals) == (3, 0, 0)
 
+    def test_smaller_pictures_are_others(self):
+        encode()
+        for scale, size in {"1/8": (4, 3), "1/2": (16, 12)}.items():
+            totals = batch("decode", "out", "back", "--scale", scale, "-j", "1")
+            assert counts(totals) == (3, 0, 0)
+            with Image.open("back/a.png") as picture:
+                assert picture.size == size
+            assert counts(batch("decode", "out", "back", "--scale", scale, "-j", "1")) == (0, 3, 0)
+
     def test_a_folder_may_be_its_own_destination(self):
         batch("encode", "in", "in", "-j", "1")
         assert counts(batch("encode", "in", "in", "-j", "1")) == (0, 3, 0)

@@ -158,3 +158,49 @@ class TestDecode:
         result = cray("decode", "photo.cray", "--color", "neural", "--device", "cuda", "--overwrite", code=2)
         assert result.stderr == "cray: photo.cray: device cuda is not available here, expected auto or cpu\n"
         cray(*GUIDED, "photo.cray", "--device", "cuda", "-o", "out.png")
+
+
+class TestScale:
+    @pytest.mark.parametrize("scale", [1, 2, 4, 8, 16])
+    @pytest.mark.parametrize("name", ["photo.cray", "grid.cray"])
+    def test_the_picture_is_so_many_times_smaller(self, name, scale):
+        line = cray("decode", name, "-o", "out.png", "--scale", f"1/{scale}", "--json").stdout
+        expected = crayoncodec.decode(Path(name).read_bytes(), scale=scale)
+        assert np.array_equal(np.asarray(Image.open("out.png")), expected)
+        assert expected.shape == (-(-40 // scale), -(-60 // scale), 3)
+        found = json.loads(line)
+        assert (found["width"], found["height"]) == (expected.shape[1], expected.shape[0])
+
+    @pytest.mark.parametrize("scale", ["8", "1/3", "1/32", "2", "0.5", "1/8 ", ""])
+    def test_others_are_refused(self, scale):
+        error = cray("decode", "photo.cray", "--scale", scale, "-o", "out.png", code=2).stderr
+        told = f"'{scale}' is not one of '1/1', '1/2', '1/4', '1/8', '1/16'."
+        assert error.splitlines()[-1] == f"Error: Invalid value for '--scale': {told}"
+
+    @pytest.mark.parametrize(
+        ("options", "what"),
+        [(["--color", "neural"], "--color neural"), (["--model", "nested"], "--model")],
+        ids=["color", "model"],
+    )
+    def test_a_network_does_not_go_with_it(self, options, what):
+        error = cray("decode", "photo.cray", "--scale", "1/4", *options, code=2).stderr
+        told = f"Error: --scale does not go with {what}: no network paints reduced pictures"
+        assert error.splitlines()[-1] == told
+
+    def test_metadata_stay_and_turn_the_picture_where_they_cannot(self):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Path("turned.cray").write_bytes(crayoncodec.encode(PHOTO, exif=exif))
+        cray("decode", "turned.cray", "-o", "a.png", "--scale", "1/4")
+        cray("decode", "turned.cray", "-o", "a.ppm", "--scale", "1/4")
+        with Image.open("a.png") as lying, Image.open("a.ppm") as upright:
+            assert (lying.size, lying.getexif()[0x0112]) == ((15, 10), 6)
+            assert np.array_equal(np.asarray(upright), np.rot90(np.asarray(lying), -1))
+
+    def test_several_at_a_time(self):
+        shutil.copy("photo.cray", "second.cray")
+        arguments = ["photo.cray", "second.cray", "-j", "2", "--scale", "1/8", "--overwrite"]
+        assert process(sys.executable, "-m", "crayoncodec", "decode", *arguments).returncode == 0
+        for name in ("photo.png", "second.png"):
+            with Image.open(name) as image:
+                assert image.size == (8, 5)

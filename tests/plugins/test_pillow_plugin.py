@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pictures import photo
 from PIL import Image, ImageCms, ImageOps
 
 import crayoncodec
+from crayoncodec.painting import reduced
 from crayoncodec.plugins import pillow as plugin
 
 
@@ -41,6 +43,13 @@ def test_open_reads_headers_only_and_load_decodes():
     with pytest.raises(OSError, match="CRC-32"):
         broken.load()
     assert np.array_equal(np.asarray(image), crayoncodec.decode(data, color="guided"))
+
+
+def test_n_is_that_of_the_finest_grid():
+    for options, n in (({"quality": 80}, 2), ({"color_quality": 10}, 4), ({"n": 5}, 5)):
+        data = crayoncodec.encode(photo(30, 40), **options)
+        assert crayoncodec.info(data).grids[-1].n == n
+        assert Image.open(io.BytesIO(data)).info["n"] == n
 
 
 def test_files_by_extension(tmp_path):
@@ -246,3 +255,106 @@ def test_options_of_nested_grids(options):
 def test_a_resolution_that_cannot_be_written_is_refused(dpi):
     with pytest.raises(ValueError, match=r"dpi is .*, expected two numbers above 0"):
         Image.new("RGB", (4, 3)).save(io.BytesIO(), "CRAY", dpi=dpi)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return crayoncodec.encode(photo(299, 421), quality=90)
+
+
+class TestDraft:
+    """Pictures that are decoded smaller, as Pillow has it of JPEG files."""
+
+    SIZE = (421, 299)
+
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """What is decoded: scale and spacing of the colours; a network is not."""
+        found = []
+
+        def colors(lightness, grid, scale):
+            found.append((scale, grid.spacing))
+            return recolorize(lightness, grid, scale)
+
+        recolorize = reduced.recolorize
+        monkeypatch.setattr(reduced, "recolorize", colors)
+        monkeypatch.setattr(crayoncodec.Decoder, "network", lambda *_: pytest.fail("a network was asked for"))
+        return found
+
+    @pytest.mark.parametrize(
+        ("size", "scale"),
+        [((421, 299), 1), ((211, 1), 1), ((210, 149), 2), ((106, 70), 2), ((105, 70), 4), ((40, 37), 8)],
+    )
+    def test_it_answers_as_that_of_a_jpeg_file(self, data, size, scale):
+        jpeg = Image.open(io.BytesIO(pictures.saved(Image.new("RGB", self.SIZE), "JPEG")))
+        image = Image.open(io.BytesIO(data))
+        expected = jpeg.draft(None, size)
+        assert expected[1] == (0, 0, 421 / scale, 299 / scale)
+        assert image.draft(None, size) == (None if scale == 1 else expected)
+        assert image.size == jpeg.size
+        assert image.draft(None, (1, 1)) == (("RGB", (0, 0, 421 / 16, 299 / 16)) if scale == 1 else None)
+
+    @pytest.mark.parametrize("color", ["auto", "neural", "guided"])
+    def test_thumbnails_take_the_short_way(self, data, asked, color):
+        plugin.register(color=color)
+        for size, scale in {(70, 70): 2, (35, 35): 4, (18, 18): 8, (9, 9): 16}.items():
+            image = Image.open(io.BytesIO(data))
+            whole = Image.fromarray(crayoncodec.decode(data, color="guided"))
+            image.thumbnail(size)
+            whole.thumbnail(size, reducing_gap=None)
+            assert image.size == whole.size
+            difference = np.asarray(image).astype(int) - np.asarray(whole)
+            assert np.abs(difference).mean() < 2
+            assert asked.pop() == (scale, 2 * scale)
+            assert not asked
+
+    def test_of_a_coarser_grid_and_of_fewer_levels(self, data, asked):
+        image = Image.open(io.BytesIO(crayoncodec.encode(photo(299, 421), n=6)))
+        image.draft(None, (100, 70))
+        image.load()
+        plugin.register(levels=2)
+        image = Image.open(io.BytesIO(data))
+        image.draft(None, (100, 70))
+        image.load()
+        assert asked == [(4, 6), (4, 64)]
+
+    def test_grey_stays_grey(self, data):
+        plugin.register(color="gray")
+        image = Image.open(io.BytesIO(data))
+        image.draft(None, (100, 70))
+        assert np.array_equal(np.asarray(image), crayoncodec.decode(data, color="gray", scale=4))
+
+    @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+    def test_modes_stay(self, mode):
+        data = saved(Image.fromarray(photo(70, 90)).convert(mode))
+        image = Image.open(io.BytesIO(data))
+        assert image.draft("L", (40, 30))[0] == mode
+        image.load()
+        assert (image.mode, image.size) == (mode, (45, 35))
+
+    def test_what_comes_too_late_or_says_nothing_changes_nothing(self, data):
+        image = Image.open(io.BytesIO(data))
+        assert image.draft("L", None) is None
+        assert image.draft(None, (0, 0)) is not None
+        assert image.size == (27, 19)
+        loaded = Image.open(io.BytesIO(data))
+        loaded.load()
+        assert loaded.draft(None, (10, 10)) is None
+        assert pickle.loads(pickle.dumps(loaded)).draft(None, (10, 10)) is None
+        assert loaded.size == self.SIZE
+
+    def test_scale_is_not_for_all(self, data):
+        with pytest.raises(ValueError, match="scale is 4, expected none: draft"):
+            plugin.register(scale=4)
+        assert np.asarray(Image.open(io.BytesIO(data))).shape == (299, 421, 3)
+
+    def test_damaged_files_and_limits(self, data):
+        damaged = bytearray(data)
+        damaged[-20] ^= 1
+        image = Image.open(io.BytesIO(damaged))
+        with pytest.raises(OSError, match="CRC-32"):
+            image.thumbnail((20, 20))
+        image = Image.open(io.BytesIO(data))
+        plugin.register(limits=crayoncodec.Limits(pixels=1000))
+        with pytest.raises(OSError, match="125879 pixels"):
+            image.thumbnail((20, 20))
