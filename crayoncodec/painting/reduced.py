@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crayoncodec.color.cielab import lab_to_rgb, shades
+from crayoncodec.color.srgb import lab_to_rgb, shades
 from crayoncodec.color.grid import ColorGrid, reduce_to_cells, sample_rendered
 from crayoncodec.painting.recolorize import painter
 
