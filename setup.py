@@ -46,7 +46,9 @@ KERNELS = Extension(
     "crayoncodec.machine._native",
     sorted(str(path.relative_to(ROOT)) for path in (ROOT / MACHINE).glob("*.c")),
     depends=sorted(str(path.relative_to(ROOT)) for path in (ROOT / MACHINE).glob("*.h")),
-    extra_compile_args=[] if os.name == "nt" else ["-O3", "-std=c11", "-fno-trapping-math"],
+    extra_compile_args=[]
+    if os.name == "nt"
+    else ["-O3", "-std=c11", "-ffp-contract=off", "-fno-trapping-math"],
     py_limited_api=True,
     optional=True,
 )

@@ -123,7 +123,7 @@ def test_the_package_has_every_module_and_the_networks_but_those_apart(distribut
     assert max(path.stat().st_size for path in (archive, wheel)) < MOST
     with tarfile.open(archive) as tar:
         sources = {Path(name).name for name in tar.getnames() if "/machine/" in name}
-        assert {"kernels.c", "kernels.h", "native.c"} < sources
+        assert {"kernels.c", "kernels.h", "levels.c", "native.c", "versions.h"} < sources
         assert not any(
             "/tests/" in name or "/models/crayon/" in name or "/models/paper/" in name
             for name in tar.getnames()

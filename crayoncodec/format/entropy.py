@@ -7,7 +7,7 @@ Martin, "Range encoding", 1979), one call for all symbols that share a table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,13 +15,11 @@ from constriction import stream
 from numpy.typing import NDArray
 
 from crayoncodec.errors import FormatError
-from crayoncodec.machine import kernels, level_kernels, threads
+from crayoncodec.machine import kernels, symbol_kernels, threads
 
 TOTAL: Final = 2**24
 """Sum of a table's frequencies."""
 MAX_SYMBOL: Final = 32767
-_PART: Final = 2**17
-"""Spreads that are sorted at once."""
 _ESCAPED: Final = 2 * (MAX_SYMBOL + 1)
 
 Integers = NDArray[np.integer[Any]]
@@ -108,7 +106,11 @@ class Decoder:
         if escaped.size:
             found[escaped] = self._decode(_uniform(), escaped.size) - (MAX_SYMBOL + 1)
         symbols = np.zeros(spreads.shape, np.int16)
-        symbols.reshape(-1)[order] = found
+        if kernels.are_there():
+            place = partial(symbol_kernels.place, order, found, symbols=symbols)
+            threads.each(place, threads.parts(found.size))
+        else:
+            symbols.reshape(-1)[order] = found
         return symbols
 
     def _decode(self, model: Any, count: int) -> NDArray[np.int32]:
@@ -119,15 +121,14 @@ class Decoder:
         return found
 
 
-def _groups(spreads: Integers, mask: Mask | None) -> tuple[Integers, Sequence[tuple[int, int, int]]]:
+def _groups(spreads: Integers, mask: Mask | None) -> tuple[U32, Sequence[tuple[int, int, int]]]:
     """Places in the order in which they are coded, and of each spread, rising, where they stand in it."""
     flat = spreads.reshape(-1).astype(np.uint8, copy=False)
     meant = np.ones(flat.shape, np.bool_) if mask is None else mask.reshape(-1)
-    order: Integers
     if kernels.are_there():
         order, counts = _sorted(flat, meant)
     else:
-        places = np.flatnonzero(meant)
+        places = np.flatnonzero(meant).astype(np.uint32)
         kept = flat[places]
         order = places[np.argsort(kept, kind="stable")]  # a radix sort, where numbers are that small
         counts = np.bincount(kept, minlength=1)
@@ -136,14 +137,14 @@ def _groups(spreads: Integers, mask: Mask | None) -> tuple[Integers, Sequence[tu
     return order, [(spread, int(ends[spread] - counts[spread]), int(ends[spread])) for spread in there]
 
 
-def _sorted(spreads: U8, mask: Mask) -> tuple[Integers, I64]:
-    """Places of spreads in the mask, by spread, and how many each has: counted and put in parts."""
-    parts = [slice(at, min(at + _PART, spreads.size)) for at in range(0, max(1, spreads.size), _PART)]
-    counts = np.array(threads.each(lambda part: level_kernels.count(spreads, mask, part), parts))
+def _sorted(spreads: U8, mask: Mask) -> tuple[U32, I64]:
+    """As ``_groups``: places by spread, and how many each has, counted and put in parts."""
+    parts = threads.parts(spreads.size)
+    counts = np.array(threads.each(lambda part: symbol_kernels.count(spreads, mask, part), parts))
     before = np.cumsum(counts.T).reshape(counts.T.shape).T - counts
     order = np.empty(int(counts.sum()), np.uint32)
     threads.each(
-        lambda k: level_kernels.sort(spreads, mask, parts[k], np.ascontiguousarray(before[k]), order),
+        lambda k: symbol_kernels.sort(spreads, mask, parts[k], np.ascontiguousarray(before[k]), order),
         range(len(parts)),
     )
     return order, counts.sum(axis=0)

@@ -17,7 +17,7 @@ from crayoncodec.color.levels import Stage, answered, stages, step_of
 from crayoncodec.errors import FormatError
 from crayoncodec.format import entropy, residuals
 from crayoncodec.format.chunks import NESTED, GridChunk
-from crayoncodec.machine import kernels, level_kernels, threads
+from crayoncodec.machine import kernels, level_kernels, symbol_kernels, threads
 
 COARSEST: Final = 128
 """Spacing of the level that encoders begin with (docs/design.md says why)."""
@@ -29,7 +29,6 @@ _TURNS: Final = 64
 _UNIT: Final = 2**14
 _CHUNK: Final = 2048
 """Bytes from which on the next level begins a new chunk."""
-_PART: Final = 2**16
 _WHAT: Final = "nested colour grid"
 
 F64 = NDArray[np.float64]
@@ -62,18 +61,8 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     writer.first(first, means.turn)
 
     def decide(stage: Stage) -> I16:
-        step, mask = stage.step, stage.mask
-        targets = means.details(stage.spacing, stage.plane)[mask]
-        guided, shifts, spreads = (planes[mask] for planes in (stage.guided, stage.shifts, stage.spreads))
-
-        def choose(part: slice) -> I16:
-            predicted = guided[part] + shifts[part].astype(np.int64) * step // SHIFTS
-            return _choice((targets[part] / 2 - predicted) / step, spreads[part], tables, price)
-
-        chosen = np.concatenate(threads.each(choose, _parts(spreads.size)))
-        symbols = np.zeros(mask.shape, np.int16)
-        symbols[mask] = chosen
-        writer.put(stage.spacing, symbols, stage.spreads, mask)
+        symbols = _chosen(stage, means.details(stage.spacing, stage.plane), tables, price)
+        writer.put(stage.spacing, symbols, stage.spreads, stage.mask)
         return symbols
 
     levels = features.pyramid(lightness[None], coarsest)
@@ -242,9 +231,33 @@ def _tables(version: int) -> entropy.Tables:
     return entropy.Tables(predictor.load(version).frequencies)
 
 
-def _parts(length: int) -> list[slice]:
-    """Slices that are chosen for at once."""
-    return [slice(start, start + _PART) for start in range(0, max(1, length), _PART)]
+def _chosen(stage: Stage, targets: F64, tables: entropy.Tables, price: float) -> I16:
+    """Symbols of a stage, [3,h,w], 0 outside its mask; targets: twice the details."""
+    step, mask = stage.step, stage.mask
+    symbols = np.zeros(mask.shape, np.int16)
+    if kernels.are_there():
+        guided = np.ascontiguousarray(stage.guided, np.int32)
+        predicted = (
+            np.ascontiguousarray(stage.shifts, np.int16),
+            np.ascontiguousarray(stage.spreads, np.uint8),
+        )
+        threads.each(
+            lambda part: symbol_kernels.choose(
+                targets, guided, predicted, mask, step, entropy.MAX_SYMBOL, tables.bits, price, DEAD_ZONE,
+                symbols, part,
+            ),
+            threads.parts(mask.size),
+        )  # fmt: skip
+        return symbols
+    targets = targets[mask]
+    guided, shifts, spreads = (planes[mask] for planes in (stage.guided, stage.shifts, stage.spreads))
+
+    def choose(part: slice) -> I16:
+        shifted = guided[part] + shifts[part].astype(np.int64) * step // SHIFTS
+        return _choice((targets[part] / 2 - shifted) / step, spreads[part], tables, price)
+
+    symbols[mask] = np.concatenate(threads.each(choose, threads.parts(spreads.size)))
+    return symbols
 
 
 def _choice(residual: F64, spreads: Integers, tables: entropy.Tables, price: float) -> I16:

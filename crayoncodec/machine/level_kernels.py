@@ -18,7 +18,6 @@ U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
-U32 = NDArray[np.uint32]
 
 
 class Halved(NamedTuple):
@@ -112,19 +111,3 @@ def turn(cells: I32, cosine: int, sine: int, samples: I16, part: slice) -> None:
 
     size = cells[0].size
     _native.turn(cells, cosine, sine, samples, size, part.start, part.stop, kernels.version())
-
-
-def count(spreads: U8, mask: NDArray[np.bool_], part: slice) -> I64:
-    """How often each spread comes in a part of the flat array where the mask is True: i64[256]."""
-    from crayoncodec.machine import _native
-
-    counts = np.zeros(256, np.int64)
-    _native.count(spreads, mask, spreads.size, part.start, part.stop, counts)
-    return counts
-
-
-def sort(spreads: U8, mask: NDArray[np.bool_], part: slice, starts: I64, positions: U32) -> None:
-    """Positions of a part's spreads, from each spread's start [256] on, which moves."""
-    from crayoncodec.machine import _native
-
-    _native.sort(spreads, mask, spreads.size, part.start, part.stop, starts, positions, positions.size)

@@ -415,20 +415,6 @@ INLINE void turn(const int32_t *restrict cells, int32_t cosine, int32_t sine, in
     }
 }
 
-/* ---- symbols, in order of their spreads */
-
-void count_spreads(const uint8_t *spreads, const uint8_t *mask, ptrdiff_t first, ptrdiff_t last, int64_t counts[256]) {
-    for (ptrdiff_t k = first; k < last; k++)
-        counts[spreads[k]] += mask[k] != 0;
-}
-
-void sort_spreads(const uint8_t *spreads, const uint8_t *mask, ptrdiff_t first, ptrdiff_t last, uint64_t starts[256],
-                  uint32_t *positions, uint64_t room) {
-    for (ptrdiff_t k = first; k < last; k++)
-        if (mask[k] && starts[spreads[k]] < room)
-            positions[starts[spreads[k]]++] = (uint32_t)k;
-}
-
 /* ---- versions */
 
 VERSIONS(halve_rows, (const Halving *it, ptrdiff_t top, ptrdiff_t bottom, int version), (it, top, bottom, version), halve)

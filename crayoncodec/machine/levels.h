@@ -1,6 +1,6 @@
 /* Levels of nested grids (docs/format.md, section 11): the integers of crayoncodec/color/features.py and blocks.py. All arrays
    are rows of what is named; "blocks" are height x width. Nothing overflows while cells are within +-65535, lightness means
-   within 0..16320, steps 1..65535, shifts within +-4095 and symbols within +-32767. */
+   within 0..16320, steps 1..65535, shifts within +-4095 and symbols within +-32768. */
 #ifndef CRAYONCODEC_LEVELS_H
 #define CRAYONCODEC_LEVELS_H
 
@@ -60,11 +60,5 @@ void children_rows(const Details *details, int32_t most, int32_t *cells, ptrdiff
 /* Cells [2] in axes turned by an angle, whose cosine and sine are in 1/16384 -> samples. */
 void turn_cells(const int32_t *cells, int32_t cosine, int32_t sine, int16_t *samples, ptrdiff_t size, ptrdiff_t first,
                 ptrdiff_t last, int version);
-
-/* Where spreads are that count (mask), from first to last, sorted by spread: how many of each there are is added to counts;
-   then their positions are written from each spread's start on, which is moved. Nothing is written beyond `room`. */
-void count_spreads(const uint8_t *spreads, const uint8_t *mask, ptrdiff_t first, ptrdiff_t last, int64_t counts[256]);
-void sort_spreads(const uint8_t *spreads, const uint8_t *mask, ptrdiff_t first, ptrdiff_t last, uint64_t starts[256],
-                  uint32_t *positions, uint64_t room);
 
 #endif

@@ -10,6 +10,29 @@ int sized(const Py_buffer *buffer, size_t size, const char *what) {
     return 0;
 }
 
+int all_sized(const Held *held, int count) {
+    for (int k = 0; k < count; k++)
+        if (!(held[k].may_lack && held[k].buffer->buf == NULL) &&
+            !sized(held[k].buffer, held[k].count * held[k].item, held[k].what))
+            return 0;
+    return 1;
+}
+
+PyObject *done(Py_buffer *buffers, int count, PyObject *result) {
+    while (count)
+        PyBuffer_Release(&buffers[--count]);
+    return result;
+}
+
+PyObject *out_of_range(void) {
+    PyErr_SetString(PyExc_ValueError, "a size is out of range");
+    return NULL;
+}
+
+int is_band(Py_ssize_t first, Py_ssize_t last, Py_ssize_t size) {
+    return 0 <= first && first <= last && last <= size;
+}
+
 /* restore(residual, plane, height, width, itemsize) */
 static PyObject *restore(PyObject *self, PyObject *args) {
     Py_buffer residual, plane;
@@ -48,9 +71,9 @@ static PyMethodDef methods[] = {
 };
 
 static int add_others(PyObject *module) {
-    PyMethodDef *const all[] = {network_methods, level_methods, lab_methods};
-    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
-        if (PyModule_AddFunctions(module, all[k]))
+    PyMethodDef *const others[] = {network_methods, level_methods, symbol_methods, lab_methods};
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        if (PyModule_AddFunctions(module, others[k]))
             return -1;
     return 0;
 }

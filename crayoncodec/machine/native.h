@@ -9,6 +9,25 @@
 /* Whether a buffer has that many bytes; ValueError if not. */
 int sized(const Py_buffer *buffer, size_t size, const char *what);
 
-extern PyMethodDef network_methods[], level_methods[], lab_methods[];
+/* Buffers and what they have to hold: `count` numbers of `item` bytes, or nothing if `may_lack`. */
+typedef struct {
+    Py_buffer *buffer;
+    size_t count, item;
+    const char *what;
+    int may_lack;
+} Held;
+
+int all_sized(const Held *held, int count);
+
+/* Lets go of the buffers and gives the result. */
+PyObject *done(Py_buffer *buffers, int count, PyObject *result);
+
+/* ValueError. */
+PyObject *out_of_range(void);
+
+/* Whether first to last are some of `size`. */
+int is_band(Py_ssize_t first, Py_ssize_t last, Py_ssize_t size);
+
+extern PyMethodDef network_methods[], level_methods[], symbol_methods[], lab_methods[];
 
 #endif

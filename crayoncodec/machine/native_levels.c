@@ -6,43 +6,12 @@
 
 enum { MOST_SIDE = 1 << 30, MOST_STEP = 65535 };
 
-/* Buffers and what they have to hold: `count` numbers of `item` bytes, or nothing if `may_lack`. */
-typedef struct {
-    Py_buffer *buffer;
-    size_t count, item;
-    const char *what;
-    int may_lack;
-} Held;
-
-static int all_sized(const Held *held, int count) {
-    for (int k = 0; k < count; k++)
-        if (!(held[k].may_lack && held[k].buffer->buf == NULL) &&
-            !sized(held[k].buffer, held[k].count * held[k].item, held[k].what))
-            return 0;
-    return 1;
-}
-
-static PyObject *done(Py_buffer *buffers, int count, PyObject *result) {
-    while (count)
-        PyBuffer_Release(&buffers[--count]);
-    return result;
-}
-
-static PyObject *out_of_range(void) {
-    PyErr_SetString(PyExc_ValueError, "a size is out of range");
-    return NULL;
-}
-
 static int is_side(Py_ssize_t length) {
     return 0 < length && length <= MOST_SIDE;
 }
 
 static int are_halves(Py_ssize_t half, Py_ssize_t whole) {
     return is_side(whole) && half == (whole + 1) / 2;
-}
-
-static int is_band(Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t height) {
-    return 0 <= top && top <= bottom && bottom <= height;
 }
 
 static int is_version(int version) {
@@ -196,54 +165,11 @@ static PyObject *turn(PyObject *self, PyObject *args) {
     return done(b, 2, Py_NewRef(Py_None));
 }
 
-/* count(spreads, mask, size, first, last, counts) */
-static PyObject *count(PyObject *self, PyObject *args) {
-    Py_buffer b[3];
-    Py_ssize_t size, first, last;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "y*y*nnnw*", &b[0], &b[1], &size, &first, &last, &b[2]))
-        return NULL;
-    const Held held[] = {{&b[0], size, 1, "spreads", 0}, {&b[1], size, 1, "mask", 0}, {&b[2], 256, 8, "counts", 0}};
-    if (size < 0 || !is_band(first, last, size))
-        return done(b, 3, out_of_range());
-    if (!all_sized(held, 3))
-        return done(b, 3, NULL);
-    Py_BEGIN_ALLOW_THREADS
-    count_spreads(b[0].buf, b[1].buf, first, last, b[2].buf);
-    Py_END_ALLOW_THREADS
-    return done(b, 3, Py_NewRef(Py_None));
-}
-
-/* sort(spreads, mask, size, first, last, starts, positions, room) */
-static PyObject *sort(PyObject *self, PyObject *args) {
-    Py_buffer b[4];
-    Py_ssize_t size, first, last, room;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "y*y*nnnw*w*n", &b[0], &b[1], &size, &first, &last, &b[2], &b[3], &room))
-        return NULL;
-    const Held held[] = {
-        {&b[0], size, 1, "spreads", 0},
-        {&b[1], size, 1, "mask", 0},
-        {&b[2], 256, 8, "starts", 0},
-        {&b[3], room, 4, "positions", 0},
-    };
-    if (size < 0 || (size_t)size > UINT32_MAX || room < 0 || !is_band(first, last, size))
-        return done(b, 4, out_of_range());
-    if (!all_sized(held, 4))
-        return done(b, 4, NULL);
-    Py_BEGIN_ALLOW_THREADS
-    sort_spreads(b[0].buf, b[1].buf, first, last, b[2].buf, b[3].buf, (uint64_t)room);
-    Py_END_ALLOW_THREADS
-    return done(b, 4, Py_NewRef(Py_None));
-}
-
 PyMethodDef level_methods[] = {
     {"halve", halve, METH_VARARGS, "levels.h, halve_rows"},
     {"prepare", prepare, METH_VARARGS, "levels.h, prepare_rows"},
     {"settle", settle, METH_VARARGS, "levels.h, settle_rows"},
     {"children", children, METH_VARARGS, "levels.h, children_rows"},
     {"turn", turn, METH_VARARGS, "levels.h, turn_cells"},
-    {"count", count, METH_VARARGS, "levels.h, count_spreads"},
-    {"sort", sort, METH_VARARGS, "levels.h, sort_spreads"},
     {NULL, NULL, 0, NULL},
 };

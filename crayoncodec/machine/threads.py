@@ -19,6 +19,8 @@ _NARROW: Final = 1024
 """Pixels of a row below which a band has more rows: each costs some time of its own."""
 _LONG: Final = 2**14
 """Columns of a window at most."""
+_PART: Final = 2**16
+"""Numbers of a part of a flat array."""
 _NAME: Final = "crayoncodec-part"
 
 Window = tuple[slice, slice]
@@ -55,6 +57,11 @@ def windows(height: int, width: int) -> list[Window]:
     """Bands, cut where rows are very long."""
     columns = [slice(left, min(left + _LONG, width)) for left in range(0, width, _LONG)]
     return [(rows, part) for rows in bands(height, width) for part in columns]
+
+
+def parts(size: int) -> list[slice]:
+    """0 to ``size`` in slices, one or more."""
+    return [slice(start, min(start + _PART, size)) for start in range(0, max(1, size), _PART)]
 
 
 def around(window: Window, reach: int, height: int, width: int) -> tuple[Window, Window]:

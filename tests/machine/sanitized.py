@@ -19,6 +19,7 @@ import crayoncodec.machine  # noqa: E402
 crayoncodec.machine._native = native
 from crayoncodec import CrayError, codec  # noqa: E402
 from crayoncodec.color import cielab, means, srgb  # noqa: E402
+from crayoncodec.format import nested  # noqa: E402
 from crayoncodec.machine import kernels, lab  # noqa: E402
 
 assert kernels.are_there()
@@ -52,6 +53,15 @@ for spacing in (1, 2, 7, 65535):
     means.mean_ab(rgb, spacing)
     cielab.stored_lightness(rgb)
     count += 1
+for version in range(native.best_version() + 1):
+    kernels.version = lambda version=version: version
+    for height, width, spacing in ((1, 1, 1), (1, 150, 2), (129, 2, 4), (9, 301, 1), (70, 515, 2)):
+        plane = rng.integers(0, 256, (height, width), np.uint8)
+        cells = rng.normal(0, 30, (2, -(-height // spacing), -(-width // spacing))).astype(np.float32)
+        for step in (900, 65535):
+            grid = nested.encode(cells, plane, spacing, step)
+            assert np.array_equal(nested.decode(grid.chunks, plane)[0], grid.samples)
+            count += 1
 for path in sorted(Path(sys.argv[2]).glob("*.cray")):
     data = path.read_bytes()
     codec.verify(data)

@@ -79,6 +79,48 @@ def test_convolutions_are_those_of_integers(seed, side, outputs, channels, heigh
         clamped = np.full((outputs, height, width), 7, np.uint8)
         kernels.convolve(packed, planes, slice(0, height), clamped, which=version)
         assert np.array_equal(clamped, truth.clip(0, 255))
+        for half in range(2):
+            found = kernels.interleaved(outputs, height, width)
+            found[:] = 7
+            kernels.convolve(packed, planes, slice(0, height), found, half=half, which=version)
+            meant = np.indices((height, width)).sum(axis=0) % 2 == half
+            assert np.array_equal(found, np.where(meant, truth.clip(0, 255), 7))
+            assert np.array_equal(convolved(packed, planes, version), truth.clip(0, 255))
+
+
+def convolved(packed, planes, version):
+    """Of planes that lie pixel by pixel."""
+    turned = tuple(plane.transpose(1, 2, 0).copy().transpose(2, 0, 1) for plane in planes)
+    found = kernels.interleaved(packed.outputs, *planes[0].shape[1:])
+    kernels.convolve(packed, turned, slice(0, planes[0].shape[1]), found, which=version)
+    return found
+
+
+@given(
+    seed=st.integers(0, 99),
+    between=st.one_of(st.none(), st.integers(1, 40)),
+    channels=st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    height=st.integers(1, 9),
+    width=st.integers(1, 220),
+)
+@settings(deadline=None)
+def test_heads_are_those_of_integers(seed, between, channels, height, width):
+    first, planes = drawn(seed, 1, between or 6, channels, height, width)
+    layers, truth = [first], expected(first, planes)
+    if between:
+        second, _ = drawn(seed + 1, 1, 6, [between], 1, 1)
+        layers, truth = [first, second], expected(second, [truth.clip(0, 255)])
+    packed = tuple(kernels.pack(*layer) for layer in layers)
+    for version in versions():
+        for half in range(2):
+            shifts, spreads = (
+                np.full((3, height, width), 9, np.int16),
+                np.full((3, height, width), 9, np.uint8),
+            )
+            kernels.head(packed, planes, slice(0, height), half, shifts, spreads, (4095, 63), version)
+            meant = np.indices((height, width)).sum(axis=0) % 2 == half
+            assert np.array_equal(shifts, np.where(meant, truth[:3].clip(-4095, 4095), 9))
+            assert np.array_equal(spreads, np.where(meant, truth[3:].clip(0, 63), 9))
 
 
 @pytest.mark.parametrize("rows", [slice(0, 5), slice(5, 23), slice(11, 12), slice(40, 40)])
@@ -126,6 +168,17 @@ def test_what_does_not_fit_is_refused():
         kernels.convolve(packed._replace(shift=packed.shift + 32), planes, slice(0, 6), out)
     with pytest.raises(ValueError, match="weights has"):
         kernels.convolve(packed._replace(weights=packed.weights[:2]), planes, slice(0, 6), out)
+    with pytest.raises(ValueError, match="tiled weights has"):
+        kernels.convolve(packed._replace(tiled=packed.tiled[:2]), planes, slice(0, 6), out)
+    shifts, spreads = np.zeros((3, 6, 7), np.int16), np.zeros((3, 6, 7), np.uint8)
+    small, _ = drawn(0, 1, 6, [4], 6, 7)
+    one, two = kernels.pack(*small), kernels.pack(*drawn(0, 1, 6, [10], 6, 7)[0])
+    for layers, half, into, largest in (
+        ((packed,), 0, shifts, 9), ((one,), 2, shifts, 9), ((one,), 0, shifts[:2].copy(), 9),
+        ((one,), 0, shifts, 40_000), ((one, two), 0, shifts, 9),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"out of range|side of 1|bytes, expected"):
+            kernels.head(layers, planes, slice(0, 6), half, into, spreads, (largest, 63))
 
 
 def test_a_version_that_errs_is_not_taken(monkeypatch):

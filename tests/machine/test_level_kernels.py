@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crayoncodec.color import blocks, features
+from crayoncodec.color import blocks, features, predictor
 from crayoncodec.color.blocks import Compiled, Generic
 from crayoncodec.color.geometry import grid_shape
+from crayoncodec.color.levels import Stage
 from crayoncodec.format import entropy, nested
-from crayoncodec.machine import kernels, level_kernels
+from crayoncodec.machine import kernels, level_kernels, symbol_kernels, threads
 
 pytestmark = pytest.mark.skipif(not kernels.are_there(), reason="the kernels were not built")
 
@@ -45,9 +46,10 @@ def assert_same(found):
 @settings(deadline=None, max_examples=40)
 def test_pyramid(seed, height, width):
     plane = np.random.default_rng(seed).integers(0, 256, (1, height, width), np.uint8)
-    assert_same([plane for level in found.values() for plane in level] for found in by_all(
-        lambda: features.pyramid(plane, 256)
-    ))  # fmt: skip
+    assert_same(
+        [array for level in found.values() for array in level]
+        for found in by_all(lambda: features.pyramid(plane, 256))
+    )
 
 
 def test_sums_of_large_cells_do_not_overflow():
@@ -73,7 +75,7 @@ def test_a_level(seed, height, width, spacing, step, largest):
     shape = grid_shape(*grid_shape(height, width, spacing), 2)
     parents = rng.integers(-largest, largest + 1, (2, *shape))
     above = rng.integers(-12, 13, (6, *grid_shape(*shape, 2))).astype(np.int16) if seed % 3 else None
-    symbols = rng.integers(-(2**15) + 1, 2**15, (2, 2, 3, *shape)).astype(np.int16) // rng.choice([1, 2**14])
+    symbols = rng.integers(-(2**15), 2**15, (2, 2, 3, *shape)).astype(np.int16) // rng.choice([1, 2**14])
     shifts = rng.integers(-4095, 4096, (2, 2, 3, *shape)).astype(np.int16)
 
     def compute():
@@ -101,11 +103,35 @@ def test_symbols_are_sorted_by_spread(seed, size, part):
     rng = np.random.default_rng(seed)
     spreads, mask = rng.integers(0, 64, size, np.uint8), rng.integers(0, 4, size) > 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entropy, "_PART", part)
+        patch.setattr(threads, "_PART", part)
         found = by_all(lambda: entropy._groups(spreads, mask))
+    decoded = rng.integers(-999, 999, int(mask.sum())).astype(np.int16)
+    placed = np.zeros(size, np.int16)
+    for at in range(0, decoded.size, part):
+        symbol_kernels.place(found[1][0], decoded, slice(at, min(at + part, decoded.size)), placed)
+    assert np.array_equal(placed[found[0][0]], decoded)
+    assert not placed[~mask].any()
     for order, groups in found:
         assert np.array_equal(order, found[0][0])
         assert groups == found[0][1]
+
+
+@given(
+    seed=st.integers(0, 99),
+    price=st.sampled_from([0, nested.PRICE, 3]),
+    step=st.sampled_from([1, 9, 800, 65535]),
+    spread=st.sampled_from([0.3, 3, 300, 1e6]),
+)
+@settings(deadline=None)
+def test_encoders_choose_the_same_symbols(seed, price, step, spread):
+    rng = np.random.default_rng(seed)
+    shape = (3, 7, 9)
+    guided = rng.integers(-9000, 9000, shape).astype(np.int32)
+    shifts, spreads = rng.integers(-200, 201, shape).astype(np.int16), rng.integers(0, 64, shape, np.uint8)
+    targets = 2 * guided + np.round(rng.normal(0, spread, shape), 1) * step
+    stage = Stage(4, step, 0, rng.integers(0, 4, shape) > 0, guided, shifts, spreads)
+    tables = nested._tables(predictor.VERSION)
+    assert_same(by_all(lambda: [nested._chosen(stage, targets, tables, price)]))
 
 
 @pytest.mark.parametrize("turn", range(64))
@@ -131,9 +157,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"rows": slice(0, 4)}, {"rows": slice(-1, 3)}, {"numbers": (0, 0, 0)}, {"numbers": (70_000, 0, 0)},
-            {"numbers": (5, 200, 0)}, {"shape": (3, 4, 7, 8)}, {"shape": (3, 4, 5, 9)},
-            {"shape": (0, 4, 0, 8)}, {"parents": np.zeros((2, 3, 3), np.int32)},
+            {"rows": slice(0, 4)}, {"rows": slice(-1, 3)}, {"numbers": (0, 0, 0)},
+            {"numbers": (70_000, 0, 0)}, {"numbers": (5, 200, 0)}, {"shape": (3, 4, 7, 8)},
+            {"shape": (3, 4, 5, 9)}, {"shape": (0, 4, 0, 8)}, {"parents": np.zeros((2, 3, 3), np.int32)},
             {"symbols": np.zeros((6, 1, 2), np.int16)},
             {"lightness": [np.zeros(size, np.int16) for size in ((3, 4), (5, 8), (5, 8), (9, 14))]},
             {"lightness": [np.zeros(size, np.int16) for size in ((3, 4), (5, 8), (4, 8), (9, 16))]},
@@ -161,16 +187,20 @@ class TestRefusals:
         parents, guided = np.zeros((2, 3, 4), np.int32), np.zeros((6, 3, 4), np.int32)
         six, cells = np.zeros((6, 3, 4), np.int16), np.zeros((2, 5, 8), np.int32)
         level_kernels.children(self.shape, 5, parents, guided, (six, six), 9, cells, slice(0, 3))
-        for step, out, rows in ((0, cells, slice(0, 3)), (5, cells[:, 1:].copy(), slice(0, 3)), (5, cells, slice(1, 4))):
+        for step, out, rows in (
+            (0, cells, slice(0, 3)),
+            (5, cells[:, 1:].copy(), slice(0, 3)),
+            (5, cells, slice(1, 4)),
+        ):
             with pytest.raises(ValueError, match=r"out of range|bytes, expected"):
                 level_kernels.children(self.shape, step, parents, guided, (six, six), 9, out, rows)
 
     def test_nothing_is_sorted_beyond_its_room(self):
         spreads, mask = np.zeros(9, np.uint8), np.ones(9, np.bool_)
         positions = np.full(12, 77, np.uint32)
-        level_kernels.sort(spreads, mask, slice(0, 9), np.full(256, 5, np.int64), positions[:10])
+        symbol_kernels.sort(spreads, mask, slice(0, 9), np.full(256, 5, np.int64), positions[:10])
         assert positions.tolist() == [77] * 5 + [0, 1, 2, 3, 4] + [77] * 2
-        level_kernels.sort(spreads, mask, slice(0, 9), np.full(256, -5, np.int64), positions[:10])
+        symbol_kernels.sort(spreads, mask, slice(0, 9), np.full(256, -5, np.int64), positions[:10])
         assert (positions[10:] == 77).all()
         with pytest.raises(ValueError, match="out of range"):
-            level_kernels.sort(spreads, mask, slice(0, 10), np.zeros(256, np.int64), positions)
+            symbol_kernels.sort(spreads, mask, slice(0, 10), np.zeros(256, np.int64), positions)
