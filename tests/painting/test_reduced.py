@@ -11,9 +11,10 @@ from pictures import photo
 
 import crayoncodec
 from crayoncodec.codec import Decoder
-from crayoncodec.color.cielab import lab_to_rgb, rgb_to_lab, shades
+from crayoncodec.color.cielab import rgb_to_lab
 from crayoncodec.color.geometry import SCALES
 from crayoncodec.color.grid import reduce_to_cells
+from crayoncodec.color.srgb import lab_to_rgb, shades
 from crayoncodec.format import container, decoding, nested
 from crayoncodec.painting import reduced
 
