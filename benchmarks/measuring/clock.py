@@ -120,12 +120,13 @@ Time = Callable[[Any, str, str], None]
 
 def _encode(source: Path, target: Path, _: str, clock: Clock, time_it: Time) -> None:
     from crayoncodec import codec
+    from crayoncodec.color import cielab
     from crayoncodec.encoding import encoder
     from crayoncodec.files import images
     from crayoncodec.format import container, nested, planes
 
     time_it(images, "open_picture", "reading")
-    time_it(encoder, "_lightness_plane", "lightness")
+    time_it(cielab, "stored_lightness", "lightness")
     time_it(planes, "encode", "AVIF")
     time_it(planes, "decode", "AVIF")
     time_it(encoder.Encoder, "_cell_means", "sampling")
