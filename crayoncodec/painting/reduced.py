@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crayoncodec.color.srgb import lab_to_rgb, shades
 from crayoncodec.color.grid import ColorGrid, reduce_to_cells, sample_rendered
+from crayoncodec.color.srgb import lab_to_rgb, shades
 from crayoncodec.painting.recolorize import painter
 
 F32 = NDArray[np.float32]
