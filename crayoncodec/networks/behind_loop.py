@@ -1,4 +1,4 @@
-"""The network behind nested grids as it is trained: from colours continued by guided details to refined ones."""
+"""The network behind nested grids as it is trained: it refines colours continued by guided details."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GAIN: Final = 8
 
 
 class Refiner(Trained):
-    """A U-Net on cells of 2 x 2 pixels (color.refiner.Refiner, in floating point); widths from fine to coarse."""
+    """A U-Net on cells of 2 x 2 pixels (color.refiner.Refiner), widths from fine to coarse."""
 
     def __init__(self, widths: Sequence[int] = (16, 24, 32, 40)) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Refiner(Trained):
     def output(self, name: str, like: Tensor) -> tuple[Tensor, Tensor]:
         """Of the head, colours."""
         gain, offset = super().output(name, like)
-        return (gain * 0 + _GAIN * refiner.UNIT_OUT, offset) if name == "head" else (gain, offset)
+        return (gain * 0 + _GAIN * refiner.UNIT, offset) if name == "head" else (gain, offset)
 
     def forward(self, stored: Tensor, cells: Tensor, coarseness: Tensor) -> Tensor:
         """Lightness as stored, cells, and their step for a pixel -> AB f32[B,2,H,W] in CIELAB units.
@@ -54,7 +54,7 @@ class Refiner(Trained):
             levels = pyramid(stored, max(spacing, 2))
             parents = refiner.continued(cells, levels, spacing, 2)
             guided = guided_details(parents, levels[2], levels[1])[0]
-            base = refiner.divided(parents, guided, stored.shape[-2:]).float() / COLOR
+            base = refiner.divided(parents, guided, (stored.shape[-2], stored.shape[-1])).float() / COLOR
             step = (coarseness * COLOR).round().long().double()
             loudness = (torch.floor(8 * torch.log2(step)).long() - 64).view(-1, 1, 1, 1)
             given = refiner.planes(parents, guided, levels, loudness, spacing)
@@ -62,10 +62,11 @@ class Refiner(Trained):
             heard = F.interpolate(heard, scale_factor=refiner.STRIDE, mode="nearest")
         found = self.refine(given.float() / UNIT)
         if self.rounds:
-            found = rounded(found * _GAIN * refiner.UNIT_OUT) / (_GAIN * refiner.UNIT_OUT)
+            found = rounded(found * _GAIN * refiner.UNIT) / (_GAIN * refiner.UNIT)
         # Of each colour four pixels.
         found = F.pixel_shuffle(_GAIN * heard * found, 2)
-        return base + found
+        painted: Tensor = base + found
+        return painted
 
     def refine(self, x: Tensor) -> Tensor:
         """[B,PLANES,h,w] -> [B,OUTPUTS,h,w]: colours in _GAIN units, those of a* first."""
