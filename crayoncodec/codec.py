@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from crayoncodec.color.grid import ColorGrid
     from crayoncodec.files.images import Picture
+    from crayoncodec.color.refiner import Network
     from crayoncodec.painting.recolorize import Backend
 
     U8 = NDArray[np.uint8]
@@ -311,14 +312,22 @@ class Decoder:
 
         return pays(grid.spacing) if self.color == "auto" else self.color == "neural" and grid.spacing > 1
 
-    def network(self, nested: bool) -> Backend:
+    def _refiner(self) -> Network:
+        """The network of integers behind nested grids."""
+        from crayoncodec.color import refiner
+
+        return refiner.load()
+
+    def network(self, nested: bool) -> Backend | Network:
         """The network for a picture of nested grids, or of one; loaded at the first call.
 
         Raises CheckpointError, for a network that is for other files, too, DeviceError, MemoryError.
         """
         from crayoncodec.painting import checkpoints
 
-        name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
+        if nested and self._model is None:
+            return self._refiner()
+        name = self._model or checkpoints.DEFAULT
         own = os.getpid()
         with _loading:
             if (own, name, nested) not in self._networks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property, partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,15 @@ I32 = NDArray[np.int32]
 Whole = TypeVar("Whole", bound=np.integer[Any])
 
 
+@runtime_checkable
+class Network(Protocol):
+    """What refines: a Refiner, or one that computes the same elsewhere."""
+
+    def outputs(self, given: Integers) -> I32:
+        """Planes int8[PLANES,h,w], sides multiples of STRIDE -> int32[OUTPUTS,h,w], not clipped."""
+        ...
+
+
 class Refiner(Layers):
     """crayoncodec.networks.behind_loop.Refiner as whole numbers."""
 
@@ -72,7 +81,7 @@ class Refiner(Layers):
         self._depth = sum(name.startswith("down.") for name in layers)
 
     def outputs(self, given: Integers) -> I32:
-        """Planes int8[PLANES,h,w], sides multiples of STRIDE -> int32[OUTPUTS,h,w], not clipped."""
+        """As of Network."""
         x, skips = self.layer("stem", (given,)), []
         for k in range(self._depth):
             skips.append(x)
@@ -154,7 +163,7 @@ class Painting:
     """
 
     def __init__(
-        self, lightness: U8, samples: NDArray[np.int16], spacing: int, step: int, network: Refiner | None
+        self, lightness: U8, samples: NDArray[np.int16], spacing: int, step: int, network: Network | None
     ) -> None:
         self._samples, self._spacing, self._height = samples.astype(np.int32), spacing, len(lightness)
         self._network = network if spacing > 1 else None
