@@ -95,7 +95,7 @@ class Refiner(Layers):
 
     @cached_property
     def packed(self) -> dict[str, kernels.Packed]:
-        """As of Layers; kernels take, of four pixels that are one, all planes of the first, then of the next."""
+        """As of Layers; of four pixels that are one kernels take the planes of the first, then the next."""
         found = {}
         for name, (weights, bias, shift) in self.layers.items():
             taken: Any = slice(None)
@@ -299,8 +299,8 @@ def planes(
 ) -> Array:  # fmt: skip
     """What the network is given: int8[...,PLANES,h,w].
 
-    parents: cells of 2 x 2 pixels, [...,2,h,w]. guided: their details, [...,6,h,w]. loudness: of the picture's
-    step, in 1/8 of an octave. spacing: of the finest cells that were decoded.
+    parents: cells of 2 x 2 pixels, [...,2,h,w]. guided: their details, [...,6,h,w]. loudness: of the step
+    of a pixel, in 1/8 of an octave. spacing: of the finest cells that were decoded.
     """
     coarse, fine = levels[2].means, levels[1].means
     ones = namespace(parents).ones_like(coarse)

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from crayoncodec.color import refiner
 from crayoncodec.color.features import COLOR, guided_details, pyramid
-from crayoncodec.networks.integers import UNIT, Trained, convolution, rounded
+from crayoncodec.color.layers import TOP
+from crayoncodec.networks.integers import UNIT, Integers, Trained, convolution, rounded
 
 _GAIN: Final = 8
 """Units of AB in what the last layer gives."""
@@ -81,3 +82,24 @@ class Refiner(Trained):
             x = F.pixel_shuffle(self.hidden(up, x, F.pixel_unshuffle(skip, 2)), 2)
             x = self.hidden(after, x, x)
         return self.layer(self.head, x)
+
+
+class IntegerRefiner(Integers):
+    """color.refiner.Refiner on torch, for batches [B,C,h,w]: the same integers, on a GPU too."""
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Planes int8[B,PLANES,h,w], sides multiples of STRIDE -> int32[B,OUTPUTS,h,w], not clipped."""
+        depth = sum(name.startswith("down.") for name in self.names)
+        x, skips = self._hidden("stem", given.float()), []
+        for k in range(depth):
+            skips.append(x)
+            x = self._hidden(f"down.{k}", F.pixel_unshuffle(x, 2))
+            x = self._hidden(f"before.{k}", x, x)
+        x = self._hidden("bottom", x, x)
+        for k in reversed(range(depth)):
+            x = F.pixel_shuffle(self._hidden(f"up.{k}", x, F.pixel_unshuffle(skips.pop(), 2)), 2)
+            x = self._hidden(f"after.{k}", x, x)
+        return self.layer("head", x).int()
+
+    def _hidden(self, name: str, x: Tensor, added: Tensor | float = 0) -> Tensor:
+        return (self.layer(name, x) + added).clamp(0, TOP)

@@ -10,7 +10,7 @@ import torch
 from pictures import planes
 
 from crayoncodec import CheckpointError
-from crayoncodec.color import predictor
+from crayoncodec.color import layers, predictor
 from crayoncodec.color.features import FEATURES, KNOWN
 from crayoncodec.color.grid import reduce_to_cells
 from crayoncodec.format import nested as codestream
@@ -77,7 +77,7 @@ class TestNetwork:
             predictor.Predictor(part.layers)
             for part in (predictor.load(predictor.VERSION).coarse, predictor.load(predictor.VERSION).fine)
         ]
-        assert parts[0]._convolve("first.0", np.zeros((FEATURES, 2, 2))).dtype == np.float64
+        assert parts[0].convolve("first.0", np.zeros((FEATURES, 2, 2))).dtype == np.float64
         shipped = predictor.Shipped(*parts, predictor.load(predictor.VERSION).frequencies)
         monkeypatch.setattr(predictor, "load", lambda version: shipped)
         found = codestream.encode(cells, plane, 4, 2000)
