@@ -5,24 +5,35 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import Any, Final, NoReturn
 
 import click
 
 import crayoncodec
 from crayoncodec import errors
-from crayoncodec.commands.batch import batch
-from crayoncodec.commands.bench import bench
-from crayoncodec.commands.decode import decode
-from crayoncodec.commands.encode import encode
-from crayoncodec.commands.inspection import compare, info, verify
-from crayoncodec.commands.models import models
-from crayoncodec.commands.train import evaluate, export, train
 from crayoncodec.files import streams
+
+_COMMANDS: Final = {
+    "encode": "encode", "decode": "decode", "info": "inspection", "verify": "inspection",
+    "compare": "inspection", "models": "models", "bench": "bench", "train": "train", "eval": "train",
+    "export": "train", "batch": "batch",
+}  # fmt: skip
+"""The modules that commands are in, which are imported when they are asked for."""
 
 
 class _Cray(click.Group):
     """Prints and ends as it should whatever the standard streams are, and by Ctrl-C."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"crayoncodec.commands.{_COMMANDS[cmd_name]}")
+        found: click.Command = getattr(module, {"eval": "evaluate"}.get(cmd_name, cmd_name))
+        return found
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         with streams.standard():
@@ -68,9 +79,3 @@ def main() -> None:
     """  # noqa: D301  # click's mark of lines to keep
     # What Pillow logs of damaged files would come on top of our one line.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-
-for _command in (
-    encode, decode, info, verify, compare, models, bench, train, evaluate, export, batch
-):  # fmt: skip
-    main.add_command(_command)
