@@ -12,7 +12,6 @@ import click
 import crayoncodec
 from crayoncodec import errors
 from crayoncodec.commands.batch import batch
-from crayoncodec.commands.bench import bench
 from crayoncodec.commands.decode import decode
 from crayoncodec.commands.encode import encode
 from crayoncodec.commands.inspection import compare, info, verify
@@ -41,6 +40,11 @@ class _Cray(click.Group):
         try:
             try:
                 return super().invoke(ctx)
+            except ModuleNotFoundError as error:
+                if error.name != "torch":
+                    raise
+                streams.say("cray: torch is not installed, expected pip install crayoncodec[train]", err=True)
+                sys.exit(errors.EXIT_USAGE)
             except Exception as error:
                 errors.give_way(error)
                 raise
@@ -71,6 +75,6 @@ def main() -> None:
 
 
 for _command in (
-    encode, decode, info, verify, compare, models, bench, train, evaluate, export, batch
+    encode, decode, info, verify, compare, models, train, evaluate, export, batch
 ):  # fmt: skip
     main.add_command(_command)

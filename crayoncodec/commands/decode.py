@@ -59,7 +59,6 @@ from crayoncodec.painting import backends
 )
 @options.strip
 @options.max_pixels
-@options.backend
 @options.device
 @options.precision
 @options.recursive
@@ -70,13 +69,13 @@ from crayoncodec.painting import backends
 def decode(
     inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None,
     levels: int | None, scale: int, output_format: str | None, output_quality: int | None,
-    strip: tuple[str, ...], max_pixels: int, backend: backends.Name, device: backends.Device,
+    strip: tuple[str, ...], max_pixels: int, device: backends.Device,
     precision: backends.Precision, recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
     extension = _extension(output_format)
     convert = decoder(
-        color=color, model=model, backend=backend, device=device, precision=precision, levels=levels,
+        color=color, model=model, device=device, precision=precision, levels=levels,
         scale=scale, strip=strip, output_quality=output_quality, extension=extension, max_pixels=max_pixels,
     )  # fmt: skip
     planned, left_out = options.plan(inputs, output, extension, recursive, options.is_cray_name, overwrite)
