@@ -130,6 +130,7 @@ def networks(*, color: codec.Color, model: str | None, scale: int, **_: Any) -> 
     """Checkpoints that pictures are decoded with by these options."""
     from crayoncodec.painting import checkpoints
 
-    if scale > 1 or color not in ("auto", "neural"):
-        return []
-    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if model is None else [model]
+    if model is not None:
+        return [model]
+    paints = color == "neural" or (color == "auto" and backends.is_installed())
+    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if paints and scale == 1 else []

@@ -15,6 +15,7 @@ from PIL import Image
 
 import crayoncodec
 from crayoncodec import codec
+from crayoncodec.commands import decode
 from crayoncodec.machine.process import models_folder
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -161,8 +162,6 @@ class TestDecode:
 
 @pytest.mark.usefixtures("without_torch")
 class TestWithoutTorch:
-    EXPECTED = "expected pip install crayoncodec["
-
     def test_auto_paints_without_a_network_and_says_so(self):
         done = cray("decode", "grid.cray", "-o", "auto.png")
         assert done.stderr == (
@@ -180,6 +179,12 @@ class TestWithoutTorch:
         )
         assert said.count("\n") == 1
         assert not Path("out.png").exists()
+
+    def test_batches_are_decoded_anew_when_it_is_there(self, monkeypatch):
+        options = {"color": "auto", "model": None, "scale": 1}
+        assert decode.networks(**options) == []
+        monkeypatch.undo()
+        assert decode.networks(**options) == ["compact", "nested"]
 
 
 class TestScale:
