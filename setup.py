@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent
 
 
 class BuildWithModels(build_py):
-    """Modules, and the weights, cards and graphs of the folder models."""
+    """Modules, and the weights and cards of the folder models."""
 
     def run(self) -> None:
         """Copy them."""

@@ -69,7 +69,6 @@ class DecodeOptions(TypedDict, total=False):
 
     color: Color
     model: str | None
-    backend: backends.Name
     device: backends.Device
     precision: backends.Precision
     levels: int | None
@@ -177,7 +176,6 @@ def decode(
     *,
     color: Color = "auto",
     model: str | None = None,
-    backend: backends.Name = "auto",
     device: backends.Device = "auto",
     precision: backends.Precision = "auto",
     levels: int | None = None,
@@ -187,15 +185,14 @@ def decode(
     """Decode a .cray file to sRGB u8[H,W,3], or u8[H,W,4] if it has alpha. Orientation is not applied.
 
     color: "neural" recolorizes with a network, "guided" without one, "auto" with one where it is expected to
-    bring 0.05 dB of AB PSNR, or where a ``model`` is named. "gray" shows the lightness only (and opens files
+    bring 0.05 dB of AB PSNR and torch is installed (a CrayWarning says where it is not), or where a ``model``
+    is named. "gray" shows the lightness only (and opens files
     whose grid or metadata is damaged, with a CrayWarning).
     model: an installed checkpoint's name or the path of a .safetensors file; by default the network
     for nested grids, or the compact one for a file of one grid.
-    backend: what runs the network, "opencv", "torch", "openvino" or "onnx"; by default torch on a CUDA
-    device, else openvino or onnx if they are installed, else opencv, and torch for a network without a graph.
-    device: "auto", "cpu" or "cuda".
-    precision: of the network, "float32", "float16", "bfloat16" or "int8"; by default float16 on CUDA, float32
-    elsewhere.
+    device: of the network, "auto" (CUDA where there is a device), "cpu" or "cuda".
+    precision: of the network, "float32", "float16" or "bfloat16"; by default float16 on CUDA, else
+    float32.
     levels: of nested colour grids decode only so many, from the coarsest on; all by default.
     scale: 2, 4, 8 or 16 for a picture of ceil(H/scale) x ceil(W/scale) pixels, which takes less time than the
     whole one: lightness (and alpha) are means of the stored plane's blocks, to the nearest integer, colours
@@ -206,8 +203,8 @@ def decode(
     ValueError for an option that is not known or does not go with another. For many files use a Decoder.
     """
     decoder = Decoder(
-        color=color, model=model, backend=backend, device=device, precision=precision, levels=levels,
-        scale=scale, limits=limits,
+        color=color, model=model, device=device, precision=precision, levels=levels, scale=scale,
+        limits=limits,
     )  # fmt: skip
     return decoder.decode(data)
 
@@ -233,8 +230,7 @@ class Decoder:
     """Decodes many files with one network, loaded at the first picture that needs it.
 
     Threads may share one: each gets what it would get alone. It can be pickled, copied and used in a forked
-    process, where the network is loaded anew; torch then computes in one thread, and OpenVINO, if it had been
-    loaded before, not at all: ``backend="auto"`` takes another.
+    process, where the network is loaded anew and torch computes in one thread.
     """
 
     def __init__(
@@ -242,7 +238,6 @@ class Decoder:
         *,
         color: Color = "auto",
         model: str | None = None,
-        backend: backends.Name = "auto",
         device: backends.Device = "auto",
         precision: backends.Precision = "auto",
         levels: int | None = None,
@@ -252,7 +247,7 @@ class Decoder:
         """Options as for ``decode``. Raises ValueError for one that is out of range or excludes another."""
         if color not in COLORS:
             raise ValueError(f"color is {color!r}, expected one of {', '.join(COLORS)}")
-        backends.check_options(backend, device, precision)
+        backends.check_options(device, precision)
         if levels is not None and not (is_number(levels, Integral) and levels >= 1):
             raise ValueError(f"levels is {levels}, expected 1 or more, a whole number")
         if not isinstance(model, str | os.PathLike | None):
@@ -268,7 +263,7 @@ class Decoder:
         self.levels = None if levels is None else int(levels)
         self.scale = int(scale)
         self._model = model
-        self._load = partial(backends.load, backend=backend, device=device, precision=precision)
+        self._load = partial(backends.load, device=device, precision=precision)
         self._networks: dict[tuple[int, str, bool], Backend | Network] = {}
         self._device = device
 
@@ -311,7 +306,15 @@ class Decoder:
         """Whether a network is to be used. With a sample for every pixel nothing is left to paint."""
         from crayoncodec.painting.recolorize import pays
 
-        return pays(grid.spacing) if self.color == "auto" else self.color == "neural" and grid.spacing > 1
+        if self.color != "auto" or not pays(grid.spacing):
+            return self.color == "neural" and grid.spacing > 1
+        if not (grid.is_nested or backends.is_installed()):
+            from crayoncodec.painting.checkpoints import TORCH
+
+            missing = f"colours are painted without a network, which needs torch: pip install {TORCH}"
+            warnings.warn(missing, CrayWarning, stacklevel=3)
+            return False
+        return True
 
     def network(self, nested: bool) -> Backend | Network:
         """The network for a picture of nested grids, or of one; loaded at the first call.

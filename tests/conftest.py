@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,6 @@ from PIL import Image
 
 import crayoncodec
 from crayoncodec.machine import kernels
-from crayoncodec.painting import backends
 
 # A background shell hands SIGINT on ignored, and what is ignored stays so in the programs that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,15 +57,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def installed(monkeypatch):
-    """Pretend that only these modules are installed, and no CUDA."""
-    find = backends.find_spec
-
-    def only(*modules):
-        monkeypatch.setattr(backends, "find_spec", lambda name: find(name) if name in modules else None)
-
-    monkeypatch.setattr(backends, "has_cuda", lambda: False)
-    return only
+def without_torch(monkeypatch):
+    """As where it is not installed."""
+    monkeypatch.setitem(sys.modules, "torch", None)
 
 
 @pytest.fixture(params=["kernels", "numpy"])

@@ -198,10 +198,8 @@ def test_a_decoder_loads_its_network_once(monkeypatch):
     from crayoncodec.painting import checkpoints
 
     calls = []
-    graph = checkpoints.graph
-    monkeypatch.setattr(
-        checkpoints, "graph", lambda name, numbers: calls.append(name) or graph(name, numbers)
-    )
+    load = checkpoints.load
+    monkeypatch.setattr(checkpoints, "load", lambda name: calls.append(name) or load(name))
     decoder = crayoncodec.Decoder(device="cpu")
     decoder.decode(crayoncodec.encode(np.zeros((8, 8), np.uint8)))
     assert calls == []

@@ -63,19 +63,6 @@ def test_info_loads_no_numbers():
         ("compare", "photo.png", "photo.png"),
         ("models", "show", "compact"),
         ("decode", "photo.cray", "-o", "out.png"),
-        ("decode", "--color", "neural", "--device", "cpu", "photo.cray", "-o", "out.png"),
-        (
-            "decode",
-            "--color",
-            "neural",
-            "--device",
-            "cpu",
-            "--backend",
-            "opencv",
-            "photo.cray",
-            "-o",
-            "out.png",
-        ),
     ],
     ids=" ".join,
 )
@@ -86,10 +73,8 @@ def test_what_needs_no_torch_loads_none(arguments):
 def test_decoding_without_a_network_loads_nothing_of_one():
     modules = {
         "torch",
-        "onnxruntime",
-        "openvino",
         "crayoncodec.painting.checkpoints",
-        "crayoncodec.painting.runtimes",
+        "crayoncodec.painting.pytorch",
     }
     program = "import sys, crayoncodec\ncrayoncodec.read('photo.cray')\n"
     assert "numpy" in loaded(program + f"assert not {modules} & sys.modules.keys()")
@@ -99,12 +84,9 @@ def test_where_nobody_watches_there_is_no_bar():
     assert not {"tqdm", "torch"} & command("decode", "--scale", "1/8", "photo.cray", "-o", "out.ppm")
 
 
-def test_networks_without_a_graph_and_torch_by_choice_do():
+def test_networks_do():
     crayoncodec.write("one.cray", photo(20, 30), n=8)
-    assert "torch" in command("decode", "--model", "crayon", "one.cray", "-o", "out.png")
-    assert "torch" in command(
-        "decode", "--color", "neural", "--backend", "torch", "photo.cray", "-o", "other.png"
-    )
+    assert "torch" in command("decode", "one.cray", "-o", "out.png")
 
 
 def test_torch_is_not_loaded_to_find_no_gpu():

@@ -147,12 +147,12 @@ def test_the_installed_command_encodes_and_decodes(options, fresh):
     typed = [part for name, value in options.items() for part in (f"-{name}", str(value))]
     fresh.run("cray", "encode", "photo.png", *typed, "--overwrite")
     fresh.run(
-        "cray", "decode", "photo.cray", "--color", "neural", "--backend", "opencv", "--device", "cpu",
+        "cray", "decode", "photo.cray", "--color", "neural", "--device", "cpu",
         "--overwrite",
     )  # fmt: skip
     data = crayoncodec.encode(picture, **options)
     assert (fresh.folder / "photo.cray").read_bytes() == data
-    painted = crayoncodec.decode(data, color="neural", backend="opencv", device="cpu")
+    painted = crayoncodec.decode(data, color="neural", device="cpu")
     assert np.array_equal(np.asarray(Image.open(fresh.folder / "photo.png")), painted)
 
 

@@ -56,7 +56,7 @@ def test_what_it_says_to_make_and_to_install_is_there():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extras = set(re.findall(r"`\[(\w+)\]`", README))
-    assert {"openvino", "docs", "paper"} <= extras <= {*setup["options.extras_require"]}
+    assert {"torch", "docs", "paper"} <= extras <= {*setup["options.extras_require"]}
     targets = set(re.findall(r"^ *`?make (\w+)", README, re.MULTILINE))
     assert {"demo", "test"} <= targets
     assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for target in targets)

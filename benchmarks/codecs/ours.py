@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import features
 
-from benchmarks.codecs.adapter import Codec, Options, Unavailable, installed, varied
+from benchmarks.codecs.adapter import Codec, Options, Unavailable, varied
 
 GUIDED = "guided"
 WITHOUT_NETWORK = ("gray", "bilinear", "bicubic", GUIDED)
@@ -35,13 +35,10 @@ class Cray(Codec):
     """One of WITHOUT_NETWORK, or a checkpoint's name or path."""
     fixed: Options = field(default_factory=dict)
     """What crayoncodec.encode gets besides the setting."""
-    backend: str = "opencv"
-    """What runs the network; OpenCV is there wherever crayoncodec is."""
 
     def versions(self) -> dict[str, str]:
         """As Codec says; a network's version is that of its card, with the SHA-256 of its weights."""
-        found = decoder_versions(self.decoder) | {"avif": str(features.version("avif"))}
-        return found | (installed(self.backend) if self.backend == "openvino" else {})
+        return decoder_versions(self.decoder) | {"avif": str(features.version("avif"))}
 
     def encode(self, rgb: np.ndarray, options: Options) -> bytes:
         """As Codec says."""
@@ -67,7 +64,7 @@ class Cray(Codec):
 
         if self.decoder in ("gray", "guided"):
             return crayoncodec.Decoder(color=self.decoder, device="cpu")
-        return crayoncodec.Decoder(color="neural", model=self.decoder, device="cpu", backend=self.backend)
+        return crayoncodec.Decoder(color="neural", model=self.decoder, device="cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +138,6 @@ def _nested_colors(decoder: str, effort: int = 5, quality: int = 80) -> NestedCr
 
 OURS: tuple[Codec, ...] = (
     NestedCray("cray", files=_TIED, typical={"quality": 80}),
-    NestedCray("cray, OpenVINO", typical={"quality": 80}, backend="openvino"),
     NestedCray(f"cray, effort {_SLOW}", files=_TIED, fixed={"effort": _SLOW}),
     NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
     *(_nested_colors("nested", effort) for effort in (5, _SLOW)),
@@ -158,7 +154,7 @@ OURS: tuple[Codec, ...] = (
     replace(_cray("cray n=20 guided", "guided"), typical={"n": 20, "quality": 80}),
     _cray("cray n=20 bicubic", "bicubic"),
     replace(_cray("cray n=20 gray", "gray"), typical={"n": 20, "quality": 80}),
-    replace(_cray("cray n=20 crayon", "crayon"), backend="torch"),
+    _cray("cray n=20 crayon", "crayon"),
     _cray("cray n=20 points", sampling="point"),
     _cray("cray n=20 points guided", "guided", sampling="point"),
     _cray("cray n=20 lightness=webp", lightness="webp"),
@@ -172,7 +168,7 @@ OURS: tuple[Codec, ...] = (
         for coder in ("webp", "zstd")
     ),
     _cray_colors("cray compact, lightness q=60", "compact"),
-    replace(_cray_colors("cray crayon", "crayon"), backend="torch"),
+    _cray_colors("cray crayon", "crayon"),
     _cray_colors("cray guided", "guided"),
     _cray_colors("cray bicubic", "bicubic"),
     _cray_colors("cray guided, points", "guided", sampling="point"),

@@ -1,6 +1,6 @@
 """Seconds and memory of the product's own: whole ``cray`` commands, and the stages within one.
 
-``python -m benchmarks.measuring.clock WHAT INPUT OUTPUT BACKEND`` prints seconds of each stage of one run, as
+``python -m benchmarks.measuring.clock WHAT INPUT OUTPUT COLOR`` prints seconds of each stage of one run, as
 JSON; what is timed are the product's own functions, where they are called.
 """
 
@@ -48,12 +48,12 @@ def command(arguments: Sequence[Any]) -> tuple[float, float]:
     return seconds, int(done.stderr.split()[-1]) * 1024 / 1e6
 
 
-def stages(what: str, source: Path, target: Path, backend: str) -> dict[str, float]:
+def stages(what: str, source: Path, target: Path, color: str) -> dict[str, float]:
     """Seconds of each stage of encoding or decoding a file, in a fresh process. Raises Failed.
 
-    what: encode or decode. backend: what runs the network, or GUIDED.
+    what: encode or decode. color: as of ``--color``, neural or guided.
     """
-    return line_of("benchmarks.measuring.clock", [what, str(source), str(target), backend])
+    return line_of("benchmarks.measuring.clock", [what, str(source), str(target), color])
 
 
 class Clock:
@@ -103,7 +103,7 @@ class Clock:
             yield value
 
 
-def main(what: str, source: str, target: str, backend: str) -> None:
+def main(what: str, source: str, target: str, color: str) -> None:
     """The process: the product's own functions, timed where they are called."""
     clock = Clock()
     with ExitStack() as stack:
@@ -111,7 +111,7 @@ def main(what: str, source: str, target: str, backend: str) -> None:
         def time_it(home: Any, name: str, stage: str) -> None:
             stack.enter_context(mock.patch.object(home, name, clock.timed(stage, getattr(home, name))))
 
-        (_encode if what == "encode" else _decode)(Path(source), Path(target), backend, clock, time_it)
+        (_encode if what == "encode" else _decode)(Path(source), Path(target), color, clock, time_it)
     print(json.dumps(clock.seconds))
 
 
@@ -136,7 +136,7 @@ def _encode(source: Path, target: Path, _: str, clock: Clock, time_it: Time) -> 
         target.write_bytes(codec.encode(images.open_picture(source.read_bytes()), quality=80))
 
 
-def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Time) -> None:
+def _decode(source: Path, target: Path, color: str, clock: Clock, time_it: Time) -> None:
     from crayoncodec import codec
     from crayoncodec.color import guided
     from crayoncodec.files import saving
@@ -144,11 +144,9 @@ def _decode(source: Path, target: Path, backend: str, clock: Clock, time_it: Tim
     from crayoncodec.painting import recolorize
 
     data = source.read_bytes()
-    options = {"color": "guided"} if backend == GUIDED else {"color": "neural", "backend": backend}
-    options["device"] = "cpu"
-    decoder = codec.Decoder(**options)  # type: ignore[arg-type]
+    decoder = codec.Decoder(color=color, device="cpu")  # type: ignore[arg-type]
     with clock.stage("loading"):
-        network = None if backend == GUIDED else decoder.network(nested=True)
+        network = None if color == GUIDED else decoder.network(nested=True)
     time_it(container, "unpack", "container")
     time_it(decoding, "decode_lightness", "AVIF")
     time_it(decoding, "decode_grid", "grids")

@@ -182,7 +182,7 @@ def _measured_nested(suite: str, name: str, pictures: Dataset, training: Run | N
         ours = CODECS[NESTED]
         assert isinstance(ours, Cray)
         settings = tuple(one for one in ours.colors if one["color_quality"] in _NESTED_QUALITIES)
-        codec = replace(ours, decoder=weights, colors=settings, backend="torch")
+        codec = replace(ours, decoder=weights, colors=settings)
     for picture in pictures.pictures:
         rgb = read(pictures.folder, picture, pictures.crop + BORDER)
         for options in codec.colors:

@@ -61,7 +61,7 @@ def measure(name: str, setting: str, rgb: np.ndarray) -> Values:
 
 @cache
 def _network(name: str) -> Any:
-    return backends.load(name, backend="opencv")
+    return backends.load(name, device="cpu")
 
 
 def versions(name: str) -> dict[str, str]:

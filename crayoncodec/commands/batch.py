@@ -31,7 +31,7 @@ _OF_FILES: Final = (
     "inputs", "output", "output_format", "recursive", "workers", "overwrite", "as_json", "quiet",
 )  # fmt: skip
 """Parameters of the commands for single files that a batch has of its own, or has not."""
-_SAME_OUTPUT: Final = ("device", "backend", "model", "max_pixels")
+_SAME_OUTPUT: Final = ("device", "model", "max_pixels")
 """Options that change how outputs are made, but not what they are; networks are known by their SHA-256."""
 
 

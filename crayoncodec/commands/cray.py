@@ -16,7 +16,7 @@ from crayoncodec.files import streams
 
 _COMMANDS: Final = {
     "encode": "encode", "decode": "decode", "info": "inspection", "verify": "inspection",
-    "compare": "inspection", "models": "models", "bench": "bench", "train": "train", "eval": "train",
+    "compare": "inspection", "models": "models", "train": "train", "eval": "train",
     "export": "train", "batch": "batch",
 }  # fmt: skip
 """The modules that commands are in, which are imported when they are asked for."""
@@ -52,6 +52,11 @@ class _Cray(click.Group):
         try:
             try:
                 return super().invoke(ctx)
+            except ModuleNotFoundError as error:
+                if error.name != "torch":
+                    raise
+                streams.say("cray: torch is not installed, expected pip install crayoncodec[train]", err=True)
+                sys.exit(errors.EXIT_USAGE)
             except Exception as error:
                 errors.give_way(error)
                 raise

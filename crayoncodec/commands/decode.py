@@ -59,7 +59,6 @@ from crayoncodec.painting import backends
 )
 @options.strip
 @options.max_pixels
-@options.backend
 @options.device
 @options.precision
 @options.recursive
@@ -70,13 +69,13 @@ from crayoncodec.painting import backends
 def decode(
     inputs: tuple[str, ...], output: str | None, color: codec.Color, model: str | None,
     levels: int | None, scale: int, output_format: str | None, output_quality: int | None,
-    strip: tuple[str, ...], max_pixels: int, backend: backends.Name, device: backends.Device,
+    strip: tuple[str, ...], max_pixels: int, device: backends.Device,
     precision: backends.Precision, recursive: bool, workers: int, overwrite: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Decode .cray files to PNG, or to what the output's extension says (anything that Pillow writes)."""
     extension = _extension(output_format)
     convert = decoder(
-        color=color, model=model, backend=backend, device=device, precision=precision, levels=levels,
+        color=color, model=model, device=device, precision=precision, levels=levels,
         scale=scale, strip=strip, output_quality=output_quality, extension=extension, max_pixels=max_pixels,
     )  # fmt: skip
     planned, left_out = options.plan(inputs, output, extension, recursive, options.is_cray_name, overwrite)
@@ -131,6 +130,7 @@ def networks(*, color: codec.Color, model: str | None, scale: int, **_: Any) -> 
     """Checkpoints that pictures are decoded with by these options."""
     from crayoncodec.painting import checkpoints
 
-    if scale > 1 or color not in ("auto", "neural"):
-        return []
-    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if model is None else [model]
+    if model is not None:
+        return [model]
+    paints = color == "neural" or (color == "auto" and backends.is_installed())
+    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if paints and scale == 1 else []

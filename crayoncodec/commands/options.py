@@ -37,14 +37,7 @@ device = click.option(
     type=click.Choice(backends.DEVICES),
     default="auto",
     show_default=True,
-    help="Where the network runs.",
-)
-backend = click.option(
-    "--backend",
-    type=click.Choice(backends.NAMES),
-    default="auto",
-    show_default=True,
-    help="What runs it. auto: torch with CUDA, else openvino, onnx, opencv, the first that is installed.",
+    help="Where the network runs. auto: CUDA where there is a device.",
 )
 precision = click.option(
     "--precision",

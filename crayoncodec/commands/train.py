@@ -106,46 +106,26 @@ def evaluate(
 
 
 @click.command(epilog="Example: cray export runs/mine -o models/mine")
-@click.argument("source", metavar="RUN|CHECKPOINT")
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="NAME.safetensors")
-@click.option("--version", help="Of the checkpoint.  [default: 1]")
-@click.option("--data", help="What it was trained on, in words.  [default: names of its sources]")
-@click.option("--license", help="[default: Apache-2.0]")
+@click.option("--version", default="1", show_default=True, help="Of the checkpoint.")
+@click.option("--data", default="", help="What it was trained on, in words.  [default: names of its sources]")
+@click.option("--license", default="Apache-2.0", show_default=True)
 @click.option(
     "--measured-on", multiple=True, type=click.Path(exists=True, path_type=Path),
     help="Folder of pictures or tar pack to decode with it, for the card.",
 )  # fmt: skip
-@click.option(
-    "--int8", "calibration", multiple=True, type=click.Path(exists=True, path_type=Path),
-    help="Folder of pictures or tar pack to calibrate a graph of 8-bit whole numbers on.",
-)  # fmt: skip
 def export(
-    source: str, output: Path, version: str | None, data: str | None, license: str | None,
-    measured_on: tuple[Path, ...], calibration: tuple[Path, ...],
+    run: Path, output: Path, version: str, data: str, license: str, measured_on: tuple[Path, ...]
 ) -> None:  # fmt: skip
-    """Write the weights of a RUN as a checkpoint (float16) with its card, and a small network's ONNX graph.
-
-    Of a CHECKPOINT that there is already both are written again, and the graph is made anew.
-    """
+    """Write the weights of a RUN as a checkpoint (float16) with its card."""
     from crayoncodec.training import export as exporting
     from crayoncodec.training.runs import Run
 
     try:
-        if Path(source).is_dir():
-            card = exporting.export(
-                Run.open(Path(source)), output, version=version or "1", data=data or "",
-                license=license or "Apache-2.0", measured_on=measured_on,
-            )  # fmt: skip
-        elif version or data or license or (measured_on and not calibration):
-            raise click.UsageError(
-                "a checkpoint keeps its card, expected -o and no option but --int8 with one"
-            )
-        else:
-            card = exporting.copy(source, output)
-        if calibration:
-            from crayoncodec.training import quantized
-
-            card = quantized.write(exporting.named(output), calibration, measured_on)
+        card = exporting.export(
+            Run.open(run), output, version=version, data=data, license=license, measured_on=measured_on
+        )
     except (CrayError, OSError) as error:
-        lines.fail(source, error)
+        lines.fail(str(run), error)
     streams.say(f"{card.name}: {card.parameters:,} parameters, {card.macs_per_pixel:,} MAC/pixel")

@@ -23,11 +23,6 @@ def in_children(renew: Callable[[], None]) -> None:
         os.register_at_fork(after_in_child=renew)
 
 
-def keep_for_ever(value: object) -> None:
-    """Never free it: that may mean to wait for threads that are not there."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
-
-
 def trim(pixels: int) -> None:
     """After a step on a large picture have C's allocator give back what it keeps: hundreds of MB.
 

@@ -1,9 +1,7 @@
 """Checkpoints: <name>.safetensors beside its model card <name>.json <-> a network.
 
-A small network's graph lies beside them: <name>.onnx, and <name>.int8.onnx if it has been quantised. A card
-names the architecture, its configuration and the SHA-256 of weights and graphs; those that are not the card's
-are never loaded, nor is a graph that names other files. Some checkpoints ship with this package; other
-packages bring more (docs/training.md).
+A card names the architecture, its configuration and the SHA-256 of the weights; those that are not the card's
+are never loaded. Some checkpoints ship with this package; other packages bring more (docs/training.md).
 """
 
 from __future__ import annotations
@@ -11,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from crayoncodec.errors import CheckpointError
+from crayoncodec.errors import CheckpointError, DeviceError
 from crayoncodec.machine.process import models_folder
-from crayoncodec.painting import wire
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,24 +25,20 @@ if TYPE_CHECKING:
 DEFAULT: Final = "compact"
 DEFAULT_NESTED: Final = "nested"
 """For pictures whose colours are nested grids."""
+TORCH: Final = "crayoncodec[torch]"
+"""What pip installs what runs them with."""
 APART: Final = {"crayon": "crayoncodec[crayon]", "paper": "crayoncodec[paper]"}
 """Checkpoints of this project that are too large to ship with it, and what pip installs them with."""
 _ENTRY_POINTS: Final = "crayoncodec.models"
 """Group in which a package names the package whose folder has checkpoints."""
 _SUFFIX: Final = ".safetensors"
-Numbers = Literal["float32", "int8"]
-"""What a graph computes with."""
-GRAPHS: Final[dict[Numbers, str]] = {"float32": ".onnx", "int8": ".int8.onnx"}
-"""And how the name of its file ends."""
 Grids = Literal["nested", "one", "any"]
 """The files that a network is for: of nested grids, of one grid, or of both."""
 _SAID: Final[dict[Grids, str]] = {"nested": "nested grids", "one": "one grid", "any": "both kinds"}
-GRAPH_INPUTS: Final = frozenset(("lightness", "cell_lightness", "bicubic", "base", "coarseness"))
-"""What graphs are given: names of guided.Planes, and the grid's coarseness."""
+_OF_GRAPHS: Final = frozenset(("onnx_sha256", "int8_onnx_sha256", "reach", "multiple"))
+"""What cards of earlier versions say of ONNX graphs, which nothing reads any more."""
 _MOST_CARD: Final = 2**20
 """Bytes of a card."""
-_MOST_REACH: Final = 4096
-"""Pixels; windows have as many all around, so that they would be as large as the picture."""
 _HEX: Final = frozenset("0123456789abcdef")
 
 
@@ -59,14 +52,6 @@ class Card:
     config: dict[str, Any]
     sha256: str
     """Of the .safetensors file, in lower-case hexadecimal."""
-    onnx_sha256: str | None = None
-    """Of the graph, if there is one."""
-    int8_onnx_sha256: str | None = None
-    """Of the quantised graph, if there is one."""
-    reach: int = 0
-    """The network's, for those who only have its graph."""
-    multiple: int = 1
-    """Likewise; sides of what a graph is given are multiples of this."""
     grids: Grids | None = None
     """Which files it is for; never None: a card that does not say was made for what its recipe trained."""
     parameters: int
@@ -77,23 +62,17 @@ class Card:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a field that is not of its kind, or that no window could be made with."""
+        """Raise ValueError for a field that is not of its kind."""
         for name in ("name", "version", "architecture", "description", "license"):
             _expect(isinstance(getattr(self, name), str), name, getattr(self, name), "text")
         _expect(self.name.isprintable(), "name", self.name, "one line")
-        for name in ("sha256", "onnx_sha256", "int8_onnx_sha256"):
-            value = getattr(self, name)
-            if value is not None or name == "sha256":
-                digits = isinstance(value, str) and len(value) == 64 and _HEX.issuperset(value)
-                _expect(digits, name, value, "64 hexadecimal digits")
-        for name in ("reach", "multiple", "parameters", "macs_per_pixel"):
+        digits = isinstance(self.sha256, str) and len(self.sha256) == 64 and _HEX.issuperset(self.sha256)
+        _expect(digits, "sha256", self.sha256, "64 hexadecimal digits")
+        for name in ("parameters", "macs_per_pixel"):
             value = getattr(self, name)
             _expect(type(value) is int and value >= 0, name, value, "a whole number")
         for name in ("config", "training", "metrics"):
             _expect(isinstance(getattr(self, name), dict), name, getattr(self, name), "names and values")
-        _expect(1 <= self.multiple <= _MOST_REACH, "multiple", self.multiple, f"1 to {_MOST_REACH}")
-        whole = self.reach <= _MOST_REACH and self.reach % self.multiple == 0
-        _expect(whole, "reach", self.reach, f"a multiple of {self.multiple}, up to {_MOST_REACH}")
         if self.grids is None:
             object.__setattr__(self, "grids", _trained_on(self.training))
         _expect(self.grids in get_args(Grids), "grids", self.grids, f"one of {', '.join(get_args(Grids))}")
@@ -112,10 +91,6 @@ class Card:
             raise CheckpointError(
                 f"network {self.name} is for files of {wrong}, expected one for {right}, as {instead}"
             )
-
-    def graph(self, numbers: Numbers = "float32") -> str | None:
-        """SHA-256 of a graph, None if there is none."""
-        return self.int8_onnx_sha256 if numbers == "int8" else self.onnx_sha256
 
 
 def _expect(good: bool, name: str, value: Any, expected: str) -> None:
@@ -198,7 +173,8 @@ def read_card(weights: Path) -> Card:
             data = stream.read(_MOST_CARD + 1)
         if len(data) > _MOST_CARD:
             raise ValueError(f"more than {_MOST_CARD} bytes")
-        return Card(**json.loads(data))
+        said = {**json.loads(data)}
+        return Card(**{key: value for key, value in said.items() if key not in _OF_GRAPHS})
     except RecursionError as error:
         raise CheckpointError(f"{path} is not a model card (nested too deeply)") from error
     except (OSError, ValueError, TypeError) as error:
@@ -210,39 +186,6 @@ def verify(name_or_path: str) -> tuple[Card, bytes]:
     path = find(name_or_path)
     card = read_card(path)
     return card, _checked(path, card.sha256)
-
-
-def graph(name_or_path: str, numbers: Numbers = "float32") -> tuple[Card, bytes]:
-    """Card and ONNX graph of a checkpoint, the SHA-256 as its card has it, whole and of the right inputs.
-
-    Raises CheckpointError.
-    """
-    path = find(name_or_path)
-    card = read_card(path)
-    expected = card.graph(numbers)
-    if expected is None:
-        raise CheckpointError(f"checkpoint {card.name} has no {numbers} graph")
-    path = path.with_name(path.stem + GRAPHS[numbers])
-    data = _checked(path, expected)
-    try:
-        external, inputs = wire.has_external_data(data), wire.inputs(data)
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not an ONNX graph ({error})") from error
-    if external:
-        raise CheckpointError(f"{path} has numbers in other files, expected all of them in it")
-    if inputs != GRAPH_INPUTS:
-        raise CheckpointError(
-            f"{path} takes {reprlib.repr(sorted(inputs))}, expected {', '.join(sorted(GRAPH_INPUTS))}"
-        )
-    return card, data
-
-
-def verify_graphs(name_or_path: str) -> None:
-    """Check all graphs of a checkpoint as ``graph`` does. Raises CheckpointError."""
-    card = read_card(find(name_or_path))
-    for numbers in GRAPHS:
-        if card.graph(numbers) is not None:
-            graph(name_or_path, numbers)
 
 
 def _checked(path: Path, expected: str) -> bytes:
@@ -257,14 +200,20 @@ def _checked(path: Path, expected: str) -> bytes:
 
 
 def load(name_or_path: str = DEFAULT) -> tuple[nn.Module, Card]:
-    """A checkpoint -> its network in float32, in evaluation mode, on the CPU. Raises CheckpointError."""
-    import torch
+    """A checkpoint -> its network in float32, in evaluation mode, on the CPU.
+
+    Raises CheckpointError, DeviceError where there is no torch.
+    """
+    card, data = verify(name_or_path)
+    try:
+        import torch
+    except ImportError as error:
+        raise DeviceError(f"networks need torch, expected pip install {TORCH} ({error})") from error
     from safetensors import SafetensorError
     from safetensors.torch import load as load_tensors
 
     from crayoncodec.networks import build, check_weights
 
-    card, data = verify(name_or_path)
     try:
         # Sizes are compared before there is any memory for them.
         with torch.device("meta"):
@@ -291,27 +240,9 @@ def save(network: nn.Module, path: Path, *, half: bool, **described: Any) -> Car
         name=path.stem,
         sha256=hashlib.sha256(data).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        reach=cast(int, network.reach),
-        multiple=cast(int, network.multiple),
         **described,
     )
-    write(path, card, data)
-    return card
-
-
-def write(path: Path, card: Card, data: bytes) -> None:
-    """Write weights and their card."""
     path.write_bytes(data)
     text = json.dumps(asdict(card), indent=2) + "\n"
     path.with_suffix(".json").write_text(text, encoding="utf-8")
-
-
-def write_graph(path: Path, numbers: Numbers, data: bytes, metrics: Mapping[str, Any] | None = None) -> Card:
-    """Write a graph beside the weights at ``path``, and its SHA-256 and metrics into their card."""
-    card = read_card(path)
-    name = "int8_onnx_sha256" if numbers == "int8" else "onnx_sha256"
-    changes: dict[str, Any] = {name: hashlib.sha256(data).hexdigest()}
-    card = replace(card, **changes, metrics=card.metrics | dict(metrics or {}))
-    path.with_name(path.stem + GRAPHS[numbers]).write_bytes(data)
-    write(path, card, path.read_bytes())
     return card

@@ -6,7 +6,6 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
-from crayoncodec.errors import DeviceError
 from crayoncodec.machine import process
 
 if TYPE_CHECKING:
@@ -15,11 +14,9 @@ if TYPE_CHECKING:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a runtime's error says that memory could not be had; none of them has a type for it."""
+    """Whether PyTorch's error says that memory could not be had; it has no type for that on a CPU."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in text for words in ("out of memory", "insufficient memory", "alloc")
-    )
+    return isinstance(error, MemoryError) or "out of memory" in text or "alloc" in text
 
 
 def is_finite(values: NDArray[np.float32]) -> bool:
@@ -30,8 +27,8 @@ def is_finite(values: NDArray[np.float32]) -> bool:
         return math.isfinite(values.sum())
 
 
-_inherited: set[str] = set()
-"""Of torch and openvino, those that this process has not imported, but the one that it was forked from."""
+_inherited = False
+"""Whether this process was forked from one that had imported torch, and has not been held to a thread yet."""
 
 
 def in_one_thread_if_forked() -> None:
@@ -39,33 +36,17 @@ def in_one_thread_if_forked() -> None:
 
     OpenMP's threads are not there, and torch would wait for them for ever.
     """
-    if "torch" in _inherited:
+    global _inherited  # noqa: PLW0603 - the setting is the process's
+    if _inherited:
         import torch
 
         torch.set_num_threads(1)
-        _inherited.discard("torch")
-
-
-def check_forked(name: str) -> None:
-    """Raise DeviceError for a backend that does not run here (``runs_here``)."""
-    if not runs_here(name):
-        raise DeviceError(
-            f"backend {name} cannot run in a process that was forked from one that had loaded it, "
-            "expected another backend, or processes that are spawned"
-        )
-
-
-def runs_here(name: str) -> bool:
-    """False for OpenVINO in a process that was forked from one that had loaded it.
-
-    It waits there for ever for the threads of that one, in a new network, too.
-    """
-    return not (name == "openvino" and name in _inherited)
+        _inherited = False
 
 
 def _forked() -> None:
-    _inherited.clear()
-    _inherited.update({"torch", "openvino"} & sys.modules.keys())
+    global _inherited  # noqa: PLW0603 - likewise
+    _inherited = "torch" in sys.modules
 
 
 process.in_children(_forked)

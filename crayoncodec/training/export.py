@@ -1,11 +1,11 @@
-"""The weights of a run -> a checkpoint with its card and its graph."""
+"""The weights of a run -> a checkpoint with its card."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -16,7 +16,6 @@ from crayoncodec.painting.checkpoints import Card
 from crayoncodec.painting.pytorch import TorchBackend
 from crayoncodec.training.batches import planes_of
 from crayoncodec.training.evaluate import evaluate
-from crayoncodec.training.graph import graph
 from crayoncodec.training.runs import Run
 
 _SIDE: Final = 64
@@ -27,23 +26,21 @@ _MEASURED: Final = (6, 10, 20, 40)
 def export(
     run: Run, weights: Path, *, version: str, data: str, license: str, measured_on: Collection[Path] = ()
 ) -> Card:
-    """Write the float16 checkpoint ``weights`` (.safetensors), its card and its graph if it is small.
+    """Write a float16 checkpoint and its card. Raises TrainingError, OSError.
 
-    Raises TrainingError, OSError.
-
-    data: what it was trained on, in words; by default the names of the sources. measured_on: folders or packs
-    whose pictures are decoded with it, for the card.
+    weights: its path, .safetensors, which may be left out. data: what it was trained on, in words; by default
+    the names of the sources. measured_on: folders or packs whose pictures are decoded with it, for the card.
     """
-    weights = named(weights)
+    if weights.suffix != ".safetensors":
+        weights = weights.with_name(weights.name + ".safetensors")
     network, step = run.network()
     network.half().float().eval().requires_grad_(False)  # as the file will have it
-    made = graph(network)
     evaluations = {line["step"]: line["ab_mse"] for line in run.metrics()}
     metrics: dict[str, Any] = {"validation, AB MSE": evaluations.get(step, {})}
     for source in measured_on:
         report, count = evaluate(TorchBackend(network, "cpu"), [source], _MEASURED, "mean")
         metrics[f"{source.name}, {count} pictures, decoded"] = report
-    checkpoints.save(
+    return checkpoints.save(
         network,
         weights,
         half=True,
@@ -62,38 +59,6 @@ def export(
         },
         metrics=metrics,
     )
-    return _with_graph(weights, made)
-
-
-def copy(model: str, weights: Path) -> Card:
-    """Write a checkpoint that there is already to ``weights`` (.safetensors), its graph made anew.
-
-    Raises CheckpointError, TrainingError, OSError.
-    """
-    weights = named(weights)
-    network, card = checkpoints.load(model)
-    made = graph(network)
-    _, data = checkpoints.verify(model)
-    quantized = None if card.graph("int8") is None else checkpoints.graph(model, "int8")[1]
-    card = replace(
-        card, name=weights.stem, onnx_sha256=None, reach=cast(int, network.reach),
-        multiple=cast(int, network.multiple),
-    )  # fmt: skip
-    checkpoints.write(weights, card, data)
-    if quantized is not None:
-        checkpoints.write_graph(weights, "int8", quantized)
-    return _with_graph(weights, made)
-
-
-def _with_graph(weights: Path, data: bytes | None) -> Card:
-    return (
-        checkpoints.read_card(weights) if data is None else checkpoints.write_graph(weights, "float32", data)
-    )
-
-
-def named(weights: Path) -> Path:
-    """The path of the weights, whose extension may have been left out."""
-    return weights if weights.suffix == ".safetensors" else weights.with_name(weights.name + ".safetensors")
 
 
 @torch.no_grad()

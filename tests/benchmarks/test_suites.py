@@ -33,7 +33,7 @@ def test_painting_measures_what_the_decoders_show():
         found = worth.measure(codec, setting, rgb)
         assert found["spacing"] == spacing
         for kind in ("guided", "neural"):
-            decoded = crayoncodec.decode(data, color=kind, levels=levels, backend="opencv", device="cpu")
+            decoded = crayoncodec.decode(data, color=kind, levels=levels, device="cpu")
             assert found[f"ab_mse_{kind}"] == pytest.approx(metrics.compare(rgb, decoded).ab_mse)
     assert worth.measure("one grid", "n=6", rgb)["spacing"] == 6
 
@@ -100,7 +100,7 @@ def test_times_come_from_fresh_processes(folder, tmp_path):
         assert found.values("times", "PNG", "lossless", measure)["a.png"] > 0
 
 
-@pytest.mark.parametrize("decoder", ["guided", "network, OpenCV"])
+@pytest.mark.parametrize("decoder", ["guided", "network"])
 def test_all_of_the_time_is_some_stages(monkeypatch, decoder):
     monkeypatch.setattr(stages, "_REPEATED", 0)
     values = stages.measure(decoder, "quality=80", photo(150, 200))

@@ -15,6 +15,7 @@ from PIL import Image
 
 import crayoncodec
 from crayoncodec import codec
+from crayoncodec.commands import decode
 from crayoncodec.machine.process import models_folder
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -89,8 +90,8 @@ class TestDecode:
         assert all(Path(f"{name}.png").read_bytes() == expected for name in "abc")
 
     def test_options_are_named_as_they_are_typed(self):
-        error = cray("decode", "photo.cray", "--backend", "opencv", "--device", "cuda", code=2).stderr
-        assert "--backend opencv is for CPUs, expected torch with --device cuda" in error
+        error = cray("decode", "photo.cray", "--scale", "1/2", "--color", "neural", code=2).stderr
+        assert "--scale does not go with --color neural" in error
 
     def test_damaged_files(self):
         result = cray(*GUIDED, "damaged.cray", code=3)
@@ -128,13 +129,12 @@ class TestDecode:
         assert result.stderr.startswith("cray: photo.cray: no checkpoint 'nonesuch', expected one of compact")
         assert not Path("out.png").exists()
 
-    @pytest.mark.parametrize(("suffix", "backend"), [(".safetensors", "torch"), (".onnx", "opencv")])
-    def test_a_checkpoint_that_is_not_its_cards(self, suffix, backend):
-        for each in (".json", ".safetensors", ".onnx"):
+    def test_a_checkpoint_that_is_not_its_cards(self):
+        for each in (".json", ".safetensors"):
             shutil.copy(models_folder() / f"compact{each}", "mine" + each)
-        decode = ("decode", "grid.cray", "--model", "mine.safetensors", "--backend", backend, "-o")
+        decode = ("decode", "grid.cray", "--model", "mine.safetensors", "-o")
         cray(*decode, "good.png")
-        changed = Path("mine" + suffix)
+        changed = Path("mine.safetensors")
         data = bytearray(changed.read_bytes())
         data[-1] ^= 1
         changed.write_bytes(data)
@@ -157,6 +157,33 @@ class TestDecode:
         result = cray("decode", "photo.cray", "--color", "neural", "--device", "cuda", "--overwrite", code=2)
         assert result.stderr == "cray: photo.cray: device cuda is not available here, expected auto or cpu\n"
         cray(*GUIDED, "photo.cray", "--device", "cuda", "-o", "out.png")
+
+
+@pytest.mark.usefixtures("without_torch")
+class TestWithoutTorch:
+    def test_auto_paints_without_a_network_and_says_so(self):
+        done = cray("decode", "grid.cray", "-o", "auto.png")
+        assert done.stderr == (
+            "cray: grid.cray: warning: colours are painted without a network, which needs torch: "
+            "pip install crayoncodec[torch]\n"
+        )
+        assert cray(*GUIDED, "grid.cray", "-o", "guided.png").stderr == ""
+        assert Path("auto.png").read_bytes() == Path("guided.png").read_bytes()
+
+    @pytest.mark.parametrize("how", [("--color", "neural"), ("--model", "compact")], ids=" ".join)
+    def test_what_insists_on_a_network_is_told_what_to_install(self, how):
+        said = cray("decode", "grid.cray", "-o", "out.png", *how, code=2).stderr
+        assert said.startswith(
+            "cray: grid.cray: networks need torch, expected pip install crayoncodec[torch]"
+        )
+        assert said.count("\n") == 1
+        assert not Path("out.png").exists()
+
+    def test_batches_are_decoded_anew_when_it_is_there(self, monkeypatch):
+        options = {"color": "auto", "model": None, "scale": 1}
+        assert decode.networks(**options) == []
+        monkeypatch.undo()
+        assert decode.networks(**options) == ["compact", "nested"]
 
 
 class TestScale:

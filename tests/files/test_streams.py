@@ -292,7 +292,7 @@ def large(tmp_path_factory):
     [
         (["encode", "{}/large.png", "-o", "out.cray", "-e", "9"], 1.5),
         (["encode", "{}/large.png", "photo.png", "second.png", "-o", ".", "-e", "9", "-j", "2"], 3),
-        (["decode", "{}/large.cray", "-o", "out.png", "--color", "neural", "--backend", "torch"], 1.5),
+        (["decode", "{}/large.cray", "-o", "out.png", "--color", "neural"], 1.5),
         (
             [
                 "decode",
@@ -304,13 +304,10 @@ def large(tmp_path_factory):
                 "2",
                 "--color",
                 "neural",
-                "--backend",
-                "torch",
             ],
             2,
         ),
         (["compare", "{}/large.png", "{}/large.cray"], 0.7),
-        (["bench", "--size", "3"], 2),
         (["info", "-"], 0.5),
         (["verify", "-"], 0.5),
         (["encode", "-"], 0.15),

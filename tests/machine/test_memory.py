@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.measuring import clock
 
 MEGAPIXELS = 6
-DECODERS = {"guided": ["--color", "guided"], "network": ["--color", "neural", "--backend", "opencv"]}
+DECODERS = {"guided": ["--color", "guided"], "network": ["--color", "neural", "--device", "cpu"]}
 
 
 def peak(*arguments):

@@ -21,22 +21,18 @@ from PIL import Image
 
 import crayoncodec
 import crayoncodec.plugins.pillow
-from crayoncodec import DeviceError, codec
+from crayoncodec import codec
 from crayoncodec.machine import threads
-from crayoncodec.painting import backends, runtimes
+from crayoncodec.painting import backends
 
-WAYS = ("guided", "opencv", "onnx", "openvino", "torch")
+WAYS = ("guided", "neural")
 THREADS, DECODES = 8, 300
-FORKED = ("guided", "opencv", "onnx", "torch")
-"""OpenVINO cannot, and says so."""
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 multithreaded = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 def decoder(way):
-    if way == "guided":
-        return crayoncodec.Decoder(color=way)
-    return crayoncodec.Decoder(color="neural", backend=way, device="cpu")
+    return crayoncodec.Decoder(color=way, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +83,7 @@ def test_threads_share_a_decoder(files, way):
     assert wrong == [[]] * THREADS
 
 
-@pytest.mark.parametrize("way", WAYS[1:])
-def test_threads_load_a_network_once(files, way, monkeypatch):
+def test_threads_load_a_network_once(files, monkeypatch):
     loaded, start = [], threading.Barrier(THREADS)
     load = backends.load
 
@@ -98,7 +93,7 @@ def test_threads_load_a_network_once(files, way, monkeypatch):
         return load(name, **options)
 
     monkeypatch.setattr(backends, "load", slow)
-    shared = decoder(way)
+    shared = decoder("neural")
 
     def decode(k):
         start.wait(60)
@@ -132,7 +127,7 @@ print(len(found), len(set(found)))
 
 def test_what_is_abandoned_holds_nothing(files):
     """A picture that is not finished keeps no turn."""
-    network = decoder("opencv").network(nested=True)
+    network = decoder("neural").network(nested=True)
     planes = {name: np.zeros((channels, 16, 16), np.float32) for name, channels in
               (("lightness", 1), ("cell_lightness", 1), ("bicubic", 2), ("base", 2))}  # fmt: skip
     begun = network.predict([planes] * 3, 9.0)
@@ -168,8 +163,6 @@ def test_a_used_decoder_is_pickled_and_copied(files, way, copied):
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @multithreaded
 def test_a_used_decoder_goes_to_other_processes(files, way, method):
-    if way == "openvino" and method == "fork":
-        pytest.skip("OpenVINO cannot be used in a forked process")
     used = decoder(way)
     expected = [used.decode(data) for data in files]
     with multiprocessing.get_context(method).Pool(2) as pool:
@@ -179,7 +172,7 @@ def test_a_used_decoder_goes_to_other_processes(files, way, method):
 
 @forks
 @multithreaded
-@pytest.mark.parametrize("way", FORKED)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_forked_child_decodes(files, way, four_threads):
     used = decoder(way)
     data = crayoncodec.encode(photo(200, 300))
@@ -192,31 +185,7 @@ def test_a_forked_child_decodes(files, way, four_threads):
 
 @forks
 @multithreaded
-def test_openvino_says_that_it_cannot_and_others_are_taken(files):
-    used, chosen = decoder("openvino"), crayoncodec.Decoder(color="neural", device="cpu")
-    expected = [chosen.decode(data).astype(int) for data in files]
-
-    def refused():
-        for each in (used, decoder("openvino")):
-            with pytest.raises(DeviceError, match="cannot run in a process that was forked") as said:
-                each.decode(files[0])
-            assert "\n" not in str(said.value)
-        with pytest.raises(DeviceError, match="cannot run in a process that was forked"):
-            inherited._loaded()
-        return True
-
-    inherited = used.network(nested=True)
-    assert in_child(refused)
-    assert in_child(lambda: all(map(close, map(chosen.decode, files), expected)))
-
-
-def close(one, other):
-    return np.abs(one - other).max() <= 1
-
-
-@forks
-@multithreaded
-@pytest.mark.parametrize("way", FORKED)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_child_is_forked_while_threads_decode(files, way, four_threads):
     """Locks that they hold are held for ever there."""
     shared, stop = decoder(way), threading.Event()
@@ -240,10 +209,9 @@ def test_a_child_is_forked_while_threads_decode(files, way, four_threads):
 
 @forks
 @multithreaded
-def test_locks_are_free_in_a_child(files):
+def test_locks_are_free_in_a_child():
     """Those that another thread may have held at that moment."""
-    network = decoder("opencv").network(nested=True)
-    locks = lambda: (codec._loading, runtimes._core_lock, network._turn, threads._single_products._lock)  # noqa: E731
+    locks = lambda: (codec._loading, threads._single_products._lock)  # noqa: E731
     for lock in locks():
         lock.acquire()
     try:
@@ -255,16 +223,15 @@ def test_locks_are_free_in_a_child(files):
 
 @forks
 @multithreaded
-@pytest.mark.parametrize("way", ["guided", "opencv", "auto", "torch"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_child_may_end_as_programs_end(way, tmp_path):
-    """With destructors, which wait for no thread. (ONNX Runtime's own do: docs/design.md.)"""
+    """With destructors, which wait for no thread."""
     crayoncodec.write(tmp_path / "photo.cray", photo(200, 300))
-    options = {"color": way} if way == "guided" else {"color": "neural", "backend": way, "device": "cpu"}
     program = f"""
 import os, sys
 import crayoncodec
 data = open(sys.argv[1], "rb").read()
-decoder = crayoncodec.Decoder(**{options})
+decoder = crayoncodec.Decoder(color={way!r}, device='cpu')
 expected = decoder.decode(data).astype(int)
 child = os.fork()
 if child == 0:
@@ -317,7 +284,7 @@ class TestPlugin:
         with context.Pool(2, importlib.import_module, ["crayoncodec.plugins.pillow"]) as pool:
             found = pool.map_async(Image.open, paths).get(120)
         for path, image in zip(paths, found, strict=True):
-            self.check_same(image, Image.open(path), most=1)  # forked processes may take another backend
+            self.check_same(image, Image.open(path), most=1)  # forked processes compute in one thread
 
     def test_threads_open_pictures(self, files):
         expected = [np.asarray(Image.open(io.BytesIO(data))) for data in files]

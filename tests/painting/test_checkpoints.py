@@ -187,7 +187,7 @@ class TestWrongFiles:
         assert checkpoints.read_card(copied).grids == grids
 
     def test_one_for_any_file_is_loaded_once(self, copied, monkeypatch):
-        edit_card(copied, grids="any", onnx_sha256=None, int8_onnx_sha256=None)
+        edit_card(copied, grids="any")
         decoder = crayoncodec.Decoder(model=str(copied), device="cpu")
         for n in (4, None):
             decoder.decode(crayoncodec.encode(photo(20, 30), n=n))
@@ -196,12 +196,10 @@ class TestWrongFiles:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"reach": -16}, {"reach": 2**20}, {"reach": 100}, {"reach": True}, {"reach": "112"}, {"reach": 112.0},
-     {"multiple": 0}, {"multiple": 2**30, "reach": 2**30}, {"multiple": None}, {"grids": "two"},
-     {"grids": ["one"]}, {"name": 3}, {"name": "two\nlines"}, {"version": 3}, {"sha256": "A" * 64},
-     {"sha256": None}, {"onnx_sha256": "../nested"}, {"onnx_sha256": 7}, {"config": []}, {"config": None},
-     {"training": "by hand"}, {"metrics": 1}, {"parameters": -1}, {"macs_per_pixel": float("nan")},
-     {"macs_per_pixel": None}, {"bogus": 1}],
+    [{"grids": "two"}, {"grids": ["one"]}, {"name": 3}, {"name": "two\nlines"}, {"version": 3},
+     {"sha256": "A" * 64}, {"sha256": None}, {"config": []}, {"config": None}, {"training": "by hand"},
+     {"metrics": 1}, {"parameters": -1}, {"parameters": True}, {"parameters": "112"}, {"parameters": 112.0},
+     {"macs_per_pixel": float("nan")}, {"macs_per_pixel": None}, {"bogus": 1}],
 )  # fmt: skip
 def test_cards_with_fields_of_other_kinds_are_refused(copied, changes):
     edit_card(copied, **changes)
@@ -209,6 +207,12 @@ def test_cards_with_fields_of_other_kinds_are_refused(copied, changes):
         checkpoints.read_card(copied)
     assert "\n" not in str(said.value)
     assert CliRunner().invoke(main, ["models", "show", str(copied)]).exit_code == 4
+
+
+def test_what_cards_of_earlier_versions_say_of_graphs_is_passed_over(copied):
+    expected = checkpoints.read_card(copied)
+    edit_card(copied, onnx_sha256="../graph", int8_onnx_sha256=None, reach=-1, multiple="x")
+    assert checkpoints.load(str(copied))[1] == expected
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, " " * 2**20 + "{}", "1" * 10_000])
@@ -276,6 +280,4 @@ def test_a_network_whose_numbers_overflow_is_refused(copied):
     rewritten(copied, lambda tensors: tensors.update({key: value.float() for key, value in tensors.items()}))
     rewritten(copied, lambda tensors: [value.fill_(1e30) for value in tensors.values()])
     with pytest.raises(crayoncodec.DeviceError, match="not finite"):
-        crayoncodec.decode(
-            crayoncodec.encode(photo(40, 50), n=5), model=str(copied), backend="torch", device="cpu"
-        )
+        crayoncodec.decode(crayoncodec.encode(photo(40, 50), n=5), model=str(copied), device="cpu")
