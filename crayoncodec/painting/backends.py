@@ -45,7 +45,22 @@ def load(model: str, *, device: Device = "auto", precision: Precision = "auto") 
     in_one_thread_if_forked()
     from crayoncodec.painting.pytorch import TorchBackend
 
-    from crayoncodec.color.refiner import Network
+    return TorchBackend(network, device, precision)
+
+
+def refiner(device: Device) -> Network:
+    """The network of whole numbers behind nested grids: on a CPU by kernels, unless CUDA is asked for.
+
+    Raises CheckpointError, and DeviceError for CUDA where there is none.
+    """
+    from crayoncodec.color import refiner
+
+    network = refiner.load()
+    if device != "cuda":
+        return network
+    from crayoncodec.painting.pytorch import IntegersOnDevice
+
+    return IntegersOnDevice(network, device)
 
 
 @cache
