@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from crayoncodec.color.grid import ColorGrid
+    from crayoncodec.color.refiner import Network
     from crayoncodec.files.images import Picture
     from crayoncodec.painting.recolorize import Backend
 
@@ -268,7 +269,8 @@ class Decoder:
         self.scale = int(scale)
         self._model = model
         self._load = partial(backends.load, backend=backend, device=device, precision=precision)
-        self._networks: dict[tuple[int, str, bool], Backend] = {}
+        self._networks: dict[tuple[int, str, bool], Backend | Network] = {}
+        self._device = device
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_networks": {}}
@@ -311,21 +313,29 @@ class Decoder:
 
         return pays(grid.spacing) if self.color == "auto" else self.color == "neural" and grid.spacing > 1
 
-    def network(self, nested: bool) -> Backend:
+    def network(self, nested: bool) -> Backend | Network:
         """The network for a picture of nested grids, or of one; loaded at the first call.
 
         Raises CheckpointError, for a network that is for other files, too, DeviceError, MemoryError.
         """
         from crayoncodec.painting import checkpoints
 
-        name = self._model or (checkpoints.DEFAULT_NESTED if nested else checkpoints.DEFAULT)
+        name = self._model or ("" if nested else checkpoints.DEFAULT)
         own = os.getpid()
         with _loading:
             if (own, name, nested) not in self._networks:
-                checkpoints.read_card(checkpoints.find(name)).check_grids(nested)
-                same = self._networks.get((own, name, not nested))
-                self._networks[own, name, nested] = self._load(name) if same is None else same
+                self._networks[own, name, nested] = self._loaded(name, nested)
             return self._networks[own, name, nested]
+
+    def _loaded(self, name: str, nested: bool) -> Backend | Network:
+        """A checkpoint, or without a name the network of whole numbers behind nested grids."""
+        from crayoncodec.painting import checkpoints
+
+        if not name:
+            return backends.refiner(self._device)
+        checkpoints.read_card(checkpoints.find(name)).check_grids(nested)
+        same = self._networks.get((os.getpid(), name, not nested))
+        return self._load(name) if same is None else same
 
 
 _loading = threading.Lock()

@@ -97,8 +97,8 @@ class Generic:
         self.symbols = narrow(guided * 0)
         self._shifts = narrow(guided * 0)
         self._size = cells
-        self._there = _like(_there(*cells), guided)
-        self._first = _like(_board(*guided.shape[-2:]), guided)
+        self._there = mask_like(details_there(*cells), guided)
+        self._first = mask_like(_board(*guided.shape[-2:]), guided)
 
     @classmethod
     def prepared(
@@ -220,7 +220,7 @@ class Compiled:
     def mask(self, half: int) -> Array:
         """As Blocks says."""
         board = _board(self._shape.height, self._shape.width)
-        return _there(self._shape.rows, self._shape.columns) & (~board if half else board)
+        return details_there(self._shape.rows, self._shape.columns) & (~board if half else board)
 
     def settle(self, half: int, plane: int, symbols: Array, shifts: Array) -> None:
         """As Blocks says."""
@@ -271,7 +271,7 @@ def _in_parts(work: Callable[[threads.Window], None], planes: Array) -> None:
         work((slice(0, height), slice(0, width)))
 
 
-def _there(rows: int, columns: int) -> NDArray[np.bool_]:
+def details_there(rows: int, columns: int) -> NDArray[np.bool_]:
     """Which details of blocks tell children apart that are there: bool[3,ceil(rows/2),ceil(columns/2)]."""
     below = (np.arange(-(-rows // 2)) * 2 + 1 < rows)[:, None]
     beside = np.arange(-(-columns // 2)) * 2 + 1 < columns
@@ -284,7 +284,8 @@ def _board(height: int, width: int) -> NDArray[np.bool_]:
     return first
 
 
-def _like(mask: np.ndarray, array: Array) -> Array:
+def mask_like(mask: np.ndarray, array: Array) -> Array:
+    """A mask where the array is."""
     return mask if isinstance(array, np.ndarray) else _on(mask.tobytes(), mask.shape, array.device)
 
 

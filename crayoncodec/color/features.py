@@ -214,6 +214,7 @@ def doubled(cells: Array) -> Array:
 
 
 def small(values: Array) -> Array:
+    """Within -LIMIT to LIMIT, as int8."""
     xp = namespace(values)
     return xp.asarray(values.clip(-LIMIT, LIMIT), dtype=xp.int8)
 

@@ -117,7 +117,17 @@ INLINE void interleave(const Work *work, int y, int left, int right, int16_t *re
     int16_t *restrict start = row + (size_t)(first - left + border) * inputs;
     for (int k = 0; k < work->count; k++) {
         const int channels = planes[k].channels;
-        if (planes[k].interleaved) {
+        if (planes[k].folded) {
+            const int half = channels / 2;
+            const uint8_t *restrict above = planes[k].data + ((size_t)2 * y * width + first) * half;
+            const uint8_t *restrict below = above + (size_t)width * half;
+            int16_t *restrict to = start + channel;
+            for (int x = 0; x < length; x++, to += inputs)
+                for (int c = 0; c < half; c++) {
+                    to[c] = above[(size_t)x * half + c];
+                    to[half + c] = below[(size_t)x * half + c];
+                }
+        } else if (planes[k].interleaved) {
             const uint8_t *restrict given = planes[k].data + ((size_t)y * width + first) * channels;
             const int whole = channels == inputs, times = whole ? 1 : length, run = whole ? length * inputs : channels;
             for (int x = 0; x < times; x++)
@@ -162,6 +172,24 @@ INLINE void put(const Convolution *layer, const int32_t *restrict sums, const Ou
                 int pixels) {
     const int outputs = layer->outputs, shown = out->channels;
     const size_t row = (size_t)(y - out->top);
+    if (out->added || out->kind == UNFOLDED) {
+        /* Runs of what lies together. */
+        const int runs = out->kind == UNFOLDED ? 2 : 1, run = shown / runs;
+        for (int r = 0; r < runs; r++) {
+            const size_t at = (((size_t)runs * row + r) * width + x) * run;
+            uint8_t *restrict to = (uint8_t *)out->data + at;
+            const uint8_t *restrict added = out->added ? out->added + at : NULL;
+            const uint8_t *restrict shift = layer->shift + r * run;
+            const int32_t *restrict own = sums + r * run;
+            for (int p = 0; p < pixels; p++, to += (size_t)by * run, own += outputs) {
+                for (int o = 0; o < run; o++) {
+                    const int32_t value = (own[o] >> shift[o]) + (added ? added[(size_t)p * by * run + o] : 0);
+                    to[o] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+                }
+            }
+        }
+        return;
+    }
     if (out->kind == INTERLEAVED) {
         uint8_t *restrict to = (uint8_t *)out->data + (row * width + x) * shown;
         const uint8_t *restrict shift = layer->shift;

@@ -5,11 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes [channels, height, width], or [height, width, channels] if interleaved; is_signed: int8, else uint8. */
+/* Bytes [channels, height, width], or [height, width, channels] if interleaved; is_signed: int8, else uint8. folded: of
+   uint8 [2 height, 2 width, channels / 4] each 2 x 2 pixels are one. */
 typedef struct {
     const uint8_t *data;
     int channels;
-    int is_signed, interleaved;
+    int is_signed, interleaved, folded;
 } Planes;
 
 /* A convolution, side 1 or 3, zeros beyond the border: out = floor((sum of products + bias) / 2^shift).
@@ -35,12 +36,14 @@ typedef struct {
     int count, height, width, top, bottom, half;
 } Work;
 
-/* Whole numbers int32 [channels, rows, width]; or, clamped to 0..255, bytes of that shape or [rows, width, channels]. */
-enum { WHOLE, BYTES, INTERLEAVED };
+/* Whole numbers int32 [channels, rows, width]; or, clamped to 0..255, bytes of that shape, [rows, width, channels], or
+   [2 rows, 2 width, channels / 4]. */
+enum { WHOLE, BYTES, INTERLEAVED, UNFOLDED };
 
-/* Where they go; row 0 is the picture's row top. */
+/* Where they go; row 0 is the picture's row top. added: NULL, or bytes as the last two kinds, added before clamping. */
 typedef struct {
     void *data;
+    const uint8_t *added;
     int kind, channels, rows, top;
 } Output;
 

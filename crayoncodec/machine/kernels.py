@@ -17,7 +17,7 @@ _LANES: Final = 8
 """Outputs are filled up to a multiple of this, and inputs to one of 2."""
 _TILED: Final = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], np.int16)
 """Twice the transform of three weights of Winograd's filtering."""
-_WHOLE, _BYTES, _INTERLEAVED = range(3)
+_WHOLE, _BYTES, _INTERLEAVED, _UNFOLDED = range(4)
 _CHECKED: Final = 0x22EB3144
 """CRC-32 of what the convolution of the check gives."""
 
@@ -72,21 +72,25 @@ def interleaved(channels: int, height: int, width: int) -> NDArray[np.uint8]:
 
 def convolve(
     layer: Packed, planes: tuple[Integers, ...], rows: slice, out: Integers, top: int = 0,
-    half: int | None = None, which: int | None = None,
+    half: int | None = None, which: int | None = None, *, added: NDArray[np.uint8] | None = None,
+    folded: bool = False, unfolded: bool = False,
 ) -> None:  # fmt: skip
     """Rows of the convolution of planes [C,h,w], int8 or uint8, zeros beyond the border, into ``out``.
 
     out: [outputs, ..., w], uint8 (clamped to 0 to 255) or int32; its first row is row ``top`` of the planes.
     It is floor((sum of products + bias) / 2^shift). half: compute only pixels whose row and column have an
-    even (0) or odd (1) sum. which: a version of the kernel, by default ``version()``.
+    even (0) or odd (1) sum. which: a version of the kernel, by default ``version()``. added: as ``out``, both
+    pixel by pixel: is added before clamping. folded: the planes are one, uint8[C/4,2h,2w] pixel by pixel, of
+    which 2 x 2 pixels are one with C planes. unfolded: so is ``out``.
     """
     from crayoncodec.machine import _native
 
     data, is_interleaved = _in_memory(out)
     kind = _WHOLE if out.dtype == np.int32 else _INTERLEAVED if is_interleaved else _BYTES
+    more = None if added is None else _in_memory(added)[0]
     _native.convolve(
-        (_given(layer),), *_work(planes, rows, half),
-        data, kind, layer.outputs, out.shape[1], top, version() if which is None else which,
+        (_given(layer),), *_work(planes, rows, half, folded), data, more, _UNFOLDED if unfolded else kind,
+        layer.outputs, out.shape[1] >> unfolded, top, version() if which is None else which,
     )  # fmt: skip
 
 
@@ -111,19 +115,21 @@ def _given(layer: Packed) -> tuple[Any, ...]:
     return (*layer[:6], len(layer.bias))
 
 
-def _work(planes: tuple[Integers, ...], rows: slice, half: int | None) -> tuple[Any, ...]:
+def _work(
+    planes: tuple[Integers, ...], rows: slice, half: int | None, folded: bool = False
+) -> tuple[Any, ...]:
     given = []
     for each in planes:
         data, is_interleaved = _in_memory(each)
-        given.append((data, len(each), each.dtype == np.int8, is_interleaved))
-    height, width = planes[0].shape[1:]
+        given.append((data, len(each) << 2 * folded, each.dtype == np.int8, is_interleaved, folded))
+    height, width = (side >> folded for side in planes[0].shape[1:])
     return tuple(given), height, width, rows.start, rows.stop, -1 if half is None else half
 
 
 def _in_memory(planes: Integers) -> tuple[Integers, bool]:
     """Planes [C,h,w] as they lie in memory, copied if need be, and whether that is pixel by pixel."""
     turned = planes.transpose(1, 2, 0)
-    if turned.flags.c_contiguous and not planes.flags.c_contiguous:
+    if turned.flags.c_contiguous:
         return turned, True
     return np.ascontiguousarray(planes), False
 

@@ -71,7 +71,7 @@ static PyMethodDef methods[] = {
 };
 
 static int add_others(PyObject *module) {
-    PyMethodDef *const others[] = {network_methods, level_methods, symbol_methods, lab_methods};
+    PyMethodDef *const others[] = {network_methods, level_methods, symbol_methods, lab_methods, refine_methods};
     for (size_t k = 0; k < sizeof others / sizeof *others; k++)
         if (PyModule_AddFunctions(module, others[k]))
             return -1;

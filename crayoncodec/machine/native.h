@@ -28,6 +28,6 @@ PyObject *out_of_range(void);
 /* Whether first to last are some of `size`. */
 int is_band(Py_ssize_t first, Py_ssize_t last, Py_ssize_t size);
 
-extern PyMethodDef network_methods[], level_methods[], symbol_methods[], lab_methods[];
+extern PyMethodDef network_methods[], level_methods[], symbol_methods[], lab_methods[], refine_methods[];
 
 #endif

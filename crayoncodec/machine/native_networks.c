@@ -48,13 +48,15 @@ static int add_planes(Given *given, PyObject *from, int left) {
     Planes *planes = &given->planes[given->work.count];
     Py_buffer *own = &given->buffers[given->held];
     if (!PyTuple_Check(from) ||
-        !PyArg_ParseTuple(from, "y*ipp", own, &planes->channels, &planes->is_signed, &planes->interleaved))
+        !PyArg_ParseTuple(from, "y*ippp", own, &planes->channels, &planes->is_signed, &planes->interleaved, &planes->folded))
         return PyErr_Occurred() ? 0 : refused("planes are not a tuple");
     given->held++;
     given->work.count++;
     planes->data = own->buf;
     if (planes->channels <= 0 || planes->channels > left)
         return refused("there are more planes than inputs");
+    if (planes->folded && (planes->channels % 4 || planes->is_signed || !planes->interleaved))
+        return refused("planes cannot be folded");
     return sized(own, (size_t)planes->channels * given->work.height * given->work.width, "planes");
 }
 
@@ -88,31 +90,34 @@ static void *aligned(void *memory) {
     return (void *)(((uintptr_t)memory + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
 }
 
-/* convolve(layers, planes, height, width, top, bottom, half, out, kind, channels, rows, out_top, version). Layers are tuples
-   of weights, tiled weights, bias, shift, side, inputs and outputs; planes of a buffer, its channels, whether it is signed and whether it is
-   interleaved. */
+/* convolve(layers, planes, height, width, top, bottom, half, out, added or None, kind, channels, rows, out_top, version). Layers are tuples
+   of weights, tiled weights, bias, shift, side, inputs and outputs; planes of a buffer, its channels, whether it is signed, interleaved and
+   folded. */
 static PyObject *convolve(PyObject *self, PyObject *args) {
     Given given = {.held = 0};
     Work *work = &given.work;
     PyObject *layers, *planes, *result = NULL;
-    Py_buffer data;
+    Py_buffer data, added;
     Output out;
     int version;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!iiiiiw*iiiii", &PyTuple_Type, &layers, &PyTuple_Type, &planes, &work->height,
-                          &work->width, &work->top, &work->bottom, &work->half, &data, &out.kind, &out.channels, &out.rows,
+    if (!PyArg_ParseTuple(args, "O!O!iiiiiw*z*iiiii", &PyTuple_Type, &layers, &PyTuple_Type, &planes, &work->height,
+                          &work->width, &work->top, &work->bottom, &work->half, &data, &added, &out.kind, &out.channels, &out.rows,
                           &out.top, &version))
         return NULL;
-    out.data = data.buf;
+    out.data = data.buf, out.added = added.buf;
     if (!gather(&given, layers, planes))
         goto end;
-    if (work->depth != 1 || out.kind < WHOLE || out.kind > INTERLEAVED || out.channels <= 0 ||
+    if (work->depth != 1 || out.kind < WHOLE || out.kind > UNFOLDED || (out.added && out.kind < INTERLEAVED) ||
+        (out.kind == UNFOLDED && out.channels % 4) || out.channels <= 0 ||
         out.channels > work->layers->outputs || out.top < 0 || out.top > work->top || out.rows < 0 ||
         work->bottom - out.top > out.rows || version < 0 || version > best_version()) {
         refused("a size is out of range");
         goto end;
     }
-    if (sized(&data, (size_t)out.channels * out.rows * work->width * (out.kind == WHOLE ? sizeof(int32_t) : 1), "out")) {
+    const size_t size = (size_t)out.channels * out.rows * work->width;
+    if (sized(&data, size * (out.kind == WHOLE ? sizeof(int32_t) : 1), "out") &&
+        (out.added == NULL || sized(&added, size, "what is added"))) {
         void *memory = malloc(convolve_scratch(work->layers) + ALIGNMENT);
         if (memory == NULL) {
             PyErr_NoMemory();
@@ -127,6 +132,7 @@ static PyObject *convolve(PyObject *self, PyObject *args) {
 end:
     release(&given);
     PyBuffer_Release(&data);
+    PyBuffer_Release(&added);
     return result;
 }
 

@@ -1,4 +1,4 @@
-"""The network behind nested grids as it is trained: from colours continued by guided details to refined ones."""
+"""The network behind nested grids as it is trained: it refines colours continued by guided details."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from torch.nn import functional as F
 
 from crayoncodec.color import refiner
 from crayoncodec.color.features import COLOR, guided_details, pyramid
-from crayoncodec.networks.integers import UNIT, Trained, convolution, rounded
+from crayoncodec.color.layers import TOP
+from crayoncodec.networks.integers import UNIT, Integers, Trained, convolution, rounded
 
 _GAIN: Final = 8
 """Units of AB in what the last layer gives."""
 
 
 class Refiner(Trained):
-    """A U-Net on cells of 2 x 2 pixels (color.refiner.Refiner, in floating point); widths from fine to coarse."""
+    """A U-Net on cells of 2 x 2 pixels (color.refiner.Refiner), widths from fine to coarse."""
 
     def __init__(self, widths: Sequence[int] = (16, 24, 32, 40)) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class Refiner(Trained):
     def output(self, name: str, like: Tensor) -> tuple[Tensor, Tensor]:
         """Of the head, colours."""
         gain, offset = super().output(name, like)
-        return (gain * 0 + _GAIN * refiner.UNIT_OUT, offset) if name == "head" else (gain, offset)
+        return (gain * 0 + _GAIN * refiner.UNIT, offset) if name == "head" else (gain, offset)
 
     def forward(self, stored: Tensor, cells: Tensor, coarseness: Tensor) -> Tensor:
         """Lightness as stored, cells, and their step for a pixel -> AB f32[B,2,H,W] in CIELAB units.
@@ -54,7 +55,7 @@ class Refiner(Trained):
             levels = pyramid(stored, max(spacing, 2))
             parents = refiner.continued(cells, levels, spacing, 2)
             guided = guided_details(parents, levels[2], levels[1])[0]
-            base = refiner.divided(parents, guided, stored.shape[-2:]).float() / COLOR
+            base = refiner.divided(parents, guided, (stored.shape[-2], stored.shape[-1])).float() / COLOR
             step = (coarseness * COLOR).round().long().double()
             loudness = (torch.floor(8 * torch.log2(step)).long() - 64).view(-1, 1, 1, 1)
             given = refiner.planes(parents, guided, levels, loudness, spacing)
@@ -62,10 +63,11 @@ class Refiner(Trained):
             heard = F.interpolate(heard, scale_factor=refiner.STRIDE, mode="nearest")
         found = self.refine(given.float() / UNIT)
         if self.rounds:
-            found = rounded(found * _GAIN * refiner.UNIT_OUT) / (_GAIN * refiner.UNIT_OUT)
+            found = rounded(found * _GAIN * refiner.UNIT) / (_GAIN * refiner.UNIT)
         # Of each colour four pixels.
         found = F.pixel_shuffle(_GAIN * heard * found, 2)
-        return base + found
+        painted: Tensor = base + found
+        return painted
 
     def refine(self, x: Tensor) -> Tensor:
         """[B,PLANES,h,w] -> [B,OUTPUTS,h,w]: colours in _GAIN units, those of a* first."""
@@ -80,3 +82,24 @@ class Refiner(Trained):
             x = F.pixel_shuffle(self.hidden(up, x, F.pixel_unshuffle(skip, 2)), 2)
             x = self.hidden(after, x, x)
         return self.layer(self.head, x)
+
+
+class IntegerRefiner(Integers):
+    """color.refiner.Refiner on torch, for batches [B,C,h,w]: the same integers, on a GPU too."""
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Planes int8[B,PLANES,h,w], sides multiples of STRIDE -> int32[B,OUTPUTS,h,w], not clipped."""
+        depth = sum(name.startswith("down.") for name in self.names)
+        x, skips = self._hidden("stem", given.float()), []
+        for k in range(depth):
+            skips.append(x)
+            x = self._hidden(f"down.{k}", F.pixel_unshuffle(x, 2))
+            x = self._hidden(f"before.{k}", x, x)
+        x = self._hidden("bottom", x, x)
+        for k in reversed(range(depth)):
+            x = F.pixel_shuffle(self._hidden(f"up.{k}", x, F.pixel_unshuffle(skips.pop(), 2)), 2)
+            x = self._hidden(f"after.{k}", x, x)
+        return self.layer("head", x).int()
+
+    def _hidden(self, name: str, x: Tensor, added: Tensor | float = 0) -> Tensor:
+        return (self.layer(name, x) + added).clamp(0, TOP)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from crayoncodec.color.blocks import SHIFTS
 from crayoncodec.color.features import FEATURES, KNOWN
-from crayoncodec.color.predictor import MAX_SHIFT, SPREADS, TOP
+from crayoncodec.color.layers import TOP
+from crayoncodec.color.predictor import MAX_SHIFT, SPREADS
 from crayoncodec.networks.integers import UNIT, Integers, Trained, convolution
 
 _OWN: Final = 6

@@ -1,7 +1,7 @@
 """Networks that become integers: trained in floating point with rounding, computed in whole numbers.
 
 Inputs and activations are multiples of 1/32 up to 255/32, weights 8 bits and a power of two for each output
-(crayoncodec.color.predictor.Layer).
+(crayoncodec.color.layers.Layer).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from crayoncodec.color.predictor import EXACT, TOP, Layer, folded
+from crayoncodec.color.layers import EXACT, TOP, Layer, folded
 
 UNIT: Final = 32
 """Activations are multiples of its inverse."""

@@ -17,6 +17,7 @@ from crayoncodec.errors import DeviceError
 from crayoncodec.painting.guards import check_forked, in_one_thread_if_forked, runs_here
 
 if TYPE_CHECKING:
+    from crayoncodec.color.refiner import Network
     from crayoncodec.painting.checkpoints import Card
     from crayoncodec.painting.recolorize import Backend
 
@@ -96,6 +97,21 @@ def load(
     from crayoncodec.painting import runtimes
 
     return runtimes.load(model, name, precision)
+
+
+def refiner(device: Device) -> Network:
+    """The network of whole numbers behind nested grids: on a CPU by kernels, unless CUDA is asked for.
+
+    Raises CheckpointError, and DeviceError for CUDA where there is none.
+    """
+    from crayoncodec.color import refiner
+
+    network = refiner.load()
+    if device != "cuda":
+        return network
+    from crayoncodec.painting.pytorch import IntegersOnDevice
+
+    return IntegersOnDevice(network, device)
 
 
 def _chosen(card: Card, backend: Name, device: Device, precision: Precision) -> Name:

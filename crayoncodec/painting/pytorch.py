@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NamedTuple, cast
@@ -12,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from crayoncodec.errors import DeviceError
+from crayoncodec.color.refiner import PLANES, Refiner
+from crayoncodec.errors import CrayWarning, DeviceError
+from crayoncodec.networks.behind_loop import IntegerRefiner
 from crayoncodec.painting.guards import in_one_thread_if_forked, is_finite, is_out_of_memory
 
 _BATCH_PIXELS: Final = 4 << 20
@@ -51,7 +54,7 @@ class TorchBackend:
         if precision == "auto":
             precision = "float16" if on_cuda else "float32"
         self.dtype: torch.dtype = getattr(torch, precision)
-        with self._errors():
+        with _errors(self.device):
             network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network
         self.inputs = cast(tuple[str, ...], self.network.inputs)
@@ -64,7 +67,7 @@ class TorchBackend:
         in_one_thread_if_forked()
         waiting: _Batch | None = None
         for group in _groups(windows, self._batch_pixels):
-            with self._errors():
+            with _errors(self.device):
                 started = self._start(group, coarseness)
             # While this one is computed the one before is fetched, and the caller makes the next.
             if waiting is not None:
@@ -84,7 +87,7 @@ class TorchBackend:
 
     def _fetched(self, batch: _Batch) -> F32:
         """AB f32[B,2,H,W]."""
-        with self._errors():
+        with _errors(self.device):
             ab = batch.fetched()
         if not is_finite(ab):
             raise DeviceError(
@@ -92,17 +95,6 @@ class TorchBackend:
                 "is not finite, expected another precision or network"
             )
         return ab
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """PyTorch raises RuntimeError for all that goes wrong: here it becomes MemoryError or DeviceError."""
-        try:
-            yield
-        except (RuntimeError, ValueError, TypeError) as error:
-            if is_out_of_memory(error):
-                raise MemoryError(f"not enough memory on {self.device} for the network") from error
-            reason = " ".join(str(error).split())
-            raise DeviceError(f"backend torch cannot run the network on {self.device} ({reason})") from error
 
     @torch.inference_mode()
     def _start(self, group: list[Feed], coarseness: float) -> _Batch:
@@ -132,6 +124,50 @@ class TorchBackend:
         if self.device.type == "cuda":
             batch = batch.pin_memory()
         return batch.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+
+
+class IntegersOnDevice:
+    """color.refiner.Network on a device, in float32 without TensorFloat-32: the same integers as on a CPU."""
+
+    def __init__(self, refiner: Refiner, device: str) -> None:
+        """Raises DeviceError if the device is not there, or computes others."""
+        self._cpu, self.device = refiner, torch_device(device)
+        with _errors(self.device):
+            self._network = IntegerRefiner(refiner.layers).to(self.device)
+        rng = np.random.default_rng(0)
+        given = rng.integers(-127, 128, (PLANES, 32, 48)).astype(np.int8)
+        if not np.array_equal(self._computed(given), refiner.outputs(given)):
+            raise DeviceError(
+                f"the network's whole numbers on {self.device} are not those of the CPU, expected device cpu"
+            )
+
+    def outputs(self, given: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """As color.refiner.Network; by the CPU, with a CrayWarning, where memory does not suffice."""
+        in_one_thread_if_forked()
+        try:
+            return self._computed(given)
+        except MemoryError as error:
+            warnings.warn(f"{error}, trying the CPU", CrayWarning, stacklevel=2)
+            return self._cpu.outputs(given)
+
+    @torch.inference_mode()
+    def _computed(self, given: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        with _errors(self.device):
+            planes = torch.from_numpy(np.ascontiguousarray(given)).to(self.device)
+            found: NDArray[np.int32] = self._network(planes[None])[0].numpy(force=True)
+        return found
+
+
+@contextmanager
+def _errors(device: torch.device) -> Iterator[None]:
+    """PyTorch raises RuntimeError for all that goes wrong: here it becomes MemoryError or DeviceError."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise MemoryError(f"not enough memory on {device} for the network") from error
+        reason = " ".join(str(error).split())
+        raise DeviceError(f"backend torch cannot run the network on {device} ({reason})") from error
 
 
 class _Batch(NamedTuple):

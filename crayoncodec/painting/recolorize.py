@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color.grid import ColorGrid, sample_rendered, scatter_samples
 from crayoncodec.color.guided import GuidedModel, shrunk
+from crayoncodec.color.refiner import Network, Painting
 from crayoncodec.color.srgb import lab_to_rgb, shades
 from crayoncodec.errors import CrayWarning
 from crayoncodec.machine import threads
@@ -29,6 +30,7 @@ LEAST_PAINTED: Final = 3
 
 F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
 Window = threads.Window
 """Rows and columns of a picture."""
@@ -137,16 +139,22 @@ def pays(spacing: int) -> bool:
     return spacing >= LEAST_PAINTED
 
 
-def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = None, tile: int = TILE) -> U8:
+def recolorize(
+    lightness: U8, grid: ColorGrid | None, backend: Backend | Network | None = None, tile: int = TILE
+) -> U8:
     """Stored lightness u8[H,W] and its grid -> sRGB u8[H,W,3].
 
-    Without a grid the picture is grey; without a backend its colours are the guided upsampling.
+    Without a grid the picture is grey; without a backend its colours are the guided upsampling. Nested grids
+    without a backend, or with a network of integers, give the same integers everywhere.
     """
     if grid is None:
         return shades(lightness)
     out = np.empty((*lightness.shape, 3), np.uint8)
-    if grid.is_nested and backend is not None:
-        for core, ab in predict_tiles(lightness, grid, backend, tile):
+    if grid.is_nested and (backend is None or isinstance(backend, Network)):
+        _in_integers(lightness, grid, backend, lambda rows, ab: lab_to_rgb(lightness[rows], ab, out[rows]))
+        return out
+    if grid.is_nested:
+        for core, ab in predict_tiles(lightness, grid, cast(Backend, backend), tile):
             lab_to_rgb(lightness[core], ab, out[core])
         return out
     paint = painter(lightness, grid, backend, tile)
@@ -160,15 +168,40 @@ def recolorize(lightness: U8, grid: ColorGrid | None, backend: Backend | None = 
 
 
 def painter(
-    lightness: U8, grid: ColorGrid, backend: Backend | None = None, tile: int = TILE
+    lightness: U8, grid: ColorGrid, backend: Backend | Network | None = None, tile: int = TILE
 ) -> Callable[[Window], F32]:
     """The function that gives AB f32[2,h,w] of any window of the picture; arguments as for recolorize."""
+    if grid.is_nested and (backend is None or isinstance(backend, Network)):
+        found = np.empty((2, *lightness.shape), np.int32)
+
+        def put(rows: slice, ab: I32) -> None:
+            found[:, rows] = ab
+
+        _in_integers(lightness, grid, backend, put)
+        return lambda window: found[:, *window] * np.float32(grid.step)
+    assert not isinstance(backend, Network), "of nested grids"
     if backend is None:
         return _guided(_fitted(grid.ab(), grid, lightness), lightness)
     predicted = predict(lightness, grid, backend, tile)
     if grid.is_nested:  # their samples are no surer than the network
         return lambda window: predicted[:, *window].astype(np.float32)
     return back_projected(lightness, grid, predicted)
+
+
+def _in_integers(
+    lightness: U8, grid: ColorGrid, network: Network | None, take: Callable[[slice, I32], object]
+) -> None:
+    """Have rows of colours int32[2,rows,W], in units of the grid's step, taken by several threads."""
+    step = round(grid.nested_step / grid.step)
+    painting = Painting(lightness, grid.samples, grid.spacing, step, network)
+    for strip, colors in painting.strips():
+
+        def part(pairs: slice, strip: slice = strip, colors: Callable[[slice], I32] = colors) -> None:
+            first = strip.start + 2 * pairs.start
+            rows = slice(first, min(strip.stop, strip.start + 2 * pairs.stop))
+            take(rows, colors(rows))
+
+        threads.each(part, threads.bands(-(-(strip.stop - strip.start) // 2), 2 * lightness.shape[1]))
 
 
 def whole(lightness: U8) -> Window:

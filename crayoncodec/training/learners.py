@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from crayoncodec.color.predictor import COARSE, Layer
+from crayoncodec.color.layers import Layer
+from crayoncodec.color.predictor import COARSE
 from crayoncodec.networks.behind_loop import Refiner
 from crayoncodec.networks.in_loop import IntegerPredictor, Predictor
 from crayoncodec.networks.integers import Trained
@@ -164,7 +165,7 @@ class SideBySide:
         self._recorded: dict[Hashable, tuple[Any, list[Tensor], list[Tensor]]] = {}
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = True
-            self._streams = [torch.cuda.Stream(device) for _ in learners]
+            self._streams = [torch.cuda.Stream(device) for _ in learners]  # type: ignore[no-untyped-call]
             self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, turn: int, batches: Sequence[Batch]) -> list[Tensor]:
@@ -185,7 +186,7 @@ class SideBySide:
         taken = [values.clone() for values in given]
         size = len(Batch._fields)
         batches = [taken[k : k + size] for k in range(0, len(taken), size)]
-        aside = torch.cuda.Stream(self._device)
+        aside = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(_WARM):  # what is made once is not recorded

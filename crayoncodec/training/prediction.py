@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from crayoncodec.color import predictor, refiner
-from crayoncodec.color.predictor import COARSE, SHA256, SPREADS, Layer
+from crayoncodec.color.layers import Layer
+from crayoncodec.color.predictor import COARSE, SHA256, SPREADS
 from crayoncodec.files import atomic
 from crayoncodec.format import entropy
 from crayoncodec.networks.in_loop import IntegerPredictor, log_scale

@@ -10,7 +10,7 @@ import torch
 from pictures import planes
 
 from crayoncodec import CheckpointError
-from crayoncodec.color import predictor
+from crayoncodec.color import layers, predictor
 from crayoncodec.color.features import FEATURES, KNOWN
 from crayoncodec.color.grid import reduce_to_cells
 from crayoncodec.format import nested as codestream
@@ -38,8 +38,8 @@ class TestNetwork:
         shipped = predictor.load(predictor.VERSION)
         for part in (shipped.coarse, shipped.fine):
             for name, layer in part.layers.items():
-                largest = np.full(layer.weights.shape[1], predictor.TOP)
-                assert layer.largest_sum(largest) < predictor.EXACT, name
+                largest = np.full(layer.weights.shape[1], layers.TOP)
+                assert layer.largest_sum(largest) < layers.EXACT, name
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("side", [1, 3])
@@ -61,8 +61,8 @@ class TestNetwork:
             for y in range(side)
             for x in range(side)
         )
-        layer = predictor.Layer(weights, bias, shift)
-        found = predictor.convolve(*predictor.folded(layer, dtype), values)
+        layer = layers.Layer(weights, bias, shift)
+        found = layers.convolve(*layers.folded(layer, dtype), values)
         assert found.dtype == dtype
         assert np.array_equal(found, sums >> shift[:, None, None])
 
@@ -72,12 +72,12 @@ class TestNetwork:
         plane, ab = planes(60, 70)
         cells = reduce_to_cells(ab, 4, "mean")
         expected = codestream.encode(cells, plane, 4, 2000)
-        monkeypatch.setattr(predictor, "float32_is_exact", lambda: False)
+        monkeypatch.setattr(layers, "float32_is_exact", lambda: False)
         parts = [
             predictor.Predictor(part.layers)
             for part in (predictor.load(predictor.VERSION).coarse, predictor.load(predictor.VERSION).fine)
         ]
-        assert parts[0]._convolve("first.0", np.zeros((FEATURES, 2, 2))).dtype == np.float64
+        assert parts[0].convolve("first.0", np.zeros((FEATURES, 2, 2))).dtype == np.float64
         shipped = predictor.Shipped(*parts, predictor.load(predictor.VERSION).frequencies)
         monkeypatch.setattr(predictor, "load", lambda version: shipped)
         found = codestream.encode(cells, plane, 4, 2000)

@@ -6,7 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from crayoncodec.color.predictor import Layer, Planes, Predictor
+from crayoncodec.color.layers import Layer, Planes
+from crayoncodec.color.predictor import Predictor
 
 
 def field(number: int, value: int | str | bytes) -> bytes:
@@ -61,10 +62,10 @@ class OpenCv(Predictor):
         self.calls = 0
 
     @staticmethod
-    def _has_kernels(*planes: Any) -> bool:
+    def has_kernels(*planes: Any) -> bool:
         return False
 
-    def _convolve(self, name: str, *planes: Any) -> Planes:
+    def convolve(self, name: str, *planes: Any) -> Planes:
         self.calls += 1
         layer, given = self.layers[name], np.concatenate(planes)
         scale = np.exp2(-layer.shift.astype(np.float64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ from pictures import photo, png
 from safetensors.numpy import load_file
 from training_runs import packed
 
-from crayoncodec.color import cielab, features, predictor
+from crayoncodec.color import cielab, features, predictor, refiner
 from crayoncodec.color.grid import reduce_to_cells
 from crayoncodec.errors import TrainingError
 from crayoncodec.format import entropy
 from crayoncodec.format import nested as codestream
+from crayoncodec.networks.behind_loop import Refiner
 from crayoncodec.networks.in_loop import IntegerPredictor, Predictor
-from crayoncodec.training import batches, recipes
+from crayoncodec.training import batches, learners, recipes
 from crayoncodec.training import costs as coding
 from crayoncodec.training import prediction as training
 
@@ -116,56 +118,89 @@ class TestTables:
         assert 2 * row[2] == pytest.approx(0.1, abs=0.01)
 
 
-def test_a_training_goes_on_where_it_was_left(pack, tmp_path, monkeypatch):
-    network = {"width": 4, "depth": 1, "later": 1, "between": 4}
-    monkeypatch.setattr(training, "PARTS", tuple(part._replace(network=network) for part in training.PARTS))
+def stopping(step):
+    """The same, but the second time Ctrl-C comes."""
+    count = 0
+
+    def stopped(*arguments):
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    return stopped
+
+
+SMALL = (partial(Predictor, 4, 1, 1, 4), partial(Predictor, 4, 1, 1, 4), partial(Refiner, (4, 4, 4, 4)))
+
+
+@pytest.mark.parametrize("start", [[], ["--start", "3"]], ids=["one by one", "side by side"])
+def test_a_training_goes_on_where_it_was_left(pack, tmp_path, monkeypatch, start):
+    if not start:
+        parts = zip(training.PARTS, SMALL, strict=True)
+        monkeypatch.setattr(training, "PARTS", tuple(part._replace(build=small) for part, small in parts))
     monkeypatch.setattr(training, "_COUNTED", 2)
     monkeypatch.setattr(training, "_SAVE_EVERY", 1)
-    save = training.Learner.save
+    monkeypatch.setattr(training, "_CROP", 128)
 
     def run(folder, code):
-        arguments = ["--data", str(pack), "--steps", "3", "--batch", "1", "--device", "cpu"]
+        arguments = ["--data", str(pack), "--steps", "2", "--batch", "1", "--device", "cpu", *start]
         result = CliRunner().invoke(training.main, [str(folder), *arguments])
         assert result.exit_code == code, result.output
         return result.output
 
-    def interrupted(self, path, step):
-        save(self, path, step)
-        raise KeyboardInterrupt
-
     said = run(tmp_path / "once", 0)
-    monkeypatch.setattr(training.Learner, "save", interrupted)
-    run(tmp_path / "twice", 1)
-    monkeypatch.setattr(training.Learner, "save", save)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.SideBySide, "__call__", stopping(training.SideBySide.__call__))
+        run(tmp_path / "twice", 1)
     run(tmp_path / "twice", 0)
-    once, twice = ((tmp_path / name / "predictor.safetensors").read_bytes() for name in ("once", "twice"))
-    assert once == twice
-    assert hashlib.sha256(once).hexdigest() in said
+    for name in ("predictor.safetensors", "refiner.safetensors"):
+        once, twice = ((tmp_path / folder / name).read_bytes() for folder in ("once", "twice"))
+        assert once == twice
+        assert hashlib.sha256(once).hexdigest() in said
 
 
-@pytest.mark.parametrize("part", training.PARTS, ids=lambda part: part.name)
-def test_weights_of_a_version_are_taken_to_the_bit(part):
-    layers = getattr(predictor.load(predictor.VERSION), part.name).layers
-    network = Predictor(**part.network)
+@pytest.mark.parametrize("name", ["coarse", "fine", "behind"])
+def test_weights_of_a_version_are_taken_to_the_bit(name):
+    shipped = predictor.load(predictor.VERSION)
+    layers = {"coarse": shipped.coarse, "fine": shipped.fine, "behind": refiner.load()}[name].layers
+    (network,) = (part.build() for part in training.PARTS if part.name == name)
     network.take(layers)
-    for name, layer in network.layers().items():
-        for given, found in zip(layers[name], layer, strict=True):
+    for layer, values in network.layers().items():
+        for given, found in zip(layers[layer], values, strict=True):
             np.testing.assert_array_equal(found, given)
 
 
 def test_a_training_begins_with_a_version(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_COUNTED", 2)
-    options = ["--steps", "1", "--learning-rate", "0", "--device", "cpu", "--start", "3"]
+    options = ["--steps", "1", "--batch", "1", "--learning-rate", "0", "--device", "cpu", "--start", "3"]
     result = CliRunner().invoke(training.main, [str(tmp_path), "--data", str(pack), *options])
     assert result.exit_code == 0, result.output
-    begun, given = (
-        load_file(folder / name)
-        for folder, name in ((tmp_path, "predictor.safetensors"), (MODELS, "predictor-3.safetensors"))
-    )
-    del begun["frequencies"], given["frequencies"]
-    assert begun.keys() == given.keys()
-    for name, values in given.items():
-        np.testing.assert_array_equal(begun[name], values)
+    for mine, theirs in (("predictor", "predictor-3"), ("refiner", f"refiner-{refiner.VERSION}")):
+        begun = load_file(tmp_path / f"{mine}.safetensors")
+        given = load_file(MODELS / f"{theirs}.safetensors")
+        for tensors in (begun, given):
+            tensors.pop("frequencies", None)
+        assert begun.keys() == given.keys()
+        for name, values in given.items():
+            np.testing.assert_array_equal(begun[name], values)
+
+
+def test_four_pictures_side_by_side():
+    quarters = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 2, 3)
+    found = training.together(quarters)
+    assert found.shape == (2, 1, 4, 6)
+    assert found[1, 0, :, 0].tolist() == [4, 4, 6, 6]
+    assert found[1, 0, 0].tolist() == [4, 4, 4, 5, 5, 5]
+
+
+def test_errors_near_grey_weigh_more():
+    """A tint of grey is seen where the same error of a strong colour is not."""
+    error = torch.tensor([3.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 8, 8)
+    losses = [learners.seen(truth + error, truth) for truth in (torch.zeros(1, 2, 8, 8), error * 20)]
+    assert losses[0] == pytest.approx((4.5**0.5 + 3) / 2, rel=0.01)
+    assert losses[1] < 0.75 * losses[0]
 
 
 class TestRecipe:
