@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from crayoncodec.color import cielab
 from crayoncodec.color.geometry import STEP_UNIT, Sampling
-from crayoncodec.color.grid import ColorGrid, rounded, sample_grid_of
+from crayoncodec.color.grid import ColorGrid, reduce_to_cells, rounded, sample_grid_of
 from crayoncodec.color.means import mean_ab
 from crayoncodec.encoding import fitting
 from crayoncodec.encoding.metrics import ciede2000
@@ -80,7 +80,8 @@ class Encoder:
         self._visible = None if picture.alpha is None else picture.alpha > 0
         self._coded: Callable[[int | None], Plane] = lru_cache(2)(self._lightness)
         self._means: Callable[[int], ColorGrid] = lru_cache(2)(self._cell_means)
-        """Spacing -> the finest level of nested grids before they are coded."""
+        """Spacing -> means of the cells of nested grids' finest level."""
+        self._cells: Callable[[int, int], F32] = lru_cache(2)(self._finest)
         self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
         """Nested grids of a colour quality, for the plane of a lightness quality as a decoder has it."""
 
@@ -142,17 +143,40 @@ class Encoder:
         def code(cells: F32) -> nested.Coded:
             return nested.encode(cells, shown, spacing, round(step * STEP_UNIT), price)
 
-        means = self._means(spacing)
-        if self._effort < _FITTED or spacing == 1:
-            return code(means.ab())
+        cells = self._cells(qualities.lightness, spacing)
+        coded = code(cells)
         if self._effort < FITTED_TO_NETWORK or not pays(spacing):
-            return code(self._fitted(shown, means, False).ab())
-        return code(
-            fitting.fit_nested(
-                self._ab, cielab.lightness_from_u8(shown), means, lambda cells: _grid(code(cells)),
-                lambda grid: predict(shown, grid, _network(os.getpid())), self._visible,
-            )
-        )  # fmt: skip
+            return coded
+        smaller, grid = self._smaller(shown, spacing // 2), _grid(coded)
+        painted = predict(shown, grid, _network(os.getpid()))
+
+        def of_cells(rows: slice) -> F32:
+            pixels = _scaled(rows, spacing // 2)
+            return reduce_to_cells(painted[:, pixels].astype(np.float32), spacing // 2, "mean")
+
+        return code(fitting.fit_nested_to_network(cells, smaller, grid.ab(), of_cells))
+
+    def _finest(self, lightness: int, spacing: int) -> F32:
+        """Cells of the finest level that are coded beside lightness of a quality."""
+        means = self._means(spacing).ab()
+        if self._effort < _PRICED or spacing == 1:
+            return means
+        return fitting.fit_nested(means, self._smaller(self.lightness(lightness).shown, spacing // 2))
+
+    def _smaller(self, shown: U8, spacing: int) -> Callable[[slice], fitting.Smaller]:
+        """Rows of cells of ``spacing`` -> these, with the lightness that a decoder has."""
+        rgb, visible = self._picture.rgb, self._visible
+
+        def cells(rows: slice) -> fitting.Smaller:
+            pixels = _scaled(rows, spacing)
+            lightness = reduce_to_cells(cielab.lightness_from_u8(shown[pixels]), spacing, "mean")
+            ab = mean_ab(rgb[pixels], spacing)
+            if visible is None:
+                return fitting.Smaller(lightness, ab, None)
+            seen = visible[pixels].astype(np.float32)
+            return fitting.Smaller(lightness, ab, reduce_to_cells(seen, spacing, "mean"))
+
+        return cells
 
     def nested_chunks(self, qualities: Qualities) -> tuple[GridChunk, ...]:
         """The chunks of ``nested``; none for a grey picture."""
@@ -241,6 +265,11 @@ class Encoder:
 
         network, _ = checkpoints.load()
         return fitting.fit_samples_to_network(network, self._ab, lightness, samples, self._visible)
+
+
+def _scaled(rows: slice, spacing: int) -> slice:
+    """Rows of cells, in pixels."""
+    return slice(rows.start * spacing, rows.stop * spacing)
 
 
 def _grid(coded: nested.Coded) -> ColorGrid:

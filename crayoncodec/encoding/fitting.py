@@ -8,21 +8,23 @@ least-squares solution. It is found by conjugate gradients on the normal equatio
 from the means of the cells; nearly all of the gain comes with the first two steps. For a network behind one
 grid, Adam's steps go through all of the decoder.
 
-Nested grids are fitted to what a decoder has of them, after quantisation, and bits are the coder's own: what
-the network's colours lack is taken back to the cells by the transpose of guided upsampling. Where the network
-is right although a cell is not, nothing is spent on that cell.
+Cells of nested grids go one step down the gradient of what those half as large, continued by guided details,
+lack; for a network a second one, from what a decoder has of the cells after quantisation, and is lacking
+in what the network paints. Bits are the coder's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color.grid import MAX_AB, ColorGrid, reduce_to_cells, strips
 from crayoncodec.color.guided import slopes, slopes_adjoint, upsample, upsample_adjoint
+from crayoncodec.encoding.halving import REACH, Halving
+from crayoncodec.machine import threads
 from crayoncodec.painting.recolorize import tiles
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ _PRICE: Final = 0.25
 _DESCENT: Final = 24
 _RATE: Final = 0.6
 """Of Adam at its first step, in CIELAB units; it falls linearly."""
-_SHARES: Final = (0.7, 0.3)
-"""How far nested cells go each time towards what would make the decoder's colours right (docs/design.md)."""
+_GUIDED_SHARE: Final = 0.8
+"""Of a step of nested cells towards guided details that are right (docs/design.md)."""
+_NETWORK_SHARE: Final = 0.5
+"""How far they then go towards what would make the network right."""
 _TILE: Final = 512
 _SURROUNDINGS: Final = 4
 """Cells around a tile that its colours depend on, besides what the network sees."""
@@ -163,24 +167,58 @@ def fit_samples_to_network(
     return _rounded(fitted, grid)
 
 
-def fit_nested(
-    ab: F32, lightness: F32, means: ColorGrid, decoded: Callable[[F32], ColorGrid],
-    paint: Callable[[ColorGrid], NDArray[np.float16]], visible: NDArray[np.bool_] | None = None,
-) -> F32:  # fmt: skip
-    """Cells of nested grids f32[2,h,w]: what the decoder makes of them is closer to AB f32[2,H,W].
+class Smaller(NamedTuple):
+    """Cells half as large as those that are fitted, of some rows."""
 
-    lightness: L* f32[H,W] 0..100, as the decoder will have it. means: of the finest level. decoded: cells ->
-    what a decoder has of them. paint: that -> its AB [2,H,W]. visible: bool[H,W], pixels that count.
+    lightness: F32
+    """L* f32[H,W] 0..100, as the decoder will have it."""
+    ab: F32
+    """f32[2,H,W]."""
+    weight: F32 | None
+    """What share of each counts, f32[H,W]; None for all of all."""
+
+
+def fit_nested(cells: F32, smaller: Callable[[slice], Smaller]) -> F32:
+    """Cell means f32[2,h,w], fitted: the smaller cells that guided details make of them are closer to theirs.
+
+    smaller: rows of smaller cells -> these.
     """
-    base, cells = GuidedBase(lightness, means.spacing), means.ab()
-    for share in _SHARES:
-        grid = decoded(cells)
-        missing = ab - paint(grid)
-        if visible is not None:
-            missing *= visible
-        right = grid.ab() + base.adjoint(missing) / np.float32(means.spacing**2)
-        cells = cells + np.float32(share) * (right - cells)
-    return cells
+    return _stepped(cells, smaller, lambda _, halving, window: halving(cells[:, window]), _GUIDED_SHARE, cells)
+
+
+def fit_nested_to_network(
+    cells: F32, smaller: Callable[[slice], Smaller], decoded: F32, painted: Callable[[slice], F32]
+) -> F32:
+    """Cells f32[2,h,w], fitted: what a network makes of them is closer to the smaller ones.
+
+    decoded: the cells as a decoder has them, f32[2,h,w]. painted: rows of smaller cells -> the network's means
+    of them, f32[2,rows,W].
+    """
+    right = _stepped(cells, smaller, lambda rows, *_: painted(rows), 1, decoded)
+    return cells + np.float32(_NETWORK_SHARE) * (right - cells)
+
+
+def _stepped(
+    cells: F32, smaller: Callable[[slice], Smaller], shown: Callable[[slice, Halving, slice], F32],
+    share: float, start: F32,
+) -> F32:  # fmt: skip
+    """From ``start`` a share of a Gauss-Newton step: the transpose of what is missing, for each of 4."""
+    _, height, width = cells.shape
+    out = np.empty_like(cells)
+
+    def band(rows: slice) -> None:
+        (window, _), (inner, _) = threads.around((rows, slice(0, width)), REACH, height, width)
+        finer = slice(2 * window.start, 2 * window.stop)
+        lightness, ab, weight = smaller(finer)
+        halving = Halving(lightness)
+        missing = ab - shown(finer, halving, window)
+        if weight is not None:
+            missing *= weight
+        step = halving.adjoint(missing)[:, inner]
+        out[:, rows] = start[:, rows] + np.float32(share / 4) * step
+
+    threads.each(band, threads.bands(height, width))
+    return out
 
 
 def _curvature(means: F32, grid: ColorGrid) -> F32:
