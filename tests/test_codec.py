@@ -206,7 +206,7 @@ def test_a_decoder_loads_its_network_once(monkeypatch):
     for _ in range(2):
         decoder.decode(crayoncodec.encode(photo(16, 16), quality=40))
         decoder.decode(crayoncodec.encode(photo(16, 16), n=4))
-    assert calls == ["nested", "compact"]
+    assert calls == ["compact"]
 
 
 @pytest.mark.parametrize(
@@ -225,17 +225,21 @@ def test_auto_loads_a_network_only_where_it_is_worth_it(monkeypatch, options, le
     data = crayoncodec.encode(image, **options)
     expected = crayoncodec.decode(data, color="neural" if paints else "guided", levels=levels)
     loaded = []
-    load = backends.load
-    monkeypatch.setattr(backends, "load", lambda name, **given: loaded.append(name) or load(name, **given))
+    for name in ("load", "refiner"):
+        load = getattr(backends, name)
+        monkeypatch.setattr(
+            backends, name, lambda *name, load=load, **given: loaded.append(name) or load(*name, **given)
+        )
     assert np.array_equal(crayoncodec.decode(data, levels=levels), expected)
     assert len(loaded) == paints
 
 
 def test_a_model_that_is_named_is_used(monkeypatch):
     data = crayoncodec.encode(photo(40, 56), quality=80)
-    expected = crayoncodec.decode(data, color="neural")
-    assert np.array_equal(crayoncodec.decode(data, model="nested"), expected)
-    assert not np.array_equal(crayoncodec.decode(data), expected)
+    found = crayoncodec.decode(data, model="nested")
+    assert np.array_equal(crayoncodec.decode(data, model="nested", color="neural"), found)
+    for color in COLORS:
+        assert not np.array_equal(crayoncodec.decode(data, color=color), found)
 
 
 def test_the_papers_network_decodes_too(tmp_path):

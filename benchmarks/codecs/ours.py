@@ -15,6 +15,8 @@ from benchmarks.codecs.adapter import Codec, Options, Unavailable, varied
 GUIDED = "guided"
 WITHOUT_NETWORK = ("gray", "bilinear", "bicubic", GUIDED)
 """Decoders that need no checkpoint; bilinear and bicubic are yardsticks, not in the product."""
+REFINER = "nested"
+"""The network of whole numbers behind nested grids, by the name that rows have had."""
 NESTED = "cray nested"
 ONE_GRID = "cray one grid"
 _QUALITIES = (40, 60, 80, 90)
@@ -32,7 +34,7 @@ class Cray(Codec):
     """Our own format: a way of writing .cray files and a way of decoding them."""
 
     decoder: str = "compact"
-    """One of WITHOUT_NETWORK, or a checkpoint's name or path."""
+    """One of WITHOUT_NETWORK, REFINER, or a checkpoint's name or path."""
     fixed: Options = field(default_factory=dict)
     """What crayoncodec.encode gets besides the setting."""
 
@@ -64,7 +66,8 @@ class Cray(Codec):
 
         if self.decoder in ("gray", "guided"):
             return crayoncodec.Decoder(color=self.decoder, device="cpu")
-        return crayoncodec.Decoder(color="neural", model=self.decoder, device="cpu")
+        model = None if self.decoder == REFINER else self.decoder
+        return crayoncodec.Decoder(color="neural", model=model, device="cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +89,20 @@ class NestedCray(Cray):
 def decoder_versions(decoder: str) -> dict[str, str]:
     """Libraries of one of our decoders, and version and SHA-256 of its weights. Raises Unavailable."""
     from crayoncodec import CheckpointError
+    from crayoncodec.color import refiner
     from crayoncodec.painting import checkpoints
 
     names = ["crayoncodec", "numpy", "opencv-python", "pillow", "zstandard"]
+    libraries = {name: metadata.version(name) for name in names}
     if decoder in WITHOUT_NETWORK:
-        return {name: metadata.version(name) for name in names}
+        return libraries
+    if decoder == REFINER:
+        return libraries | {"refiner": f"{refiner.VERSION}, SHA-256 {refiner.SHA256}"}
     try:
         card, _ = checkpoints.verify(decoder)
     except CheckpointError as error:
         raise Unavailable(str(error)) from error
-    libraries = {name: metadata.version(name) for name in [*names, "torch"]}
-    return libraries | {card.name: f"{card.version}, SHA-256 {card.sha256}"}
+    return libraries | {"torch": metadata.version("torch"), card.name: f"{card.version}, SHA-256 {card.sha256}"}
 
 
 def _decode_bicubic(data: bytes) -> np.ndarray:

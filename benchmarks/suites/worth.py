@@ -11,7 +11,7 @@ from benchmarks.codecs import CODECS
 from benchmarks.codecs.ours import ONE_GRID
 from benchmarks.measuring.results import Values
 from crayoncodec import codec
-from crayoncodec.color import cielab
+from crayoncodec.color import cielab, refiner
 from crayoncodec.format import container, decoding
 from crayoncodec.painting import backends, checkpoints
 from crayoncodec.painting.recolorize import recolorize
@@ -47,7 +47,7 @@ def measure(name: str, setting: str, rgb: np.ndarray) -> Values:
     lightness = decoding.decode_lightness(file)
     grid = decoding.decode_grid(file, lightness, levels)
     assert grid is not None
-    network = _network(checkpoints.DEFAULT_NESTED if grid.is_nested else checkpoints.DEFAULT)
+    network = refiner.load() if grid.is_nested else _network(checkpoints.DEFAULT)
     _, ab = cielab.rgb_to_lab(rgb)
     errors = {
         f"ab_mse_{kind}": float(np.square(cielab.rgb_to_lab(decoded)[1].astype(np.float64) - ab).mean())

@@ -127,10 +127,10 @@ def _decode(
 
 
 def networks(*, color: codec.Color, model: str | None, scale: int, **_: Any) -> list[str]:
-    """Checkpoints that pictures are decoded with by these options."""
+    """Checkpoints that pictures are decoded with by these options; nested grids need none."""
     from crayoncodec.painting import checkpoints
 
     if model is not None:
         return [model]
     paints = color == "neural" or (color == "auto" and backends.is_installed())
-    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if paints and scale == 1 else []
+    return [checkpoints.DEFAULT] if paints and scale == 1 else []

@@ -41,8 +41,8 @@ def load(model: str, *, device: Device = "auto", precision: Precision = "auto") 
     from crayoncodec.painting import checkpoints
 
     check_options(device, precision)
-    network, _ = checkpoints.load(model)
     in_one_thread_if_forked()
+    network, _ = checkpoints.load(model)
     from crayoncodec.painting.pytorch import TorchBackend
 
     return TorchBackend(network, device, precision)

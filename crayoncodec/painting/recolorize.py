@@ -178,7 +178,7 @@ def painter(
             found[:, rows] = ab
 
         _in_integers(lightness, grid, backend, put)
-        return lambda window: found[:, *window] * np.float32(grid.step)
+        return lambda window: found[:, *window].astype(np.float32) * np.float32(grid.step)
     assert not isinstance(backend, Network), "of nested grids"
     if backend is None:
         return _guided(_fitted(grid.ab(), grid, lightness), lightness)

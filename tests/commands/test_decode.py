@@ -183,7 +183,7 @@ class TestWithoutTorch:
         options = {"color": "auto", "model": None, "scale": 1}
         assert decode.networks(**options) == []
         monkeypatch.undo()
-        assert decode.networks(**options) == ["compact", "nested"]
+        assert decode.networks(**options) == ["compact"]
 
 
 class TestScale:

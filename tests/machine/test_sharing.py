@@ -101,7 +101,7 @@ def test_threads_load_a_network_once(files, monkeypatch):
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(decode, range(THREADS)))
-    assert sorted(loaded) == ["compact", "nested"]
+    assert loaded == ["compact"]
 
 
 def test_a_fresh_process_may_begin_with_threads(tmp_path):
@@ -127,7 +127,7 @@ print(len(found), len(set(found)))
 
 def test_what_is_abandoned_holds_nothing(files):
     """A picture that is not finished keeps no turn."""
-    network = decoder("neural").network(nested=True)
+    network = decoder("neural").network(nested=False)
     planes = {name: np.zeros((channels, 16, 16), np.float32) for name, channels in
               (("lightness", 1), ("cell_lightness", 1), ("bicubic", 2), ("base", 2))}  # fmt: skip
     begun = network.predict([planes] * 3, 9.0)
