@@ -343,7 +343,7 @@ def _texture(coarse: Array, fine: Array) -> Array:
 
 
 def _octave(spacing: int) -> int:
-    return 16 * (spacing.bit_length() - 1) - 16
+    return min(16 * (spacing.bit_length() - 1) - 16, 127)
 
 
 def folded(x: NDArray[Whole]) -> NDArray[Whole]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import independent_nested
+import independent_painting
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
@@ -37,11 +38,15 @@ class Decoded:
     spacing: int
     sampling: int  # 0 mean, 1 point
     step: int
+    nested_step: int  # that of the last GRID chunk of nested grids, else 0
     alpha: U8 | None  # [H,W]
     metadata: dict[str, bytes]
 
     def guided_rgb(self) -> U8:
-        """§7, then §2: sRGB of every pixel, u8[H,W,3]."""
+        """§14 for nested grids, else §7 and §2: sRGB of every pixel, u8[H,W,3]."""
+        if self.nested_step:
+            assert self.samples is not None
+            return independent_painting.paint(self.lightness, self.samples, self.spacing, None)
         shape, n, how = self.lightness.shape, self.spacing, self.sampling
         light = self.lightness * (100 / 255)
         if self.samples is None:
@@ -55,6 +60,11 @@ class Decoded:
         s = s + (s - reduce(up(s) + detail))
         return lab_to_rgb(np.stack([light, *(up(s) + detail)]))
 
+    def refined_rgb(self) -> U8:
+        """§14, Refined 1, of nested grids."""
+        assert self.samples is not None
+        return independent_painting.paint(self.lightness, self.samples, self.spacing, self.nested_step)
+
 
 def check(condition: bool, complaint: str) -> None:
     """Refuse the file unless the condition holds (§8)."""
@@ -62,21 +72,22 @@ def check(condition: bool, complaint: str) -> None:
         raise ValueError(complaint)
 
 
-def decode(data: bytes) -> Decoded:
-    """Read a whole file; ValueError for whatever §8 refuses."""
+def decode(data: bytes, levels: int = 99) -> Decoded:
+    """Read a whole file, of nested grids so many levels at most; ValueError for whatever §8 refuses."""
     chunks = read_chunks(data)
     major, _, width, height, transform, depth, _ = struct.unpack(">BBIIBBB", chunks["HEAD"])
     check(major == 1 and transform == 1 and depth == 8, "HEAD: version, colour transform or depth")
     check(width > 0 and height > 0, "HEAD: empty picture")
     check(width * height <= MAX_PIXELS, f"more than {MAX_PIXELS} pixels")
-    spacing, sampling, step, samples, alpha = 0, 0, 0, None, None
+    spacing, sampling, step, nested_step, samples, alpha = 0, 0, 0, 0, None, None
     coder, quality = chunks["LGHT"][:2]
     check(coder <= 2 and (quality <= 100 or quality == 255), "LGHT: field")
     lightness = decode_plane(coder, chunks["LGHT"][2:], height, width)
     grids = [chunks[name] for name in chunks if name.startswith("GRID")]
     if grids and grids[0][6] == 2:
-        samples, spacing = independent_nested.decode(grids, lightness, lambda r: restore(r, bits=16))
-        sampling, step = 0, 1
+        decoded = independent_nested.first_levels(grids, levels)
+        samples, spacing = independent_nested.decode(decoded, lightness, lambda r: restore(r, bits=16))
+        step, nested_step = 1, int.from_bytes(grids[-1][4:6])
     elif grids:
         check(len(grids) == 1, "number of GRID")
         level, spacing, sampling, step, coder = struct.unpack(">BHBHB", grids[0][:7])
@@ -86,7 +97,7 @@ def decode(data: bytes) -> Decoded:
         check(chunks["ALPH"][0] <= 1, "ALPH: field")
         alpha = decode_plane(chunks["ALPH"][0], chunks["ALPH"][1:], height, width)
     metadata = {name: chunks[name] for name in METADATA if name in chunks}
-    return Decoded(lightness, samples, spacing, sampling, step, alpha, metadata)
+    return Decoded(lightness, samples, spacing, sampling, step, nested_step, alpha, metadata)
 
 
 def read_chunks(data: bytes) -> dict[str, bytes]:

@@ -23,11 +23,11 @@ def check(condition: bool, complaint: str) -> None:
         raise ValueError(complaint)
 
 
-class Network:
-    """§12: the network and its tables, §13."""
+class Layers:
+    """§12: a file of layers."""
 
-    def __init__(self) -> None:
-        data = (MODELS / f"predictor-{VERSION}.safetensors").read_bytes()
+    def __init__(self, name: str) -> None:
+        data = (MODELS / f"{name}.safetensors").read_bytes()
         assert hashlib.sha256(data).hexdigest() in FORMAT.read_text()
         size = int.from_bytes(data[:8], "little")
         kinds = {"I8": "<i1", "U8": "<u1", "I32": "<i4", "U32": "<u4"}
@@ -36,11 +36,6 @@ class Network:
             first, last = about["data_offsets"]
             numbers = np.frombuffer(data[8 + size + first : 8 + size + last], kinds[about["dtype"]])
             self.arrays[name] = numbers.reshape(about["shape"]).astype(np.int64)
-        # Left of -127, ..., 127, escape, and the total.
-        self.alphabets = [
-            [0, *np.cumsum([*row[127:0:-1], row[0], *row[1:128], row[128]]).tolist()]
-            for row in self.arrays["frequencies"]
-        ]
 
     def layer(self, name: str, values: Int) -> Int:
         weights, bias, shift = (self.arrays[f"{name}.{part}"] for part in ("weights", "bias", "shift"))
@@ -61,7 +56,12 @@ class Network:
         return values
 
 
-NETWORK = Network()
+NETWORK = Layers(f"predictor-{VERSION}")
+# §13: left of -127, ..., 127, escape, and the total.
+ALPHABETS = [
+    [0, *np.cumsum([*row[127:0:-1], row[0], *row[1:128], row[128]]).tolist()]
+    for row in NETWORK.arrays["frequencies"]
+]
 ESCAPED = range(0, 2**24 + 1, 256)
 
 
@@ -143,22 +143,50 @@ def lightness(plane: Int, coarsest: int) -> dict[int, tuple[Int, Int]]:
     return found
 
 
+def guess(parents: Int, light: dict[int, tuple[Int, Int]], n: int) -> tuple[Int, Int]:
+    """§11, Details: texture [3,...] and guided [6,...], the children's spacing being n."""
+    big = light[2 * n][0]
+    variance = 256 * g(big * big) - g(big) ** 2
+    slope = (4096 * (256 * g(parents * big) - g(parents) * g(big))) // (
+        np.maximum(variance, 0) + 65536 * 4261478
+    )
+    a, b, c, d = blocks(light[n][0])
+    texture = np.concatenate([(a - b + c - d) >> 1, (a + b - c - d) >> 1, (a - b - c + d) >> 1]) - bicubic(
+        big
+    )
+    return texture, bicubic(parents) + ((np.tile(slope, (3, 1, 1)) * np.repeat(texture, 2, 0)) >> 12)
+
+
+def there(rows: int, columns: int) -> NDArray[np.bool_]:
+    """§11, Details: which of H, V, D there are [3,h,w] in the blocks of so many children."""
+    i, j = np.ogrid[: -(-rows // 2), : -(-columns // 2)]
+    beside, below = 2 * j + 1 < columns, 2 * i + 1 < rows
+    return np.stack(np.broadcast_arrays(beside, below, beside & below))
+
+
+def children(parents: Int, details: Int, rows: int, columns: int) -> Int:
+    """§11, Details: cells [2,rows,columns]; what tells apart children that are not there is not looked at."""
+    h, v, d = (details * np.repeat(there(rows, columns), 2, 0)).reshape(3, *parents.shape)
+    cells = unfold(
+        np.stack([parents + (signs >> 1) for signs in (h + v + d, v - h - d, h - v - d, d - h - v)], 1)
+    )
+    return np.clip(cells[:, :rows, :columns], -65535, 65535)
+
+
+def unfold(quarters: Int) -> Int:
+    """[planes,4,h,w], as blocks() gives them, to [planes,2h,2w]."""
+    planes, _, h, w = quarters.shape
+    return quarters.reshape(planes, 2, 2, h, w).transpose(0, 3, 1, 4, 2).reshape(planes, 2 * h, 2 * w)
+
+
 def decode_level(
     parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int, coder: RangeDecoder
 ) -> tuple[Int, Int]:  # fmt: skip
     """Cells [2,...] of spacing n and the symbols [6,...] of the blocks that they are of."""
     m, r = light[n]
     big = light[2 * n][0]
-    variance = 256 * g(big * big) - g(big) ** 2
-    slope = (4096 * (256 * g(parents * big) - g(parents) * g(big))) // (
-        np.maximum(variance, 0) + 65536 * 4261478
-    )
-    a, b, c, d = blocks(m)
-    texture = np.concatenate([(a - b + c - d) >> 1, (a + b - c - d) >> 1, (a - b - c + d) >> 1]) - bicubic(
-        big
-    )
     plain = bicubic(parents)
-    guided = plain + ((np.tile(slope, (3, 1, 1)) * np.repeat(texture, 2, 0)) >> 12)
+    _, guided = guess(parents, light, n)
 
     finer = light[n // 2][0] if n > 1 else np.repeat(np.repeat(m, 2, 1), 2, 2)
     ones = np.ones_like(big)
@@ -177,8 +205,7 @@ def decode_level(
     rows, columns = m.shape[1:]
     height, width = big.shape[1:]
     i, j = np.mgrid[:height, :width]
-    beside, below = 2 * j + 1 < columns, 2 * i + 1 < rows
-    there = np.stack([beside, below, beside & below])
+    coded = there(rows, columns)
     symbols, corrections = np.zeros_like(guided), np.zeros_like(guided)
 
     def seen(which: slice) -> Int:
@@ -186,7 +213,7 @@ def decode_level(
         return np.clip(np.concatenate(parts), -127, 127)
 
     for half in range(2):
-        meant = there & ((i + j) % 2 == half)
+        meant = coded & ((i + j) % 2 == half)
         if half:
             first = 32 * ((i + j) % 2 == 0)[None].astype(np.int64)
             z = NETWORK.chain(f"{net}.later", np.concatenate([z, seen(slice(None)), first]))
@@ -202,29 +229,31 @@ def decode_level(
             decoded[meant] = coder.symbols(spread[meant].tolist())
             symbols[plane::2] += decoded
             corrections[plane::2] += ((shift * s) // 16 + decoded * s) * meant
-    details = (guided + corrections) * np.repeat(there, 2, 0)
-    h, v, d = details[:2], details[2:4], details[4:]
-    cells, kept = (
-        np.zeros((2, 2 * height, 2 * width), np.int64),
-        np.zeros((6, 2 * height, 2 * width), np.int64),
-    )
-    for y, x, signs in ((0, 0, h + v + d), (0, 1, v - h - d), (1, 0, h - v - d), (1, 1, d - h - v)):
-        cells[:, y::2, x::2] = parents + (signs >> 1)
-        kept[:, y::2, x::2] = symbols
-    return np.clip(cells[:, :rows, :columns], -65535, 65535), kept[:, :rows, :columns]
+    kept = unfold(np.stack([symbols] * 4, 1))[:, :rows, :columns]
+    return children(parents, guided + corrections, rows, columns), kept
+
+
+def first_levels(chunks: list[bytes], levels: int) -> list[bytes]:
+    """Payloads of the GRID chunks without the levels that are not wanted, whose data are left over."""
+    kept = []
+    for chunk in chunks:
+        check(len(chunk) >= 9, "GRID is too short")
+        if levels > 0:
+            kept.append(chunk[:8] + bytes([min(chunk[8], levels)]) + chunk[9:])
+        levels -= chunk[8]
+    return kept
 
 
 def decode(
     chunks: list[bytes], plane: NDArray[np.uint8], restore: Callable[[Int], Int]
 ) -> tuple[NDArray[np.int16], int]:
-    """§11: payloads of the GRID chunks and the lightness plane -> samples [2,h,w], their spacing.
+    """§11: payloads of the GRID chunks (first_levels) and the lightness -> samples [2,h,w], their spacing.
 
     restore: residuals of two planes -> their samples, by §6.
     """
     level, expected, cells, light = 0, None, None, {}
     n = turn = 0
     for chunk in chunks:
-        check(len(chunk) >= 9, "GRID is too short")
         first, n, sampling, step, coder, network, levels = struct.unpack(">BHBHBBB", chunk[:9])
         check(n > 0 and n & (n - 1) == 0 and 1 <= levels <= n.bit_length(), "spacing or number of levels")
         check(step > 0 and coder == 2 and sampling == 0, "GRID: field")
@@ -235,7 +264,7 @@ def decode(
             check(len(chunk) >= 12 and max(chunk[9:12]) <= 63, "turn or spread")
             turn, *spreads = chunk[9:12]
             start = 12
-        data = RangeDecoder(chunk[start:], NETWORK.alphabets)
+        data = RangeDecoder(chunk[start:], ALPHABETS)
         for _ in range(levels):
             s = max(1, step // n)
             if cells is None:
