@@ -14,7 +14,6 @@ from PIL import Image
 import crayoncodec
 from crayoncodec import codec, errors
 from crayoncodec.format import information, limits
-from crayoncodec.painting import backends
 
 HEAVY = {"torch", "numpy", "cv2", "PIL", "zstandard", "safetensors", "click", "tqdm"}
 
@@ -89,11 +88,9 @@ def test_networks_do():
     assert "torch" in command("decode", "one.cray", "-o", "out.png")
 
 
-def test_torch_is_not_loaded_to_find_no_gpu():
-    program = "from crayoncodec.painting import backends\nassert not backends.has_cuda()"
-    if backends.has_cuda():
-        pytest.skip("there is one")
-    assert "torch" not in loaded(program)
+def test_nested_grids_are_painted_without_torch():
+    crayoncodec.write("nested.cray", photo(20, 30), quality=40)
+    assert "torch" not in command("decode", "nested.cray", "-o", "out.png", "--color", "neural")
 
 
 def test_all_public_names_are_there():

@@ -102,7 +102,10 @@ def decoder_versions(decoder: str) -> dict[str, str]:
         card, _ = checkpoints.verify(decoder)
     except CheckpointError as error:
         raise Unavailable(str(error)) from error
-    return libraries | {"torch": metadata.version("torch"), card.name: f"{card.version}, SHA-256 {card.sha256}"}
+    return libraries | {
+        "torch": metadata.version("torch"),
+        card.name: f"{card.version}, SHA-256 {card.sha256}",
+    }
 
 
 def _decode_bicubic(data: bytes) -> np.ndarray:

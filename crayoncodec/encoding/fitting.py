@@ -183,7 +183,9 @@ def fit_nested(cells: F32, smaller: Callable[[slice], Smaller]) -> F32:
 
     smaller: rows of smaller cells -> these.
     """
-    return _stepped(cells, smaller, lambda _, halving, window: halving(cells[:, window]), _GUIDED_SHARE, cells)
+    return _stepped(
+        cells, smaller, lambda _, halving, window: halving(cells[:, window]), _GUIDED_SHARE, cells
+    )
 
 
 def fit_nested_to_network(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -61,25 +59,3 @@ def refiner(device: Device) -> Network:
     from crayoncodec.painting.pytorch import IntegersOnDevice
 
     return IntegersOnDevice(network, device)
-
-
-@cache
-def has_cuda() -> bool:
-    """Whether PyTorch can compute on a CUDA device. It is not imported where there is no NVIDIA driver."""
-    if not _has_nvidia_device():
-        return False
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def _has_nvidia_device() -> bool:
-    """Ask the driver itself, if there is one: cuInit and cuDeviceGetCount return 0 for success."""
-    import ctypes
-
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int()
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 from commandline import cray
@@ -35,21 +33,6 @@ def test_halves_are_close(precision):
     exact = crayoncodec.decode(data, device="cpu").astype(int)
     halves = crayoncodec.decode(data, device="cpu", precision=precision)
     assert 0 < np.abs(halves - exact).mean() < 0.5
-
-
-def test_the_driver_is_asked(monkeypatch):
-    class Driver:
-        def cuInit(self, flags):  # noqa: N802
-            return 0
-
-        def cuDeviceGetCount(self, count):  # noqa: N802
-            count._obj.value = 2
-            return 0
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver())
-    assert backends._has_nvidia_device()
-    monkeypatch.setattr(Driver, "cuInit", lambda self, flags: 100)
-    assert not backends._has_nvidia_device()
 
 
 @pytest.mark.parametrize("options", [{"precision": "float8"}, {"precision": "int8"}, {"device": "tpu"}])
