@@ -31,7 +31,7 @@ nitpicky = True
 # Of other projects, or of no use to those who call the functions.
 nitpick_ignore_regex = [
     ("py:class", r"numpy\..*|PIL\..*|.*PathLike|.*Collection|.*\.(En|De)codeOptions"),
-    ("py:class", r"(.*\.)?(Backend|ChunkInfo|GridInfo|Picture)"),
+    ("py:class", r"(.*\.)?(Backend|ChunkInfo|GridInfo|Network|Picture)"),
 ]
 highlight_language = "none"
 smartquotes = False
@@ -43,6 +43,7 @@ autodoc_type_aliases = {
     "Image.Exif": "PIL.Image.Exif",
     "U8": "numpy.ndarray",
     "Backend": "Backend",
+    "Network": "Network",
     "Picture": "Picture",
 }
 autoclass_content = "both"

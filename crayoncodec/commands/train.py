@@ -110,7 +110,7 @@ def evaluate(
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="NAME.safetensors")
 @click.option("--version", default="1", show_default=True, help="Of the checkpoint.")
 @click.option("--data", default="", help="What it was trained on, in words.  [default: names of its sources]")
-@click.option("--license", default="Apache-2.0", show_default=True)
+@click.option("--license", default="Apache-2.0", show_default=True, help="Of the weights, as SPDX names it.")
 @click.option(
     "--measured-on", multiple=True, type=click.Path(exists=True, path_type=Path),
     help="Folder of pictures or tar pack to decode with it, for the card.",
