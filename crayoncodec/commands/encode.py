@@ -75,8 +75,9 @@ from crayoncodec.format.limits import Limits
     type=click.IntRange(1, 9),
     default=DEFAULT_EFFORT,
     show_default=True,
-    help="From 5 on bits are spent where they count; from 6 on colours are fitted to guided upsampling, from "
-    "7 on (with -n at 9) to the default network; from 7 on AVIF takes longer for fewer bytes.",
+    help="From 5 on AVIF takes longer for fewer bytes, bits are spent where they count, and colours are "
+    "fitted to what decoders make of them (with -n from 6 on); from 7 on (with -n at 9) to the network, too; "
+    "at 9 AVIF takes longer still.",
 )
 @options.strip
 @options.max_pixels
@@ -141,9 +142,9 @@ def _encode(data: bytes, extension: str, chosen: dict[str, Any]) -> tuple[bytes,
     }
 
 
-def networks(*, effort: int, **_: Any) -> list[str]:
+def networks(*, effort: int, n: int | None, **_: Any) -> list[str]:
     """Checkpoints that cells are fitted to with these options."""
-    from crayoncodec.encoding.encoder import FITTED_TO_NETWORK
+    from crayoncodec.encoding.encoder import GRID_FITTED_TO_NETWORK
     from crayoncodec.painting import checkpoints
 
-    return [checkpoints.DEFAULT, checkpoints.DEFAULT_NESTED] if effort >= FITTED_TO_NETWORK else []
+    return [checkpoints.DEFAULT] if n is not None and effort >= GRID_FITTED_TO_NETWORK else []

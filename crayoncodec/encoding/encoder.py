@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.color import cielab
+from crayoncodec.color import cielab, refiner
 from crayoncodec.color.geometry import STEP_UNIT, Sampling
 from crayoncodec.color.grid import ColorGrid, reduce_to_cells, rounded, sample_grid_of
 from crayoncodec.color.means import mean_ab
@@ -22,15 +21,16 @@ from crayoncodec.files.images import Picture
 from crayoncodec.format import nested, planes, uniform
 from crayoncodec.format.chunks import GridChunk, PlaneChunk, PlaneCoder
 from crayoncodec.machine import process
-from crayoncodec.painting.recolorize import Backend, pays, predict, recolorize
+from crayoncodec.painting.recolorize import painter, pays, recolorize
 
 _PRICED: Final = 5
-"""Effort from which on symbols of nested grids are chosen by what they cost."""
-_FITTED: Final = 6
-"""Effort from which on cell means are fitted to guided upsampling."""
-FITTED_TO_NETWORK: Final = 7
-"""Effort from which on those of nested grids are fitted to the default network, where decoders use it."""
-_GRID_FITTED_TO_NETWORK: Final = 9
+"""Effort from which on symbols of nested grids are chosen by what they cost, and cells fitted to guided
+details."""
+_GRID_FITTED: Final = 6
+"""Effort from which on means of a grid of its own are fitted to guided upsampling."""
+_FITTED_TO_NETWORK: Final = 7
+"""Effort from which on cells of nested grids are fitted to the network, too, where decoders use it."""
+GRID_FITTED_TO_NETWORK: Final = 9
 """The same for a grid of its own, which takes longer."""
 LOSSLESS_COLOR: Final = 90
 """Colour quality that goes with a lightness plane kept exactly."""
@@ -107,8 +107,8 @@ class Encoder:
         samples = self._sampled(n, sampling, step)
         if self._picture.is_gray:
             return ()
-        if self._effort >= _FITTED and sampling == "mean" and n > 1:
-            samples = self._fitted(shown, samples, self._effort >= _GRID_FITTED_TO_NETWORK and pays(n))
+        if self._effort >= _GRID_FITTED and sampling == "mean" and n > 1:
+            samples = self._fitted(shown, samples, self._effort >= GRID_FITTED_TO_NETWORK and pays(n))
         payload, coder = uniform.encode(samples.samples)
         _decoded(
             lambda what: uniform.decode(payload, coder, samples.samples.shape[1:], what),
@@ -145,14 +145,14 @@ class Encoder:
 
         cells = self._cells(qualities.lightness, spacing)
         coded = code(cells)
-        if self._effort < FITTED_TO_NETWORK or not pays(spacing):
+        if self._effort < _FITTED_TO_NETWORK or not pays(spacing):
             return coded
         smaller, grid = self._smaller(shown, spacing // 2), _grid(coded)
-        painted = predict(shown, grid, _network(os.getpid()))
+        paint, columns = painter(shown, grid, refiner.load()), slice(0, shown.shape[1])
 
         def of_cells(rows: slice) -> F32:
-            pixels = _scaled(rows, spacing // 2)
-            return reduce_to_cells(painted[:, pixels].astype(np.float32), spacing // 2, "mean")
+            painted = paint((_scaled(rows, spacing // 2), columns))
+            return reduce_to_cells(painted, spacing // 2, "mean")
 
         return code(fitting.fit_nested_to_network(cells, smaller, grid.ab(), of_cells))
 
@@ -276,14 +276,6 @@ def _grid(coded: nested.Coded) -> ColorGrid:
     """Nested grids as a decoder has them."""
     last = coded.chunks[-1]
     return ColorGrid(coded.samples, last.finest, "mean", 1 / STEP_UNIT, last.step / STEP_UNIT)
-
-
-@cache
-def _network(process: int) -> Backend:
-    """The one that nested grids are decoded with by default, loaded in this process."""
-    from crayoncodec.painting import backends, checkpoints
-
-    return backends.load(checkpoints.DEFAULT_NESTED)
 
 
 def pixel_step(quality: int) -> float:

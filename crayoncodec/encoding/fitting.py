@@ -193,8 +193,8 @@ def fit_nested_to_network(
 ) -> F32:
     """Cells f32[2,h,w], fitted: what a network makes of them is closer to the smaller ones.
 
-    decoded: the cells as a decoder has them, f32[2,h,w]. painted: rows of smaller cells -> the network's means
-    of them, f32[2,rows,W].
+    decoded: the cells as a decoder has them, f32[2,h,w]. painted: rows of smaller cells -> the
+    network's means of them, f32[2,rows,W].
     """
     right = _stepped(cells, smaller, lambda rows, *_: painted(rows), 1, decoded)
     return cells + np.float32(_NETWORK_SHARE) * (right - cells)

@@ -1,8 +1,8 @@
 """Cells as decoders continue them: guided details of one level, as a linear map and its transpose.
 
-What color.features does in whole numbers, in floating point: cells half as large come out, and the mean of every
-four is the cell that they come from. Additions and products only and in a fixed order, so that what is stored
-does not hang on a machine's vector instructions.
+What color.features does in whole numbers, in floating point: cells half as large come out, and the mean of
+every four is the cell that they come from. Additions, products and quotients in a fixed order, so that what
+is stored does not hang on a machine's vector instructions.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ class _Filter(NamedTuple):
         return np.moveaxis(wide[_EDGE:-_EDGE], 0, axis)
 
     def _inside(self, wide: F32, axis: int) -> F32:
+        length = wide.shape[axis] - 2 * _EDGE
+        parts = [slice(k, length + k) for k in range(5)]
         first, second, third, fourth, fifth = (
-            wide[(..., slice(k, wide.shape[axis] - 4 + k), *[slice(None)] * (-1 - axis))] for k in range(5)
+            wide[..., part] if axis == -1 else wide[..., part, :] for part in parts
         )
         pair = np.subtract if self.sign < 0 else np.add
         found = np.float32(self.inner) * pair(fourth, second) + np.float32(self.outer) * pair(fifth, first)
@@ -81,10 +83,9 @@ class Halving:
         out = np.empty((2, 2 * cells.shape[1], 2 * cells.shape[2]), np.float32)
         for plane, to in zip(cells, out, strict=True):
             slope = (_blurred(plane * self._lightness) - _blurred(plane) * self._mean) / self._spread
-            details = _bicubic(plane)
-            for detail, texture in zip(details, self._texture, strict=True):
-                detail += slope * texture
-            _join(plane, *self._leave_out(details), to)
+            pairs = zip(_bicubic(plane), self._texture, strict=True)
+            across, down, both = self._leave_out([smooth + slope * texture for smooth, texture in pairs])
+            _join(plane, across, down, both, to)
         return out[:, : self._shape[0], : self._shape[1]]
 
     def adjoint(self, smaller: F32) -> F32:
@@ -95,7 +96,8 @@ class Halving:
         mean, *details = _split(np.pad(smaller, [(0, side % 2) for side in self._shape]))
         across, down, both = self._leave_out(details)
         textures = self._texture
-        steep = (across * textures[0] + down * textures[1] + both * textures[2]) / self._spread
+        products = across * textures[0] + down * textures[1] + both * textures[2]
+        steep = cast(F32, products / self._spread)
         found = 4 * mean + _BICUBIC.adjoint(across + _BICUBIC.adjoint(_HALF * both, -2), -1)
         found += _BICUBIC.adjoint(down, -2)
         found += _blurred_adjoint(steep) * self._lightness - _blurred_adjoint(steep * self._mean)

@@ -28,7 +28,7 @@ _READERS: Final[dict[PlaneCoder, tuple[Callable[[bytes], tuple[int, int]], type[
 }
 """What reads a codestream's size, and what its picture."""
 
-_AVIF_SPEEDS: Final = ((9, 4), (7, 6), (0, 8))
+_AVIF_SPEEDS: Final = ((9, 4), (5, 6), (0, 8))
 """From which effort on which speed of libaom (docs/design.md)."""
 _WEBP_METHOD: Final = 4
 _ZSTD_LEVEL: Final = 12
@@ -45,7 +45,7 @@ def fits(coder: PlaneCoder, shape: tuple[int, int]) -> bool:
 def encode(plane: U8, coder: PlaneCoder, quality: int | None, effort: int = 5) -> bytes:
     """u8[H,W] -> codestream. ``quality`` is the coder's own, 0..100; None keeps the plane exactly.
 
-    effort: 1 to 9; AVIF takes longer and fewer bytes from 7 on, and again at 9.
+    effort: 1 to 9; AVIF takes longer and fewer bytes from 5 on, and again at 9.
 
     Raises ImageError for sides that the coder cannot take or a Pillow without it, ValueError for a
     quality that it does not have.

@@ -8,10 +8,17 @@ from pictures import photo
 
 import crayoncodec
 from crayoncodec.color import cielab
-from crayoncodec.color.grid import ColorGrid, sample_grid
+from crayoncodec.color.grid import sample_grid
 from crayoncodec.color.guided import guided_upsample
 from crayoncodec.encoding import fitting, metrics
-from crayoncodec.encoding.fitting import GuidedBase, fit_nested, fit_samples, fit_samples_to_network
+from crayoncodec.encoding.fitting import (
+    GuidedBase,
+    fit_nested,
+    fit_nested_to_network,
+    fit_samples,
+    fit_samples_to_network,
+)
+from crayoncodec.encoding.halving import Halving
 from crayoncodec.format import container
 from crayoncodec.painting import checkpoints
 from crayoncodec.painting.pytorch import TorchBackend
@@ -133,56 +140,53 @@ def test_effort_lowers_the_error_of_the_file(effort, color_kind):
     assert errors[1] < errors[0]
 
 
-@pytest.mark.parametrize("n", [2, 4])
-def test_nested_cells_move_towards_what_makes_the_decoder_right(n):
+def smaller_of(lightness, ab, visible=None):
+    """Pixels as what cells of 2 x 2 are fitted to."""
+
+    def smaller(rows):
+        weight = None if visible is None else visible[rows].astype(np.float32)
+        return fitting.Smaller(lightness[rows], ab[:, rows], weight)
+
+    return smaller
+
+
+def test_nested_cells_go_most_of_the_way_to_the_least_squares_solution():
+    lightness, ab = cielab.rgb_to_lab(noisy(47, 61))
+    cells, halving = sample_grid(ab, 2, step=1 / 256).ab(), Halving(lightness)
+    units = np.eye(cells[0].size, dtype=np.float32).reshape(-1, *cells[0].shape)
+    matrix = np.stack([halving(np.stack([unit, unit]))[0].ravel() for unit in units], axis=1)
+    best = sum(np.linalg.lstsq(matrix, plane.ravel(), rcond=None)[1][0] for plane in ab)
+    fitted = fit_nested(cells, smaller_of(lightness, ab))
+    before, after = (np.square(halving(c) - ab).sum() for c in (cells, fitted))
+    assert best <= after
+    assert before - after > 0.8 * (before - best)
+
+
+def test_hidden_pixels_do_not_pull_nested_cells():
+    lightness, ab = cielab.rgb_to_lab(noisy(40, 60))
+    visible = np.ones((40, 60), bool)
+    visible[12:24, 20:44] = False
+    cells = sample_grid(ab, 2, visible=visible).ab()
+    ab[:, ~visible] = 90
+    halving = Halving(lightness)
+    weighted, blind = (
+        np.square(halving(fit_nested(cells, smaller_of(lightness, ab, seen))) - ab)[:, visible].mean()
+        for seen in (visible, None)
+    )
+    assert weighted < np.square(halving(cells) - ab)[:, visible].mean()
+    assert weighted < blind
+
+
+def test_nested_cells_move_towards_what_makes_the_network_right():
     """With a decoder that rounds cells coarsely and paints them too red they turn greener."""
     lightness, ab = cielab.rgb_to_lab(noisy(48, 60))
-    means, base = sample_grid(ab, n, step=1 / 256), GuidedBase(lightness, n)
+    means, halving = sample_grid(ab, 2, step=1 / 256).ab(), Halving(lightness)
 
-    def decoded(cells):
-        return ColorGrid(np.rint(cells).astype(np.int16), n, "mean", 1.0)
+    def painted(cells):
+        return halving(np.rint(cells)) + np.float32([[[3]], [[0]]])
 
-    def paint(grid):
-        return base(grid.ab()) + np.float32([[[3]], [[0]]])
-
-    moved = fit_nested(ab, lightness, means, decoded, paint)
-    before, after = (np.square(paint(decoded(cells)) - ab).mean() for cells in (means.ab(), moved))
+    moved = fit_nested_to_network(
+        means, smaller_of(lightness, ab), np.rint(means), lambda rows: painted(means)[:, rows]
+    )
+    before, after = (np.square(painted(cells) - ab).mean() for cells in (means, moved))
     assert after < before - 3
-    assert (moved - means.ab())[0].mean() == pytest.approx(-3 * 0.79, abs=0.4)  # 1 - (1 - 0.7) (1 - 0.3)
-    assert (moved - means.ab())[1].mean() == pytest.approx(0, abs=0.1)
-
-
-def test_hidden_pixels_move_no_nested_cells():
-    lightness, ab = cielab.rgb_to_lab(noisy(64, 64))
-    visible = np.ones((64, 64), bool)
-    visible[:32] = False
-    other = ab.copy()
-    other[:, ~visible] = 90
-    means, base = sample_grid(ab, 4, step=1 / 256), GuidedBase(lightness, 4)
-    one, two = (
-        fit_nested(
-            truth, lightness, means, lambda cells: ColorGrid(np.rint(cells).astype(np.int16), 4, "mean", 1.0),
-            lambda grid: base(grid.ab()), visible,
-        )
-        for truth in (ab, other)
-    )  # fmt: skip
-    assert np.array_equal(one, two)
-    assert not np.array_equal(one[:, 8:], means.ab()[:, 8:])
-
-
-def test_effort_leaves_points_and_every_pixel_as_they_are():
-    rgb = noisy(40, 40)
-    for options in ({"n": 4, "sampling": "point"}, {"n": 1}):
-        most, least = (crayoncodec.encode(rgb, effort=effort, lossless=True, **options) for effort in (9, 1))
-        assert most == least
-
-
-def test_effort_out_of_range():
-    with pytest.raises(ValueError, match="effort is 0, expected a whole number of 1 to 9"):
-        crayoncodec.encode(noisy(8, 8), effort=0)
-
-
-def test_a_picture_without_color_stays_so():
-    lightness = cielab.rgb_to_lab(photo(50, 50))[0]
-    ab = np.zeros((2, 50, 50), np.float32)
-    assert not fit_samples(ab, lightness, sample_grid(ab, 10)).samples.any()

@@ -226,8 +226,8 @@ def test_what_a_coder_cannot_do_is_said():
 
 def test_effort_buys_bytes_of_avif():
     plane = cielab.lightness_to_u8(cielab.rgb_to_lab(photo(160, 200))[0])
-    sizes = [len(planes.encode(plane, "avif", 60, effort)) for effort in (5, 7, 9)]
-    assert sizes[0] == len(planes.encode(plane, "avif", 60))
+    sizes = [len(planes.encode(plane, "avif", 60, effort)) for effort in (1, 5, 9)]
+    assert sizes[1] == len(planes.encode(plane, "avif", 60))
     assert sizes[0] > sizes[1] > sizes[2]
 
 
