@@ -307,6 +307,8 @@ class TestPlugin:
 def test_encoders_share_the_network_too():
     """From effort 7 on it is fitted to, and what it paints is in the file."""
     image = photo(40, 56)
-    expected = crayoncodec.encode(image, effort=7)
+    expected = crayoncodec.encode(image, effort=7, color_quality=50)
     with ThreadPoolExecutor(THREADS) as pool:
-        assert set(pool.map(lambda _: crayoncodec.encode(image, effort=7), range(16))) == {expected}
+        assert set(pool.map(lambda _: crayoncodec.encode(image, effort=7, color_quality=50), range(16))) == {
+            expected
+        }
