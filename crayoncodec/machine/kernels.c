@@ -1,107 +1,10 @@
 #include "kernels.h"
+#include "rows.h"
 #include "versions.h"
 
 #include <string.h>
 
-enum { STRIP = 96, LANES = 8, TILES = 12, LEAST_TILED = 512 };
-
-int best_version(void) {
-#if HAS_AVX2
-    return __builtin_cpu_supports("avx2") ? 1 : 0;
-#else
-    return 0;
-#endif
-}
-
-/* Of one row's sums: pixels x outputs, int32. `rows` point to the interleaved int16 inputs of `side` rows, at the
-   leftmost neighbour of the first pixel; the next pixel's are `next` numbers further. */
-typedef void Row(const Convolution *layer, const int16_t *const rows[], int pixels, int next, int32_t *sums);
-
-static void row_plain(const Convolution *layer, const int16_t *const rows[], int pixels, int next, int32_t *sums) {
-    const int pairs = layer->side * layer->inputs / 2, outputs = layer->outputs;
-    for (int x = 0; x < pixels; x++) {
-        int32_t *restrict sum = sums + (size_t)x * outputs;
-        memcpy(sum, layer->bias, (size_t)outputs * sizeof *sum);
-        const int16_t *restrict weights = layer->weights;
-        for (int y = 0; y < layer->side; y++) {
-            const int16_t *restrict given = rows[y] + (size_t)x * next;
-            for (int k = 0; k < pairs; k++, weights += 2 * outputs) {
-                const int32_t first = given[2 * k], second = given[2 * k + 1];
-                for (int o = 0; o < outputs; o++)
-                    sum[o] += first * weights[2 * o] + second * weights[2 * o + 1];
-            }
-        }
-    }
-}
-
-#if HAS_AVX2
-/* VECTORS of 8 outputs for PIXELS pixels stay in registers. */
-#define TILE(VECTORS, PIXELS)                                                                                       \
-    AVX2 static inline void tile_##VECTORS##_##PIXELS(                                   \
-        const Convolution *layer, const int16_t *const rows[], int x, int next, int first, int32_t *sums) {         \
-        const int outputs = layer->outputs, pairs = layer->side * layer->inputs / 2;                                \
-        __m256i sum[PIXELS][VECTORS];                                                                               \
-        for (int p = 0; p < PIXELS; p++)                                                                            \
-            for (int v = 0; v < VECTORS; v++)                                                                       \
-                sum[p][v] = _mm256_loadu_si256((const __m256i *)(layer->bias + first + LANES * v));                 \
-        const int16_t *weights = layer->weights + 2 * first;                                                        \
-        for (int y = 0; y < layer->side; y++) {                                                                     \
-            const int16_t *given = rows[y] + (size_t)x * next;                                                      \
-            for (int k = 0; k < pairs; k++, weights += 2 * outputs) {                                               \
-                __m256i weight[VECTORS];                                                                            \
-                for (int v = 0; v < VECTORS; v++)                                                                   \
-                    weight[v] = _mm256_loadu_si256((const __m256i *)(weights + 2 * LANES * v));                     \
-                for (int p = 0; p < PIXELS; p++) {                                                                  \
-                    int32_t pair;                                                                                   \
-                    memcpy(&pair, given + (size_t)p * next + 2 * k, sizeof pair);                                   \
-                    const __m256i both = _mm256_set1_epi32(pair);                                                   \
-                    for (int v = 0; v < VECTORS; v++)                                                               \
-                        sum[p][v] = _mm256_add_epi32(sum[p][v], _mm256_madd_epi16(both, weight[v]));                \
-                }                                                                                                   \
-            }                                                                                                       \
-        }                                                                                                           \
-        for (int p = 0; p < PIXELS; p++)                                                                            \
-            for (int v = 0; v < VECTORS; v++)                                                                       \
-                _mm256_storeu_si256((__m256i *)(sums + (size_t)(x + p) * outputs + first + LANES * v), sum[p][v]);  \
-    }
-
-TILE(3, 4)
-TILE(3, 1)
-TILE(2, 6)
-TILE(2, 1)
-TILE(1, 8)
-TILE(1, 1)
-
-#define ACROSS(VECTORS, PIXELS)                                                                                     \
-    {                                                                                                               \
-        int x = 0;                                                                                                  \
-        for (; x + PIXELS <= pixels; x += PIXELS)                                                                   \
-            tile_##VECTORS##_##PIXELS(layer, rows, x, next, first, sums);                                                 \
-        for (; x < pixels; x++)                                                                                     \
-            tile_##VECTORS##_1(layer, rows, x, next, first, sums);                                                        \
-        first += LANES * VECTORS;                                                                                   \
-    }
-
-AVX2 static void row_avx2(const Convolution *layer, const int16_t *const rows[], int pixels, int next, int32_t *sums) {
-    int first = 0;
-    while (first < layer->outputs) {
-        const int left = (layer->outputs - first) / LANES;
-        if (left >= 3 && left != 4)
-            ACROSS(3, 4)
-        else if (left >= 2)
-            ACROSS(2, 6)
-        else
-            ACROSS(1, 8)
-    }
-}
-#endif
-
-static Row *const ROWS[] = {
-    row_plain,
-#if HAS_AVX2
-    row_avx2,
-#endif
-};
+enum { STRIP = 96, TILES = 12, LEAST_TILED = 512 };
 
 /* Row y of all planes, columns left - border to right + border, pixel by pixel; zeros beyond the picture. */
 INLINE void interleave(const Work *work, int y, int left, int right, int16_t *restrict row) {
@@ -291,7 +194,7 @@ INLINE void convolve_tiles(const Work *work, const Output *out, void *scratch, R
 }
 
 INLINE void convolve(const Work *work, const Output *out, void *scratch, int version) {
-    Row *const row = ROWS[version];
+    Row *const row = row_of(version);
     if (version > 0 && work->layers->side == 3 && work->half < 0 &&
         work->layers->inputs * work->layers->outputs >= LEAST_TILED) {
         convolve_tiles(work, out, scratch, row);
@@ -330,7 +233,7 @@ INLINE int32_t within(int32_t value, int32_t low, int32_t high) {
 }
 
 INLINE void head(const Work *work, const Head *out, void *scratch, int version) {
-    Row *const row = ROWS[version];
+    Row *const row = row_of(version);
     const Convolution *first = work->layers, *last = &work->layers[work->depth - 1];
     const int width = work->width, between = first->outputs;
     int32_t *sums = scratch, *end = sums;

@@ -24,7 +24,7 @@ typedef struct {
     int side, inputs, outputs;
 } Convolution;
 
-/* Which of the versions: 0 plain C, 1 AVX2. */
+/* Which of the versions is the fastest: 0 plain C, 1 what is written for AVX2, NEON or SIMD of WebAssembly. */
 int best_version(void);
 
 /* Rows top to bottom of planes that follow each other, through layers. half: -1, or 0 or 1 for those pixels only whose row

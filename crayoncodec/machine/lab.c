@@ -1,18 +1,7 @@
 #include "lab.h"
+#include "versions.h"
 
 #include <string.h>
-
-#if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
-#define HAS_AVX2 1
-#define AVX2 __attribute__((target("avx2")))
-#else
-#define HAS_AVX2 0
-#endif
-#if defined(__GNUC__) || defined(__clang__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
 
 /* MANY pixels at once. f(t) is in 1/5,916,000, t in 1/2^26.49, linear light in 1/2^24, factors of chroma in 1/1024. */
 enum { MANY = 256, KNEE = 1224000, SLOPE = 2143158, ONE = 1 << 24, LOW = -335544, HIGH = 18454937 };

@@ -17,6 +17,21 @@
 #define HAS_AVX2 0
 #endif
 
+/* Where these are, they always are, and compilers vectorise for them anyway: what is written for them alone is only what
+   compilers do not find. */
+#if defined(__aarch64__) && defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
+#define HAS_NEON 1
+#include <arm_neon.h>
+#else
+#define HAS_NEON 0
+#endif
+#if defined(__wasm_simd128__)
+#define HAS_WASM 1
+#include <wasm_simd128.h>
+#else
+#define HAS_WASM 0
+#endif
+
 /* The function NAME, whose last parameter is the version, of an INLINE one with the same parameters. */
 #if HAS_AVX2
 #define VERSIONS(NAME, PARAMETERS, ARGUMENTS, BODY)                                                                 \
