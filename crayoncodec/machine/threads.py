@@ -17,6 +17,8 @@ _MOST: Final = 16
 _MOST_ROWS: Final = 64
 _NARROW: Final = 1024
 """Pixels of a row below which a band has more rows: each costs some time of its own."""
+_LEAST: Final = 2**13
+"""Pixels of a band at least: fewer take no longer than it takes to wake a thread."""
 _LONG: Final = 2**14
 """Columns of a window at most."""
 _PART: Final = 2**16
@@ -36,20 +38,21 @@ def count() -> int:
 
 def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
     """``work`` of every part, in order. Within ``work`` there are no more threads."""
-    if count() == 1 or _is_part():
-        return [work(part) for part in parts]
+    every = list(parts)
+    if len(every) < 2 or count() == 1 or _is_part():
+        return [work(part) for part in every]
     with _single_products:
-        return list(_pool(count()).map(work, parts))
+        return list(_pool(count()).map(work, every))
 
 
 def bands(height: int, width: int = _NARROW) -> list[slice]:
-    """Rows 0 to ``height`` in slices: two for each thread or more, but none of less than 8.
+    """Rows 0 to ``height`` in slices: two for each thread or more, but none of less than 8 or of few pixels.
 
     They have at most 64 rows, more where rows are short.
     """
     shares = 1 if _is_part() else 2 * count()
     most = _MOST_ROWS * max(1, _NARROW // width)
-    rows = max(8, min(most, -(-height // shares)))
+    rows = max(8, _LEAST // width, min(most, -(-height // shares)))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
