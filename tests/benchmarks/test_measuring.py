@@ -28,7 +28,5 @@ def test_a_clock_gives_each_stage_its_own_time():
     with clock.stage("outer"):
         time.sleep(0.02)
         inner()
-        list(clock.each("values", iter([inner, inner])))
     assert clock.seconds["inner"] >= 0.05
     assert 0.02 <= clock.seconds["outer"] < 0.05
-    assert clock.seconds["values"] < 0.02

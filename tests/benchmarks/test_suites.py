@@ -104,7 +104,7 @@ def test_times_come_from_fresh_processes(folder, tmp_path):
 def test_all_of_the_time_is_some_stages(monkeypatch, decoder):
     monkeypatch.setattr(stages, "_REPEATED", 0)
     values = stages.measure(decoder, "quality=80", photo(150, 200))
-    network = {"network", "RGB"} if decoder != "guided" else set()
+    network = {"network"} if decoder != "guided" else set()
     for what, names in (("encode", clock.ENCODING), ("decode", clock.DECODING)):
         found = {name.removeprefix(f"{what}: ") for name in values if name.startswith(f"{what}: ")}
         assert found == {*names} - {"network", "RGB"} | (network if what == "decode" else set())
