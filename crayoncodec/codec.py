@@ -185,9 +185,9 @@ def decode(
     """Decode a .cray file to sRGB u8[H,W,3], or u8[H,W,4] if it has alpha. Orientation is not applied.
 
     color: "neural" recolorizes with a network, "guided" without one, "auto" with one where it is expected to
-    bring 0.05 dB of AB PSNR and torch is installed (a CrayWarning says where it is not), or where a ``model``
-    is named. "gray" shows the lightness only (and opens files
-    whose grid or metadata is damaged, with a CrayWarning).
+    bring 0.05 dB of AB PSNR, or where a ``model`` is named. One grid's networks need torch: without it "auto"
+    paints as "guided", with a CrayWarning. "gray" shows the lightness only (and opens files whose grid or
+    metadata is damaged, with a CrayWarning).
     model: an installed checkpoint's name or the path of a .safetensors file; by default the network
     for nested grids, or the compact one for a file of one grid.
     device: of the network, "auto" (CUDA where there is a device), "cpu" or "cuda".

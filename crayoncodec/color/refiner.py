@@ -200,10 +200,12 @@ class Painting:
         def band(rows: slice) -> None:
             own = slice(near.start + rows.start, near.start + rows.stop)
             if kernels.are_there():
-                refine_kernels.given(self._compiled(), self._numbers, out, near.start, own)
+                refine_kernels.given(
+                    _compiled(self._parents, self._levels, 1), self._numbers, out, near.start, own
+                )
                 return
             cells, inner = threads.around((own, slice(0, width)), 2, *self._parents.shape[1:])
-            levels = _cut(self._levels, cells)
+            levels = _cut(self._levels, cells, 1)
             parents = wide(self._parents[:, *cells])
             guided = guided_details(parents, levels[2], levels[1])[0]
             loudness = np.array(self._numbers[0])
@@ -219,7 +221,8 @@ class Painting:
         own = slice(rows.start // 2, -(-rows.stop // 2))
         if kernels.are_there():
             out = np.empty((2, rows.stop - 2 * own.start, self._levels[1].means.shape[-1]), np.int32)
-            refine_kernels.continued(self._compiled(), added, MAX_CELL, out, own.start, own)
+            given = _compiled(self._parents, self._levels, 1)
+            refine_kernels.continued(given, added, MAX_CELL, out, own.start, own)
             return out
         found = _children(self._parents, self._levels, 1, (own, slice(0, self._parents.shape[2])))
         if added is not None:
@@ -230,10 +233,6 @@ class Painting:
             more = unfolded((values * heard) >> (UNIT.bit_length() - 1))
             found = (found + more[:, : found.shape[1], : found.shape[2]]).clip(-MAX_CELL, MAX_CELL)
         return found[:, : rows.stop - 2 * own.start].astype(np.int32)
-
-    def _compiled(self) -> refine_kernels.Parents:
-        coarse, fine = (np.ascontiguousarray(self._levels[n].means[0]) for n in (2, 1))
-        return refine_kernels.Parents(np.ascontiguousarray(self._parents, np.int32), coarse, fine)
 
 
 def continued(cells: Array, levels: dict[int, Lightness], spacing: int, finest: int) -> Array:
@@ -254,8 +253,7 @@ def _continued(parents: I32, levels: dict[int, Lightness], spacing: int) -> I32:
     _, height, width = parents.shape
     out = np.empty((2, *levels[spacing].means.shape[-2:]), np.int32)
     if kernels.are_there():
-        coarse, fine = (np.ascontiguousarray(levels[n].means[0]) for n in (2 * spacing, spacing))
-        given = refine_kernels.Parents(np.ascontiguousarray(parents, np.int32), coarse, fine)
+        given = _compiled(parents, levels, spacing)
         threads.each(
             lambda rows: refine_kernels.continued(given, None, MAX_CELL, out, 0, rows),
             threads.bands(height, width),
@@ -275,12 +273,9 @@ def _children(
 ) -> NDArray[np.int64]:  # fmt: skip
     """Cells of ``spacing`` of some of their parents, with NumPy."""
     near, inner = threads.around(window, 2, *parents.shape[1:])
-    inside = [slice(2 * span.start, 2 * span.stop) for span in near]
-    coarse, fine = (
-        Lightness(*(each[..., *span] for each in levels[n]))
-        for n, span in ((2 * spacing, near), (spacing, inside))
-    )
-    guided = guided_details(parents[:, *near], coarse, fine)[0]
+    light = _cut(levels, near, spacing)
+    fine = light[spacing]
+    guided = guided_details(parents[:, *near], light[2 * spacing], fine)[0]
     cells = divided(parents[:, *near], guided, fine.means.shape[-2:])
     found: NDArray[np.int64] = cells[:, *(slice(2 * span.start, 2 * span.stop) for span in inner)]
     return found
@@ -365,7 +360,16 @@ def _by_pixel(channels: int) -> NDArray[np.intp]:
     return np.arange(channels).reshape(-1, 4).T.ravel()
 
 
-def _cut(levels: dict[int, Lightness], cells: threads.Window) -> dict[int, Lightness]:
-    """The two finest levels of some cells of 2 x 2 pixels."""
+def _compiled(parents: I32, levels: dict[int, Lightness], spacing: int) -> refine_kernels.Parents:
+    """What kernels make the level of ``spacing`` of."""
+    coarse, fine = (np.ascontiguousarray(levels[n].means[0]) for n in (2 * spacing, spacing))
+    return refine_kernels.Parents(np.ascontiguousarray(parents, np.int32), coarse, fine)
+
+
+def _cut(levels: dict[int, Lightness], cells: threads.Window, spacing: int) -> dict[int, Lightness]:
+    """Lightness of some cells, and of their children, whose spacing is given."""
     inside = [slice(2 * span.start, 2 * span.stop) for span in cells]
-    return {n: Lightness(*(each[..., *span] for each in levels[n])) for n, span in ((2, cells), (1, inside))}
+    return {
+        n: Lightness(*(each[..., *span] for each in levels[n]))
+        for n, span in ((2 * spacing, cells), (spacing, inside))
+    }

@@ -29,6 +29,18 @@ PyObject *out_of_range(void) {
     return NULL;
 }
 
+int is_side(Py_ssize_t length) {
+    return 0 < length && length <= 1 << 30;
+}
+
+int are_halves(Py_ssize_t half, Py_ssize_t whole) {
+    return is_side(whole) && half == (whole + 1) / 2;
+}
+
+int is_version(int version) {
+    return 0 <= version && version <= best_version();
+}
+
 int is_band(Py_ssize_t first, Py_ssize_t last, Py_ssize_t size) {
     return 0 <= first && first <= last && last <= size;
 }

@@ -25,6 +25,11 @@ PyObject *done(Py_buffer *buffers, int count, PyObject *result);
 /* ValueError. */
 PyObject *out_of_range(void);
 
+/* Whether a picture's or a level's side may be that long; whether half of a side, rounded up; whether there is a version. */
+int is_side(Py_ssize_t length);
+int are_halves(Py_ssize_t half, Py_ssize_t whole);
+int is_version(int version);
+
 /* Whether first to last are some of `size`. */
 int is_band(Py_ssize_t first, Py_ssize_t last, Py_ssize_t size);
 

@@ -51,7 +51,7 @@ static int dense(const Py_buffer *view, int from) {
 }
 
 static int size_good(Py_ssize_t height, Py_ssize_t width, int version) {
-    if (height >= 0 && width >= 0 && version >= 0 && version <= best_version())
+    if (height >= 0 && width >= 0 && is_version(version))
         return 1;
     PyErr_SetString(PyExc_ValueError, "a size is out of range");
     return 0;

@@ -4,19 +4,7 @@
 #include "kernels.h"
 #include "levels.h"
 
-enum { MOST_SIDE = 1 << 30, MOST_STEP = 65535 };
-
-static int is_side(Py_ssize_t length) {
-    return 0 < length && length <= MOST_SIDE;
-}
-
-static int are_halves(Py_ssize_t half, Py_ssize_t whole) {
-    return is_side(whole) && half == (whole + 1) / 2;
-}
-
-static int is_version(int version) {
-    return 0 <= version && version <= best_version();
-}
+enum { MOST_STEP = 65535 };
 
 /* halve(sums, low, high, height, width, from, to, shift, new_sums, new_low, new_high, means, ranges, top, bottom, version) */
 static PyObject *halve(PyObject *self, PyObject *args) {

@@ -111,7 +111,7 @@ static PyObject *convolve(PyObject *self, PyObject *args) {
     if (work->depth != 1 || out.kind < WHOLE || out.kind > UNFOLDED || (out.added && out.kind < INTERLEAVED) ||
         (out.kind == UNFOLDED && out.channels % 4) || out.channels <= 0 ||
         out.channels > work->layers->outputs || out.top < 0 || out.top > work->top || out.rows < 0 ||
-        work->bottom - out.top > out.rows || version < 0 || version > best_version()) {
+        work->bottom - out.top > out.rows || !is_version(version)) {
         refused("a size is out of range");
         goto end;
     }
@@ -153,7 +153,7 @@ static PyObject *head(PyObject *self, PyObject *args) {
     if (!gather(&given, layers, planes))
         goto end;
     if (work->half < 0 || out.largest_shift < 0 || out.largest_shift > INT16_MAX || out.largest_spread < 0 ||
-        out.largest_spread > UINT8_MAX || version < 0 || version > best_version() ||
+        out.largest_spread > UINT8_MAX || !is_version(version) ||
         (work->depth > 1 && work->layers[1].inputs > work->layers[0].outputs)) {
         refused("a size is out of range");
         goto end;

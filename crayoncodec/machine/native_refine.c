@@ -4,19 +4,8 @@
 #include "kernels.h"
 #include "refine.h"
 
-enum { MOST_SIDE = 1 << 30 };
-
-static int is_side(Py_ssize_t length) {
-    return 0 < length && length <= MOST_SIDE;
-}
-
-static int is_version(int version) {
-    return 0 <= version && version <= best_version();
-}
-
 static int are_parents(const Parents *from) {
-    return is_side(from->rows) && is_side(from->columns) && from->height == (from->rows + 1) / 2 &&
-           from->width == (from->columns + 1) / 2;
+    return are_halves(from->height, from->rows) && are_halves(from->width, from->columns);
 }
 
 /* given(parents, coarse, fine, height, width, rows, columns, loudness, octave, planes, first, planes_rows, across, top, bottom,
