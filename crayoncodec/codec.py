@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from crayoncodec.color.grid import ColorGrid
     from crayoncodec.color.refiner import Network
-    from crayoncodec.files.images import Picture
+    from crayoncodec.files.picture import Picture
     from crayoncodec.painting.recolorize import Backend
 
     U8 = NDArray[np.uint8]
@@ -127,6 +128,7 @@ def encode(
     from crayoncodec.encoding.encoder import LOSSLESS_COLOR, Encoder, Qualities, encode_alpha
     from crayoncodec.files import images
     from crayoncodec.files import metadata as meta
+    from crayoncodec.files.picture import stripped
 
     check_options(
         n=n, quality=quality, color_quality=color_quality, max_delta_e=max_delta_e, target_size=target_size,
@@ -140,7 +142,7 @@ def encode(
     given = meta.given(exif=exif, icc_profile=icc_profile, xmp=xmp)
     picture = images.from_any(image, limits)
     if strip:
-        picture = images.stripped(picture, strip)
+        picture = stripped(picture, strip)
     metadata = picture.metadata | given
     size = sum(map(len, metadata.values()))
     if size > limits.metadata:
@@ -276,14 +278,19 @@ class Decoder:
 
     def picture(self, data: Buffer) -> Picture:
         """As ``decode``, with alpha and metadata apart."""
-        from crayoncodec.files.images import Picture
         from crayoncodec.format import decoding
-        from crayoncodec.painting import recolorize, reduced
 
         file = container.unpack(_bytes(data), self.limits, salvage=self.color == "gray")
         for damage in file.damaged:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
-        lightness = decoding.decode_lightness(file)
+        with ThreadPoolExecutor(1) as aside:
+            plane = aside.submit(decoding.decode_lightness, file)
+            # Meanwhile what comes after it is loaded, at the first picture: NumPy and the like take as long.
+            from crayoncodec.files.picture import Picture
+            from crayoncodec.format import nested  # noqa: F401 - by decode_grid
+            from crayoncodec.painting import recolorize, reduced
+
+            lightness = plane.result()
         grid = decoding.decode_grid(file, lightness, self._levels(file)) if self.color != "gray" else None
         process.trim(lightness.size)
         if self.scale > 1:
@@ -321,9 +328,7 @@ class Decoder:
 
         Raises CheckpointError, for a network that is for other files, too, DeviceError, MemoryError.
         """
-        from crayoncodec.painting import checkpoints
-
-        name = self._model or ("" if nested else checkpoints.DEFAULT)
+        name = self._model or ""
         own = os.getpid()
         with _loading:
             if (own, name, nested) not in self._networks:
@@ -331,14 +336,15 @@ class Decoder:
             return self._networks[own, name, nested]
 
     def _loaded(self, name: str, nested: bool) -> Backend | Network:
-        """A checkpoint, or without a name the network of whole numbers behind nested grids."""
+        """A checkpoint; without a name the default, a network of whole numbers behind nested grids."""
+        if nested and not name:
+            return backends.refiner(self._device)
         from crayoncodec.painting import checkpoints
 
-        if not name:
-            return backends.refiner(self._device)
-        checkpoints.read_card(checkpoints.find(name)).check_grids(nested)
-        same = self._networks.get((os.getpid(), name, not nested))
-        return self._load(name) if same is None else same
+        chosen = name or checkpoints.DEFAULT
+        checkpoints.read_card(checkpoints.find(chosen)).check_grids(nested)
+        same = self._networks.get((os.getpid(), name, not nested)) if name else None
+        return self._load(chosen) if same is None else same
 
 
 _loading = threading.Lock()

@@ -280,7 +280,9 @@ def details_there(rows: int, columns: int) -> NDArray[np.bool_]:
 
 def _board(height: int, width: int) -> NDArray[np.bool_]:
     """The blocks that come first, as on a checkerboard: bool[h,w]."""
-    first: NDArray[np.bool_] = (np.arange(height)[:, None] + np.arange(width)) % 2 == 0
+    even = np.arange(width) % 2 == 0
+    first = np.empty((height, width), np.bool_)
+    first[::2], first[1::2] = even, ~even
     return first
 
 

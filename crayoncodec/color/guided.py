@@ -87,7 +87,7 @@ class GuidedModel:
             base[0, rows] *= part[2]
             base[:, rows] += part[:2]
 
-        threads.each(band, threads.bands(*lightness.shape))
+        threads.each(band, threads.bands(*lightness.shape), products=True)
         return Planes(lightness, up[4], up[:2], base)
 
 
@@ -107,6 +107,7 @@ def upsample(cells: F32, spacing: int, sampling: Sampling, window: tuple[int, in
     threads.each(
         lambda rows: _upsample_into(out[:, rows], cells, spacing, sampling, top + rows.start, left),
         threads.bands(height, width),
+        products=True,
     )
     return out
 

@@ -85,7 +85,7 @@ class Layers:
             found = self.convolve(name, *(given[:, *near] for given in planes))[:, *inner]
             out[:, *window] = (found if added is None else found + added[:, *window]).clip(0, TOP)
 
-        threads.each(part, threads.windows(height, width))
+        threads.each(part, threads.windows(height, width), products=True)
         return out
 
     @staticmethod

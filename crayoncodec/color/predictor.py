@@ -65,7 +65,7 @@ class Predictor(Layers):
             shifts[:, *window] = out[:3].clip(-MAX_SHIFT, MAX_SHIFT)
             spreads[:, *window] = out[3:].clip(0, SPREADS - 1)
 
-        threads.each(part, threads.windows(height, width))
+        threads.each(part, threads.windows(height, width), products=True)
         return shifts, spreads
 
     @staticmethod

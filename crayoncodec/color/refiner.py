@@ -144,7 +144,7 @@ class Refiner(Layers):
             near, inner = threads.around(window, 1, height, width)
             out[:, *window] = self.convolve("head", x[:, *near])[:, *inner]
 
-        threads.each(part, threads.windows(height, width))
+        threads.each(part, threads.windows(height, width), products=True)
         return out
 
 

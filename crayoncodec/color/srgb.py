@@ -10,7 +10,6 @@ import zlib
 from functools import cache
 from typing import Final, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,14 +74,20 @@ def lab_to_rgb(lightness: U8, ab: F32 | I32, out: U8 | None = None) -> U8:
 
 def shades(plane: U8) -> U8:
     """The stored lightness u8[H,W] -> what ``lab_to_rgb`` makes of it in grey, sRGB u8[H,W,3]."""
-    values = cast(U8, cv2.LUT(plane, _grays()))
-    return cast(U8, cv2.merge([values] * 3))
+    rgb = np.empty((*plane.shape, 3), np.uint8)
+
+    def band(rows: slice) -> None:
+        np.take(_grays(), plane[rows], axis=0, out=rgb[rows], mode="clip")
+
+    threads.each(band, threads.bands(*plane.shape))
+    return rgb
 
 
 @cache
 def _grays() -> U8:
     every = np.arange(256, dtype=np.uint8)[None]
-    return lab_to_rgb(every, np.zeros((2, 1, 256), np.int32))[0, :, 0].copy()
+    rgb = lab_to_rgb(every, np.zeros((2, 1, 256), np.int32))
+    return cast(U8, rgb[0])
 
 
 def _compute(lightness: U8, ab: F32 | I32, rgb: U8) -> None:

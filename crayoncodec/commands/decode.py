@@ -118,9 +118,9 @@ def decoder(
 def _decode(
     data: bytes, extension: str, decoder: codec.Decoder, otherwise: str, saved: dict[str, Any]
 ) -> tuple[bytes, dict[str, Any]]:
+    picture = decoder.picture(data)
     from crayoncodec.files import saving
 
-    picture = decoder.picture(data)
     result = saving.save_picture(picture, extension or otherwise, **saved)
     height, width = picture.rgb.shape[:2]
     return result, {"width": width, "height": height, "color": decoder.color}

@@ -18,7 +18,7 @@ from crayoncodec.format import container
 from crayoncodec.format.limits import Limits
 
 if TYPE_CHECKING:
-    from crayoncodec.files.images import Picture
+    from crayoncodec.files.picture import Picture
 
 
 @click.command(epilog="Example: cray info photo.cray --json")
@@ -68,20 +68,20 @@ def compare(first: str, second: str, max_pixels: int, as_json: bool) -> None:
     Both are turned upright; where only one has a colour profile, or another one, both are in sRGB.
     """
     from crayoncodec.encoding import metrics
-    from crayoncodec.files import images
+    from crayoncodec.files.picture import in_srgb, upright
 
     pictures = []
     for name in (first, second):
         try:
             with jobs.collected_warnings() as collected:
-                pictures.append(images.upright(_read(name, Limits(pixels=max_pixels))))
+                pictures.append(upright(_read(name, Limits(pixels=max_pixels))))
         except (CrayError, OSError) as error:
             lines.fail(name, error)
         for warning in collected:
             streams.say(f"cray: {name}: warning: {warning.message}", err=True)
     if len({picture.metadata.get("icc_profile") for picture in pictures}) > 1:
         with jobs.collected_warnings():
-            pictures = [images.in_srgb(picture) for picture in pictures]
+            pictures = [in_srgb(picture) for picture in pictures]
     try:
         values = dataclasses.asdict(metrics.compare(*(picture.rgb for picture in pictures)))
     except ValueError as error:

@@ -17,7 +17,7 @@ from crayoncodec.color.means import mean_ab
 from crayoncodec.encoding import fitting
 from crayoncodec.encoding.metrics import ciede2000
 from crayoncodec.errors import CrayWarning, FormatError, ImageError
-from crayoncodec.files.images import Picture
+from crayoncodec.files.picture import Picture
 from crayoncodec.format import nested, planes, uniform
 from crayoncodec.format.chunks import GridChunk, PlaneChunk, PlaneCoder
 from crayoncodec.machine import process

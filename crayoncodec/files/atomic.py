@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[IO[bytes]]
         with temporary.open("xb") as stream:
             yield stream
         if path.exists():
-            shutil.copymode(path, temporary)
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from PIL import Image, ImageCms
+from PIL import Image
 
 EXIF_PREFIX: Final = b"Exif\0\0"
 """What JPEG puts before the TIFF structure, and Pillow with it; .cray files do not have it."""
@@ -275,8 +275,14 @@ def _stub(name: bytes) -> bytes:
     )
 
 
+class ProfileError(ValueError):
+    """An ICC profile that colours cannot be converted by."""
+
+
 def profile_space(icc: bytes) -> str | None:
     """Colour space signature of an ICC profile, "RGB ", "GRAY" and so on; None if it is unusable."""
+    from PIL import ImageCms
+
     try:
         return str(ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space)
     except (OSError, ImageCms.PyCMSError, TypeError):
@@ -284,9 +290,15 @@ def profile_space(icc: bytes) -> str | None:
 
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
-    """An image in the colours of a profile -> sRGB, mode RGB. Raises ImageCms.PyCMSError."""
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    """An image in the colours of a profile -> sRGB, mode RGB. Raises ProfileError."""
+    from PIL import ImageCms
+
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+    except (OSError, ImageCms.PyCMSError) as error:
+        raise ProfileError(str(error)) from error
     assert converted is not None  # as it is with inPlace only
     return converted
 

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from crayoncodec.errors import CrayWarning, ImageError
-from crayoncodec.files import formats, images
+from crayoncodec.files import formats
 from crayoncodec.files import metadata as meta
-from crayoncodec.files.images import Picture
+from crayoncodec.files.picture import Picture, in_srgb, stripped, to_pil, upright
 
 DEFAULT_QUALITY: Final = 95
 """Of lossy formats, on their own scales: next to nothing is lost a second time."""
@@ -57,7 +57,7 @@ def save_picture(
     """A file in the format that Pillow, or an installed plugin of it, knows by this extension.
 
     quality: 0 to 100, of JPEG, WebP, AVIF, HEIC, JPEG XL and PDF; colours are kept at full resolution where
-    the format can. strip: metadata to leave out, as for ``images.stripped``.
+    the format can. strip: metadata to leave out, as for ``picture.stripped``.
 
     What the format has no place for is applied to the pixels (orientation, profile) or left out with a
     CrayWarning. Raises ImageError for an extension or picture that cannot be written, ValueError.
@@ -65,25 +65,25 @@ def save_picture(
     if quality not in range(101):
         raise ValueError(f"quality is {quality}, expected a whole number of 0 to 100")
     kind = formats.written(extension)
-    return _written(_fitted(images.stripped(picture, strip), kind), kind, quality)
+    return _written(_fitted(stripped(picture, strip), kind), kind, quality)
 
 
 def _fitted(picture: Picture, kind: str) -> Picture:
     """The picture with what a format can hold."""
     if kind not in _ORIENTED:
-        picture = images.upright(picture)
+        picture = upright(picture)
     if "icc_profile" in picture.metadata:
         if kind not in _PROFILES:
-            picture = images.in_srgb(picture)
+            picture = in_srgb(picture)
         elif _in_color(picture, kind) and meta.profile_space(picture.metadata["icc_profile"]) == "GRAY":
-            picture = images.in_srgb(picture)
+            picture = in_srgb(picture)
             _warn(f"the {kind} file has red, green and blue, the profile for GRAY is left out")
     exif = picture.metadata.get("exif")
     if kind not in _EXIF:
         if lost := _lost(picture.metadata, kind):
             _warn(f"{kind} files cannot hold {' and '.join(lost)}, left out")
     elif exif is not None and kind in ("AVIF", "TIFF") and _is_damaged(exif):
-        picture = images.stripped(picture, "exif")
+        picture = stripped(picture, "exif")
         _warn(f"EXIF is damaged, left out of the {kind} file")
     elif exif is not None and kind in ("JPEG", "MPO") and len(meta.EXIF_PREFIX + exif) > _SEGMENT:
         picture = _with_short_exif(picture, exif)
@@ -127,7 +127,7 @@ def _written(picture: Picture, kind: str, quality: int) -> bytes:
         for parts in (["exif"], ["alpha"], ["exif", "alpha"]):
             if not all(suspects[part] for part in parts):
                 continue
-            poorer = images.stripped(picture, "exif") if "exif" in parts else picture
+            poorer = stripped(picture, "exif") if "exif" in parts else picture
             with suppress(ImageError):
                 data = _attempt(replace(poorer, alpha=None) if "alpha" in parts else poorer, kind, quality)
                 if "exif" in parts:
@@ -139,7 +139,7 @@ def _written(picture: Picture, kind: str, quality: int) -> bytes:
 
 
 def _attempt(picture: Picture, kind: str, quality: int) -> bytes:
-    image = images.to_pil(picture)
+    image = to_pil(picture)
     if image.mode == "LA" and kind == "GIF":  # of which Pillow drops the alpha
         image = image.convert("RGBA")
     options = _options(picture.metadata, kind, quality)
@@ -217,7 +217,7 @@ def _with_short_exif(picture: Picture, exif: bytes) -> Picture:
             _warn(f"{size}: maker note and thumbnail are left out")
             return replace(picture, metadata=picture.metadata | {"exif": short})
     _warn(f"{size}: left out")
-    return images.stripped(picture, "exif")
+    return stripped(picture, "exif")
 
 
 def _is_damaged(exif: bytes) -> bool:

@@ -1,16 +1,23 @@
-"""A file's chunks -> planes and grids: the same integers on every machine."""
+"""A file's chunks -> planes and grids: the same integers on every machine.
+
+What computes is imported when it is needed: a plane can be decoded while that is being loaded.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from crayoncodec.color.geometry import STEP_UNIT, grid_shape
-from crayoncodec.color.grid import ColorGrid
-from crayoncodec.format import nested, planes, uniform
+from crayoncodec.format import planes
 from crayoncodec.format.chunks import CrayFile, PlaneChunk
 
-U8 = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crayoncodec.color.grid import ColorGrid
+
+    U8 = NDArray[np.uint8]
 
 
 def decode_lightness(file: CrayFile) -> U8:
@@ -31,6 +38,9 @@ def decode_grid(file: CrayFile, lightness: U8, levels: int | None = None) -> Col
     """
     if not file.grids:
         return None
+    from crayoncodec.color.grid import ColorGrid
+    from crayoncodec.format import nested, uniform
+
     if file.is_nested:
         samples, spacing = nested.decode(file.grids, lightness, levels)
         return ColorGrid(samples, spacing, "mean", 1 / STEP_UNIT, file.grids[-1].step / STEP_UNIT)
@@ -48,6 +58,8 @@ def level_sizes(file: CrayFile) -> list[float]:
     """
     if not file.is_nested:
         return []
+    from crayoncodec.format import nested
+
     sizes: dict[int, float] = {}
     nested.decode(file.grids, decode_lightness(file), sizes=sizes)
     return [sizes[spacing] for spacing in sorted(sizes, reverse=True)]

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, ImageFile, WebPImagePlugin, features
 
 from crayoncodec.errors import FormatError, ImageError, LimitError
-from crayoncodec.format import residuals, sizes
+from crayoncodec.format import sizes
 from crayoncodec.format.chunks import PlaneCoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    U8 = NDArray[np.uint8]
 
 LOSSY_CODERS: Final[tuple[PlaneCoder, ...]] = ("avif", "webp")
 LOSSLESS_CODERS: Final[tuple[PlaneCoder, ...]] = ("webp", "zstd")
@@ -32,8 +36,6 @@ _AVIF_SPEEDS: Final = ((9, 4), (5, 6), (0, 8))
 """From which effort on which speed of libaom (docs/design.md)."""
 _WEBP_METHOD: Final = 4
 _ZSTD_LEVEL: Final = 12
-
-U8 = NDArray[np.uint8]
 
 
 def fits(coder: PlaneCoder, shape: tuple[int, int]) -> bool:
@@ -59,6 +61,8 @@ def encode(plane: U8, coder: PlaneCoder, quality: int | None, effort: int = 5) -
     if coder not in (LOSSLESS_CODERS if quality is None else LOSSY_CODERS):
         raise ValueError(f"plane coder {coder} is not {'lossless' if quality is None else 'lossy'}")
     if coder == "zstd":
+        from crayoncodec.format import residuals
+
         return residuals.compress(plane, _ZSTD_LEVEL)
     options: dict[str, Any] = {"quality": quality}
     if coder == "avif":
@@ -81,13 +85,21 @@ def encode(plane: U8, coder: PlaneCoder, quality: int | None, effort: int = 5) -
 def decode(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) -> U8:
     """Codestream -> u8[H,W] of the given shape. Raises FormatError, with ``what`` named, otherwise."""
     if coder == "zstd":
+        import numpy as np
+
+        from crayoncodec.format import residuals
+
         return residuals.decompress(data, shape, np.uint8, what)
     picture = _picture(data, coder, shape, what)
+    import numpy as np  # here, so that it may be loaded while the picture is decoded
+
     return np.asarray(picture if picture.mode == "L" else picture.getchannel(0))
 
 
 def decode_picture(data: bytes, coder: PlaneCoder, shape: tuple[int, int], what: str) -> U8:
     """A WebP or AVIF codestream -> u8[H,W,3]; its size is checked before it is decoded."""
+    import numpy as np
+
     return np.asarray(_picture(data, coder, shape, what).convert("RGB"))
 
 

@@ -46,7 +46,7 @@ def pack(weights: NDArray[np.int8], bias: NDArray[np.int32], shift: NDArray[np.u
     outputs, inputs, side, _ = weights.shape
     more_outputs, more_inputs = -outputs % _LANES, -inputs % 2
     filled = np.pad(weights, ((0, more_outputs), (0, more_inputs), (0, 0), (0, 0))).astype(np.int16)
-    tiled = np.einsum("ya,xb,oiab->oiyx", _TILED, _TILED, filled) if side == 3 else filled[..., :0, :0]
+    tiled = _TILED @ filled @ _TILED.T if side == 3 else filled[..., :0, :0]
     return Packed(
         _in_pairs(filled),
         _in_pairs(tiled),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from collections.abc import Callable
@@ -29,6 +28,8 @@ def trim(pixels: int) -> None:
     Only glibc has that (malloc_trim(3)); elsewhere nothing happens.
     """
     if pixels > _LARGE and sys.platform == "linux":
+        import ctypes
+
         give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if give_back is not None:
             give_back(0)

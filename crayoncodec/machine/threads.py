@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, Final, TypeVar
-
-import cv2
 
 from crayoncodec.machine import process
 
@@ -32,16 +33,29 @@ Result = TypeVar("Result")
 
 
 def count() -> int:
-    """How many threads there are to work in: as many as OpenCV uses (``cv2.setNumThreads``), at most 16."""
-    return max(1, min(cv2.getNumThreads(), _MOST))
+    """How many threads there are to work in, at most 16: one for each core that this process may use.
+
+    Where OpenCV is loaded it is as many as that uses (``cv2.setNumThreads``).
+    """
+    threads = getattr(sys.modules.get("cv2"), "getNumThreads", _cores)
+    return max(1, min(threads(), _MOST))
 
 
-def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
-    """``work`` of every part, in order. Within ``work`` there are no more threads."""
+def _cores() -> int:
+    """As many as there are where the system does not say which of them are this process's."""
+    mine = getattr(os, "sched_getaffinity", None)
+    return (os.cpu_count() or 1) if mine is None else len(mine(0))
+
+
+def each(work: Callable[[Part], Result], parts: Iterable[Part], *, products: bool = False) -> list[Result]:
+    """``work`` of every part, in order. Within ``work`` there are no more threads.
+
+    products: whether it multiplies matrices, which BLAS would do in threads of its own.
+    """
     every = list(parts)
     if len(every) < 2 or count() == 1 or _is_part():
         return [work(part) for part in every]
-    with _single_products:
+    with _single_products if products else nullcontext():
         return list(_pool(count()).map(work, every))
 
 

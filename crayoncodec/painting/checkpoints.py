@@ -11,7 +11,6 @@ import json
 import reprlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -156,6 +155,8 @@ def _places() -> Iterator[Path]:
     """
     yield models_folder()
     yield from (models_folder() / name for name in APART)
+    from importlib import metadata
+
     for entry in sorted(metadata.entry_points(group=_ENTRY_POINTS)):
         try:
             outermost, *inner = entry.module.split(".")

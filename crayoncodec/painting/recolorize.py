@@ -5,17 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color.grid import ColorGrid, sample_rendered, scatter_samples
-from crayoncodec.color.guided import GuidedModel, shrunk
 from crayoncodec.color.refiner import Network, Painting
 from crayoncodec.color.srgb import lab_to_rgb, shades
 from crayoncodec.errors import CrayWarning
 from crayoncodec.machine import threads
+
+if TYPE_CHECKING:
+    from crayoncodec.color.guided import GuidedModel
 
 TILE: Final = 1792
 """Side of a tile in pixels, without its overlap."""
@@ -163,7 +165,7 @@ def recolorize(
         lab_to_rgb(lightness[window], paint(window), out[window])
 
     height, width = lightness.shape
-    threads.each(part, threads.windows(height, width))
+    threads.each(part, threads.windows(height, width), products=True)
     return out
 
 
@@ -270,6 +272,8 @@ def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[
     Sampled again, its colours are not quite the grid's samples. What is missing there is a colour grid, too,
     and its guided upsampling is added.
     """
+    from crayoncodec.color.guided import shrunk
+
     sampled = sample_rendered(
         lightness.shape, grid.spacing, grid.sampling, lambda rows: predicted[:, rows].astype(np.float32)
     )
@@ -278,6 +282,8 @@ def back_projected(lightness: U8, grid: ColorGrid, predicted: F16) -> Callable[[
 
 
 def _fitted(samples: F32, grid: ColorGrid, lightness: U8) -> GuidedModel:
+    from crayoncodec.color.guided import GuidedModel
+
     return GuidedModel.fit(samples, lightness, grid.spacing, grid.sampling)
 
 

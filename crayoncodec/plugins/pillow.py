@@ -18,7 +18,7 @@ from crayoncodec.codec import Color, Decoder, encode, is_cray
 from crayoncodec.color.geometry import SCALES
 from crayoncodec.errors import CrayError
 from crayoncodec.files import metadata as meta
-from crayoncodec.files.images import pil_mode, to_pil
+from crayoncodec.files.picture import pil_mode, to_pil
 from crayoncodec.format import container
 from crayoncodec.format.chunks import METADATA
 

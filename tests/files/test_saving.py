@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from crayoncodec import CrayWarning, ImageError
 from crayoncodec.files import formats, images, metadata, saving
-from crayoncodec.files.images import Picture
+from crayoncodec.files.picture import Picture, stripped, upright
 
 PHOTO = photo(24, 40)
 EXIF_FORMATS = [".png", ".jpg", ".webp", ".avif", ".tif"]
@@ -103,8 +103,8 @@ def test_resolution_turns_with_the_picture(orientation, dpi):
     turned = metadata.with_resolution(exif(orientation=orientation), (600, 300))
     data = saving.save_picture(Picture(PHOTO, None, {"exif": turned}), ".tif", strip="xmp")
     assert Image.open(io.BytesIO(data)).info["dpi"] == (600, 300)  # as it lies
-    upright = images.upright(Picture(PHOTO, None, {"exif": turned}))
-    assert metadata.resolution(upright.metadata) == dpi
+    standing = upright(Picture(PHOTO, None, {"exif": turned}))
+    assert metadata.resolution(standing.metadata) == dpi
 
 
 def test_resolution_is_named_where_it_has_no_place():
@@ -307,7 +307,7 @@ FULL = {"exif": exif(), "icc_profile": SRGB, "xmp": XMP}
 )  # fmt: skip
 def test_strip_leaves_out_what_it_names_and_the_picture_looks_the_same(strip, left):
     picture = Picture(PHOTO, PHOTO[..., 0], FULL)
-    bare = images.stripped(picture, strip)
+    bare = stripped(picture, strip)
     assert bare.metadata.keys() == left
     turned = "exif" not in left
     assert bare.rgb.shape == ((40, 24, 3) if turned else (24, 40, 3))
@@ -321,27 +321,27 @@ def test_strip_leaves_out_what_it_names_and_the_picture_looks_the_same(strip, le
 
 def test_orientation_that_only_xmp_has_is_applied_as_it_goes():
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
-    bare = images.stripped(Picture(PHOTO, None, {"xmp": xmp}), "xmp")
+    bare = stripped(Picture(PHOTO, None, {"xmp": xmp}), "xmp")
     assert np.array_equal(bare.rgb, np.rot90(PHOTO, -1))
     # EXIF goes first: what XMP says beside it does not count.
-    kept = images.stripped(Picture(PHOTO, None, {"xmp": xmp, "exif": exif(orientation=3)}), "exif")
+    kept = stripped(Picture(PHOTO, None, {"xmp": xmp, "exif": exif(orientation=3)}), "exif")
     assert np.array_equal(kept.rgb, np.rot90(PHOTO, 2))
     assert metadata.orientation(kept.metadata) == 1
 
 
 def test_a_profile_that_goes_leaves_its_colours():
     linear = ((PHOTO / 255) ** 2.2 * 255).astype(np.uint8)
-    bare = images.stripped(Picture(linear, None, {"icc_profile": curved_profile()}), "icc")
+    bare = stripped(Picture(linear, None, {"icc_profile": curved_profile()}), "icc")
     assert np.abs(bare.rgb.astype(int) - PHOTO)[linear.min(-1) > 20].mean() < 5
     with pytest.warns(CrayWarning, match="ICC profile is unusable, left out"):
-        broken = images.stripped(Picture(PHOTO, None, {"icc_profile": curved_profile()[:200]}), "icc")
+        broken = stripped(Picture(PHOTO, None, {"icc_profile": curved_profile()[:200]}), "icc")
     assert np.array_equal(broken.rgb, PHOTO)
 
 
 @pytest.mark.parametrize("strip", ["iptc", ["exif", "gsp"], ["ALL"], [1]])
 def test_names_that_cannot_be_stripped_are_refused(strip):
     with pytest.raises(ValueError, match="expected some of all, gps, exif, xmp, icc"):
-        images.stripped(Picture(PHOTO), strip)
+        stripped(Picture(PHOTO), strip)
 
 
 def test_formats_of_plugins_are_known():

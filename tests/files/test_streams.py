@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pictures import photo
 from PIL import Image
@@ -284,6 +285,8 @@ def large(tmp_path_factory):
     pixels = photo(1500, 2000)
     Image.fromarray(pixels).save(folder / "large.png", compress_level=1)
     (folder / "large.cray").write_bytes(crayoncodec.encode(pixels, effort=1))
+    larger = np.tile(pixels, (3, 3, 1))
+    (folder / "larger.cray").write_bytes(crayoncodec.encode(larger, effort=1))
     return folder
 
 
@@ -292,11 +295,11 @@ def large(tmp_path_factory):
     [
         (["encode", "{}/large.png", "-o", "out.cray", "-e", "9"], 1.5),
         (["encode", "{}/large.png", "photo.png", "second.png", "-o", ".", "-e", "9", "-j", "2"], 3),
-        (["decode", "{}/large.cray", "-o", "out.png", "--color", "neural"], 1.5),
+        (["decode", "{}/larger.cray", "-o", "out.png", "--color", "neural"], 1),
         (
             [
                 "decode",
-                "{}/large.cray",
+                "{}/larger.cray",
                 "photo.cray",
                 "-o",
                 ".",
@@ -305,7 +308,7 @@ def large(tmp_path_factory):
                 "--color",
                 "neural",
             ],
-            2,
+            1.5,
         ),
         (["compare", "{}/large.png", "{}/large.cray"], 0.7),
         (["info", "-"], 0.5),

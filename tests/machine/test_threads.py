@@ -58,7 +58,7 @@ def test_an_error_is_the_callers(four_threads):
 def test_libraries_have_one_thread_within_and_theirs_again_after(four_threads):
     threads._libraries.cache_clear()  # looked for once, and other tests may have loaded more since
     before = blas_threads()
-    within = threads.each(lambda _: blas_threads(), range(4))
+    within = threads.each(lambda _: blas_threads(), range(4), products=True)
     assert all(set(counts) == {1} for counts in within)
     assert blas_threads() == before
 
@@ -67,7 +67,7 @@ def test_settings_come_back_after_overlapping_calls(four_threads):
     before, barrier = blas_threads(), threading.Barrier(2)
 
     def call():
-        threads.each(lambda part: part == 0 and barrier.wait(10), range(4))
+        threads.each(lambda part: part == 0 and barrier.wait(10), range(4), products=True)
 
     callers = [threading.Thread(target=call) for _ in range(2)]
     for caller in callers:
