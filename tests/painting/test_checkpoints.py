@@ -122,7 +122,7 @@ def test_a_network_that_is_too_large_to_ship_is_named_with_what_installs_it(tmp_
     installed = tmp_path / "models"
     shutil.copytree(models_folder(), installed, ignore=lambda *_: checkpoints.APART)
     monkeypatch.setattr(checkpoints, "models_folder", lambda: installed)
-    monkeypatch.setattr(checkpoints.metadata, "entry_points", lambda group: ())
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: ())
     assert checkpoints.missing() == {"crayon": "crayoncodec[crayon]", "paper": "crayoncodec[paper]"}
     assert checkpoints.names() == ["compact", "nested"]
     message = r"'crayon' is not installed, expected pip install crayoncodec\[crayon\]$"
