@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "golden"
 sys.path.insert(0, str(FOLDER))
 
 from independent_decoder import decode  # noqa: E402
-from make import CASES, NESTED, integers  # noqa: E402
+from make import CASES, DRAWN, NESTED, integers  # noqa: E402
 from opencv_network import OpenCv  # noqa: E402
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.cray"))
@@ -33,7 +33,7 @@ def test_integers_are_those_of_the_day_it_was_written(name, arithmetic):
 
 def test_every_coder_is_there():
     found = [crayoncodec.info(FOLDER / f"{name}.cray") for name in NAMES]
-    assert {*CASES, *NESTED} < {*NAMES}
+    assert {*CASES, *NESTED, *DRAWN} < {*NAMES}
     assert {info.lightness_coder for info in found} == {"avif", "webp", "zstd"}
     assert {grid.coder for info in found for grid in info.grids} == {"webp", "zstd", "nested"}
     assert {info.grids[-1].n for info in found if len(info.grids) > 1} == {1, 2, 4}
@@ -59,7 +59,7 @@ def test_guided_colours_are_those_of_the_specification_to_a_last_bit(name):
 
 
 @pytest.mark.parametrize("library", ["torch", "opencv"])
-@pytest.mark.parametrize("name", [*NESTED, "nested-chunks"])
+@pytest.mark.parametrize("name", [*NESTED, "nested-chunks", "drawn-chunks", "drawn-wide"])
 def test_other_libraries_decode_the_same_symbols(name, library, monkeypatch):
     """The networks in the loop on another library: nothing that is decoded changes."""
     data = (FOLDER / f"{name}.cray").read_bytes()

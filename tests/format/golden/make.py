@@ -15,8 +15,9 @@ import crayoncodec
 from crayoncodec.format import container, decoding
 
 FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER.parents[1] / "support"))
+sys.path[:0] = [str(FOLDER.parents[1] / "support"), str(FOLDER.parent)]
 
+from drawn_files import drawn  # noqa: E402
 from pictures import photo  # noqa: E402
 
 CASES = {
@@ -57,6 +58,16 @@ NESTED = {
 }
 """Height, width, options: nested grids down to spacing 2, 4, 1 and 2."""
 
+DRAWN = {
+    "drawn-chunks": ((33, 46), [(8, 2, 900), (2, 1, 300), (1, 1, 40)], {}),
+    "drawn-wide": (
+        (37, 29), [(16, 2, 65535), (4, 3, 20000)], {"turn": 40, "largest": 100, "escapes": 0.1, "seed": 1},
+    ),
+    "drawn-small": ((30, 41), [(2, 2, 1)], {"largest": 3, "seed": 2}),
+    "drawn-silent": ((12, 13), [(4, 3, 500)], {"largest": 0, "spreads": (0, 0)}),
+}  # fmt: skip
+"""Arguments of drawn: steps that differ, clipping and escapes, steps below 1, nothing but zeros."""
+
 
 def main() -> None:
     """Write all cases: colour pictures of 17 x 11, one with alpha, one grey, and larger ones."""
@@ -71,6 +82,7 @@ def main() -> None:
         files[name] = crayoncodec.encode(photo(height, width), **options)
     noise = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
     files["nested-chunks"] = crayoncodec.encode(noise, color_quality=100, quality=50)
+    files |= {name: drawn(*given, **options) for name, (*given, options) in DRAWN.items()}
     for name, data in files.items():
         if (FOLDER / f"{name}.cray").exists():
             continue
