@@ -66,7 +66,7 @@ class Work:
 
     def _record(self, task: Task) -> Record:
         data = self.source.read(task.source)
-        result, report = self.convert(data, Path(task.target).suffix)
+        result, report = self.convert(lambda: data, Path(task.target).suffix)
         self.destination.write(task.target, result, self.scratch)
         return Record(
             source=task.source,

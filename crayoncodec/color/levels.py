@@ -59,6 +59,7 @@ def stages(
         network = networks(spacing)
         step, loudness = steps(spacing)
         blocks, given = kind(cells).prepared(cells, above, levels, spacing, step, loudness)
+        levels = {n: known for n, known in levels.items() if n <= spacing and spacing > finest}
         hidden = network.trunk(given)
         del given
         for half in range(2):
@@ -71,7 +72,9 @@ def stages(
                 guided = blocks.guided[..., plane::2, :, :]
                 decided = yield Stage(spacing, step, plane, mask, guided, shifts, spreads)
                 blocks.settle(half, plane, decided, network.integers(shifts))
+        del hidden, shifts, spreads, decided
         cells, above = blocks.cells(), blocks.symbols
+        del blocks, guided, mask
     return cells
 
 

@@ -8,7 +8,7 @@ is in whole numbers, the same on every machine (docs/format.md, section 14).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -165,33 +165,51 @@ class Painting:
     def __init__(
         self, lightness: U8, samples: NDArray[np.int16], spacing: int, step: int, network: Network | None
     ) -> None:
-        self._samples, self._spacing, self._height = samples.astype(np.int32), spacing, len(lightness)
-        self._network = network if spacing > 1 else None
-        if spacing == 1:
-            return
-        self._levels = pyramid(lightness[None], spacing)
-        self._parents = continued(self._samples, self._levels, spacing, 2)
-        if self._network is not None:
-            self._gate = gate(self._levels)[0].astype(np.uint16)
-            self._numbers = (step**8).bit_length() - _LOUDNESS, _octave(spacing)
+        self._lightness, self._samples, self._spacing = lightness, samples, spacing
+        self._network, self._loudness = network, (step**8).bit_length() - _LOUDNESS
 
     def strips(self) -> Iterator[tuple[slice, Callable[[slice], I32]]]:
         """Rows of pixels that cover the picture, and what gives colours int32[2,rows,W] of some of those.
 
         In 1/256 of a CIELAB unit; rows begin at even numbers, or where the picture does.
         """
-        if self._network is None:
-            yield slice(0, self._height), self._colors
-            return
-        _, height, width = self._parents.shape
-        step = max(_REACH, _STRIP // width // STRIDE * STRIDE)
-        for top in range(0, height, step):
-            near = slice(max(0, top - _REACH), min(height, top + step + _REACH))
-            added = self._network.outputs(self._given(near))
-            rows = slice(2 * top, min(self._height, 2 * (top + step)))
-            yield rows, partial(self._colors, added=refine_kernels.Added(added, self._gate, near.start))
+        height, width = self._lightness.shape
+        whole = max(2 * STRIDE, self._spacing)  # strips begin where cells and gates do
+        size = max(1, 2 * max(_REACH, 2 * _STRIP // width) // whole) * whole
+        for top in range(0, height, size):
+            rows = slice(top, min(height, top + size))
+            yield rows, self._colors(rows, whole)
 
-    def _given(self, near: slice) -> Integers:
+    def _colors(self, rows: slice, whole: int) -> Callable[[slice], I32]:
+        n, height = self._spacing, len(self._lightness)
+        if n == 1:
+            return lambda part: self._samples[:, part].astype(np.int32)
+        # All levels above see less than four cells far.
+        reach = -(-(2 * _REACH + 4 * n) // whole) * whole
+        near = slice(max(0, rows.start - reach), min(height, rows.stop + reach))
+        cells = self._samples[:, near.start // n : -(-near.stop // n)].astype(np.int32)
+        strip = _Strip(self._lightness[near], cells, n)
+        added = None
+        if self._network is not None:
+            first, last = (rows.start - near.start) // 2, -(-(rows.stop - near.start) // 2)
+            added = strip.added(self._network, self._loudness, slice(first, last))
+        return lambda part: strip.colors(slice(part.start - near.start, part.stop - near.start), added)
+
+
+class _Strip:
+    """Rows of a picture as of ``Painting``, with what is around those that are meant."""
+
+    def __init__(self, lightness: U8, samples: I32, spacing: int) -> None:
+        self._spacing, self._levels = spacing, pyramid(lightness[None], spacing)
+        self._parents = continued(samples, self._levels, spacing, 2)
+
+    def added(self, network: Network, loudness: int, rows: slice) -> refine_kernels.Added:
+        """What a network adds to rows of cells of 2 x 2 pixels. loudness: as for ``planes``."""
+        near = slice(max(0, rows.start - _REACH), min(self._parents.shape[1], rows.stop + _REACH))
+        heard = gate(self._levels)[0].astype(np.uint16)
+        return refine_kernels.Added(network.outputs(self._given(near, loudness)), heard, near.start)
+
+    def _given(self, near: slice, loudness: int) -> Integers:
         """What the network is given of rows of cells, filled up with zeros to multiples of STRIDE."""
         _, _, width = self._parents.shape
         size = near.stop - near.start
@@ -200,24 +218,21 @@ class Painting:
         def band(rows: slice) -> None:
             own = slice(near.start + rows.start, near.start + rows.stop)
             if kernels.are_there():
-                refine_kernels.given(
-                    _compiled(self._parents, self._levels, 1), self._numbers, out, near.start, own
-                )
+                numbers = loudness, _octave(self._spacing)
+                refine_kernels.given(_compiled(self._parents, self._levels, 1), numbers, out, near.start, own)
                 return
             cells, inner = threads.around((own, slice(0, width)), 2, *self._parents.shape[1:])
             levels = _cut(self._levels, cells, 1)
             parents = wide(self._parents[:, *cells])
             guided = guided_details(parents, levels[2], levels[1])[0]
-            loudness = np.array(self._numbers[0])
-            found = planes(parents, guided, levels, loudness, self._spacing)
+            found = planes(parents, guided, levels, np.array(loudness), self._spacing)
             out[:, rows, :width] = found[:, *inner]
 
         threads.each(band, threads.bands(size, width))
         return out
 
-    def _colors(self, rows: slice, added: refine_kernels.Added | None = None) -> I32:
-        if self._spacing == 1:
-            return self._samples[:, rows]
+    def colors(self, rows: slice, added: refine_kernels.Added | None) -> I32:
+        """Of rows of pixels."""
         own = slice(rows.start // 2, -(-rows.stop // 2))
         if kernels.are_there():
             out = np.empty((2, rows.stop - 2 * own.start, self._levels[1].means.shape[-1]), np.int32)

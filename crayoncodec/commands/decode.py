@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -116,9 +117,9 @@ def decoder(
 
 
 def _decode(
-    data: bytes, extension: str, decoder: codec.Decoder, otherwise: str, saved: dict[str, Any]
+    read: Callable[[], bytes], extension: str, decoder: codec.Decoder, otherwise: str, saved: dict[str, Any]
 ) -> tuple[bytes, dict[str, Any]]:
-    picture = decoder.picture(data)
+    picture = decoder.picture(read())
     from crayoncodec.files import saving
 
     result = saving.save_picture(picture, extension or otherwise, **saved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -120,16 +121,21 @@ def encoder(*, max_pixels: int, **chosen: Any) -> jobs.Convert:
     return partial(_encode, chosen=chosen | {"limits": Limits(pixels=max_pixels)})
 
 
-def _encode(data: bytes, extension: str, chosen: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+def _encode(
+    read: Callable[[], bytes], extension: str, chosen: dict[str, Any]
+) -> tuple[bytes, dict[str, Any]]:
     from crayoncodec.files import images
 
+    data = read()
+    size = len(data)
     picture = images.open_picture(data, chosen["limits"])
+    del data  # of an uncompressed file as many bytes as of the picture
     result = codec.encode(picture, **chosen)
     if extension.lower() not in ("", ".cray"):
         warnings.warn(f"it is a .cray file in spite of its extension {extension}", CrayWarning, stacklevel=2)
-    if len(result) > len(data):
+    if len(result) > size:
         warnings.warn(
-            f"it is larger than its source: {len(result):,} bytes, not {len(data):,}",
+            f"it is larger than its source: {len(result):,} bytes, not {size:,}",
             CrayWarning,
             stacklevel=2,
         )

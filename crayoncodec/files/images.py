@@ -154,7 +154,8 @@ def _to_rgb(image: Image.Image, bits: int, icc: bytes | None) -> Image.Image:
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     if image.mode == "La":
         image = image.convert("LA")
-    return image.convert("RGBA" if transparent else "RGB")
+    mode = "RGBA" if transparent else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _without_hidden(image: Image.Image, bits: int) -> Image.Image:

@@ -51,8 +51,11 @@ class Outcome:
 
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 
-Convert = Callable[[bytes, str], tuple[bytes, dict[str, Any]]]
-"""Input bytes and the target's extension -> output bytes and what to report."""
+Convert = Callable[[Callable[[], bytes], str], tuple[bytes, dict[str, Any]]]
+"""What reads the input and the target's extension -> output bytes and what to report.
+
+Nobody else holds what was read: it can go as soon as it is a picture.
+"""
 
 
 class Found(NamedTuple):
@@ -221,12 +224,18 @@ def do(job: Job, convert: Convert) -> Outcome:
     """Do one job. Its target appears whole or not at all."""
     start = time.perf_counter()
     caught: list[str] = []
+    sizes: dict[str, int] = {}
+
+    def read() -> bytes:
+        data = read_input(job.source)
+        sizes["input_bytes"] = len(data)
+        return data
+
     if job.error is not None:
         return Outcome(job, 0.0, EXIT_SOME_FAILED, job.error)
     try:
         with collected_warnings() as collected:
-            data = read_input(job.source)
-            result, report = convert(data, Path(job.target).suffix)
+            result, report = convert(read, Path(job.target).suffix)
         caught = [str(warning.message) for warning in collected]
         _write(job.target, result)
     except Exception as error:  # whatever it is, the other files are still to be done
@@ -236,7 +245,7 @@ def do(job: Job, convert: Convert) -> Outcome:
         job,
         time.perf_counter() - start,
         warnings=tuple(caught),
-        report={"input_bytes": len(data), "output_bytes": len(result), **report},
+        report={**sizes, "output_bytes": len(result), **report},
     )
 
 

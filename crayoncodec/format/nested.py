@@ -65,8 +65,10 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
         writer.put(stage.spacing, symbols, stage.spreads, stage.mask)
         return symbols
 
-    levels = features.pyramid(lightness[None], coarsest)
-    walk = stages(shipped.network, first * own, levels, coarsest, spacing, lambda n: step_of(step, n))
+    walk = stages(
+        shipped.network, first * own, features.pyramid(lightness[None], coarsest), coarsest, spacing,
+        lambda n: step_of(step, n),
+    )  # fmt: skip
     found = answered(walk, decide)
     return Coded(writer.finish(step), _samples(found, means.turn))
 
@@ -119,8 +121,10 @@ def decode(
             decoder = entropy.Decoder(tables, home.payload, _WHAT)
         return symbols_of(stage.spacing, stage.spreads, stage.mask)
 
-    planes = features.pyramid(lightness[None], coarsest)
-    walk = stages(shipped.network, first, planes, coarsest, finest, lambda n: step_of(homes[n].step, n))
+    walk = stages(
+        shipped.network, first, features.pyramid(lightness[None], coarsest), coarsest, finest,
+        lambda n: step_of(homes[n].step, n),
+    )  # fmt: skip
     return _samples(answered(walk, read), turn), finest
 
 

@@ -204,6 +204,7 @@ def _in_integers(
             take(rows, colors(rows))
 
         threads.each(part, threads.bands(-(-(strip.stop - strip.start) // 2), 2 * lightness.shape[1]))
+        del colors, part  # before the next ones are there
 
 
 def whole(lightness: U8) -> Window:

@@ -81,12 +81,15 @@ def test_torch_gives_the_same_integers():
     assert np.array_equal(found, refiner.load().outputs(given))
 
 
-def test_strips_are_not_seen(monkeypatch):
-    plane, _, samples = picture(300, 70, 4)
-    whole = painted(plane, samples, 4, refiner.load())
+@pytest.mark.parametrize("refined", [False, True])
+@pytest.mark.parametrize("spacing", [1, 2, 4, 16, 64])
+def test_strips_are_not_seen(monkeypatch, spacing, refined):
+    plane, _, samples = picture(901, 70, spacing)
+    network = refiner.load() if refined else None
+    whole = painted(plane, samples, spacing, network)
     monkeypatch.setattr(refiner, "_STRIP", 1)
-    assert len([*refiner.Painting(plane, samples, 4, STEP, refiner.load()).strips()]) > 3
-    assert np.array_equal(painted(plane, samples, 4, refiner.load()), whole)
+    assert len([*refiner.Painting(plane, samples, spacing, STEP, network).strips()]) > 3
+    assert np.array_equal(painted(plane, samples, spacing, network), whole)
 
 
 @pytest.mark.parametrize("spacing", [2, 8])

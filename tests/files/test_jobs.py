@@ -15,11 +15,11 @@ from crayoncodec.files import atomic, jobs
 pytestmark = pytest.mark.usefixtures("folder")
 
 
-def die_of(data, extension):
+def die_of(read, extension):
     """A conversion that takes its process with it, unless the target is a good one."""
     if extension == ".bad":
         os._exit(1)
-    return data, {}
+    return read(), {}
 
 
 def test_only_the_job_that_kills_its_worker_fails():
@@ -32,10 +32,10 @@ def test_only_the_job_that_kills_its_worker_fails():
 
 
 def test_whatever_goes_wrong_with_one_file_the_others_are_done():
-    def convert(data, extension):
+    def convert(read, extension):
         if extension == ".bad":
             raise RuntimeError("something\nnobody thought of")
-        return data, {}
+        return read(), {}
 
     outcomes = [*jobs.run([jobs.Job("photo.png", "a.bad"), jobs.Job("photo.png", "b.good")], convert)]
     assert [outcome.error for outcome in outcomes] == ["RuntimeError something nobody thought of", None]
