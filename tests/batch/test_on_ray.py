@@ -93,15 +93,15 @@ def test_object_stores_need_a_state_of_this_machine():
     assert {*tree("store")} == {f"{seed % 3}/{seed}.txt" for seed in range(8)}
 
 
-def size_of(data, extension):
-    return str(len(data)).encode(), {"width": 1, "height": 1}
+def size_of(read, extension):
+    return str(len(read())).encode(), {"width": 1, "height": 1}
 
 
-def die_of(data, extension):
+def die_of(read, extension):
     """A conversion that takes its process with it where the file says so."""
-    if data == b"deadly":
+    if read() == b"deadly":
         os._exit(1)
-    return size_of(data, extension)
+    return size_of(read, extension)
 
 
 def test_a_file_that_kills_costs_only_itself():
