@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, get_args
@@ -283,14 +284,10 @@ class Decoder:
         file = container.unpack(_bytes(data), self.limits, salvage=self.color == "gray")
         for damage in file.damaged:
             warnings.warn(f"left out: {damage}", CrayWarning, stacklevel=2)
-        with ThreadPoolExecutor(1) as aside:
-            plane = aside.submit(decoding.decode_lightness, file)
-            # Meanwhile what comes after it is loaded, at the first picture: NumPy and the like take as long.
-            from crayoncodec.files.picture import Picture
-            from crayoncodec.format import nested  # noqa: F401 - by decode_grid
-            from crayoncodec.painting import recolorize, reduced
+        lightness = _lightness(file)
+        from crayoncodec.files.picture import Picture
+        from crayoncodec.painting import recolorize, reduced
 
-            lightness = plane.result()
         grid = decoding.decode_grid(file, lightness, self._levels(file)) if self.color != "gray" else None
         process.trim(lightness.size)
         if self.scale > 1:
@@ -345,6 +342,17 @@ class Decoder:
         checkpoints.read_card(checkpoints.find(chosen)).check_grids(nested)
         same = self._networks.get((os.getpid(), name, not nested)) if name else None
         return self._load(chosen) if same is None else same
+
+
+def _lightness(file: CrayFile) -> U8:
+    """The stored plane. A thread decodes it while what comes after it is loaded, at the first picture."""
+    from crayoncodec.format import decoding
+
+    with ThreadPoolExecutor(1) as aside:
+        plane = aside.submit(decoding.decode_lightness, file)
+        for module in ("files.picture", "format.nested", "painting.recolorize", "painting.reduced"):
+            import_module(f"crayoncodec.{module}")
+        return plane.result()
 
 
 _loading = threading.Lock()

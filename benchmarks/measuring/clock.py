@@ -137,7 +137,7 @@ def _decode(source: Path, target: Path, color: str, clock: Clock, time_it: Time)
     with clock.stage("loading"):
         network = None if color == GUIDED else decoder.network(nested=True)
     time_it(container, "unpack", "container")
-    time_it(decoding, "decode_lightness", "AVIF")
+    time_it(codec, "_lightness", "AVIF")
     time_it(decoding, "decode_grid", "grids")
     time_it(recolorize, "recolorize", "guided base")  # RGB is made band by band with it
     time_it(saving, "save_picture", "PNG")
