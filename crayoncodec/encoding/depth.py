@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crayoncodec.encoding.halving import details
 
-_WORTH_IT: Final = 0.001
+_WORTH_IT: Final = 0.002
 """Squared steps by which the squares of details have to be larger than one, in the mean."""
 _SHIFT: Final = 21
 """Bits of a 32-bit floating-point number behind its exponent and two more."""
