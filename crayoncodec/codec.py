@@ -18,7 +18,15 @@ from crayoncodec.encoding.parameters import DEFAULT_EFFORT, DEFAULT_QUALITY, che
 from crayoncodec.errors import CrayWarning, ImageError, LimitError
 from crayoncodec.files.atomic import atomic_write
 from crayoncodec.format import container
-from crayoncodec.format.chunks import GRID_FRAMING, CrayFile, GridChunk, Header, PlaneChunk, PlaneCoder
+from crayoncodec.format.chunks import (
+    GRID_FRAMING,
+    CrayFile,
+    GridChunk,
+    Header,
+    Painting,
+    PlaneChunk,
+    PlaneCoder,
+)
 from crayoncodec.format.information import Info, info
 from crayoncodec.format.limits import DEFAULT_LIMITS, Limits, check_limits
 from crayoncodec.machine import process
@@ -152,9 +160,11 @@ def encode(
     alpha = None if picture.alpha is None else encode_alpha(picture.alpha)
     coder = Encoder(picture, lightness, bool(lossless), effort)
 
-    def whole(plane: PlaneChunk, grids: tuple[GridChunk, ...]) -> bytes:
+    def whole(plane: PlaneChunk, grids: tuple[GridChunk, ...], painting: Painting | None = None) -> bytes:
         kept = {name: value for name, value in metadata.items() if value}
-        return container.pack(CrayFile(Header(width, height, len(grids)), plane, grids, alpha, kept))
+        return container.pack(
+            CrayFile(Header(width, height, len(grids)), plane, grids, alpha, kept, painting)
+        )
 
     chosen = DEFAULT_QUALITY if quality is None else int(quality)
     if n is not None:
@@ -164,14 +174,16 @@ def encode(
             coder.grid(plane.shown, int(n), sampling, grid.DEFAULT_STEP if step is None else float(step)),
         )
     if target_size is not None:
-        rest = len(whole(PlaneChunk("zstd", b""), ()))
+        rest = len(whole(PlaneChunk("zstd", b""), (), "guided"))
         qualities = coder.for_size(int(target_size), rest, GRID_FRAMING)
     elif max_delta_e is not None:
         qualities = coder.for_error(chosen, float(max_delta_e))
     else:
         tied = LOSSLESS_COLOR if lossless else chosen
         qualities = Qualities(chosen, tied if color_quality is None else int(color_quality))
-    return whole(coder.lightness(qualities.lightness).chunk, coder.nested_chunks(qualities))
+    return whole(
+        coder.lightness(qualities.lightness).chunk, coder.nested_chunks(qualities), coder.painting(qualities)
+    )
 
 
 def decode(
@@ -187,10 +199,10 @@ def decode(
 ) -> U8:
     """Decode a .cray file to sRGB u8[H,W,3], or u8[H,W,4] if it has alpha. Orientation is not applied.
 
-    color: "neural" recolorizes with a network, "guided" without one, "auto" with one where it is expected to
-    bring 0.05 dB of AB PSNR, or where a ``model`` is named. One grid's networks need torch: without it "auto"
-    paints as "guided", with a CrayWarning. "gray" shows the lightness only (and opens files whose grid or
-    metadata is damaged, with a CrayWarning).
+    color: "neural" recolorizes with a network, "guided" without one, "auto" with one where the file says so,
+    or, if it says nothing, where it is expected to bring 0.05 dB of AB PSNR, or where a ``model`` is named.
+    One grid's networks need torch: without it "auto" paints as "guided", with a CrayWarning. "gray" shows the
+    lightness only (and opens files whose grid or metadata is damaged, with a CrayWarning).
     model: an installed checkpoint's name or the path of a .safetensors file; by default the network
     for nested grids, or the compact one for a file of one grid.
     device: of the network, "auto" (CUDA where there is a device), "cpu" or "cuda".
@@ -293,7 +305,7 @@ class Decoder:
         if self.scale > 1:
             rgb = reduced.recolorize(lightness, grid, self.scale)
         else:
-            backend = self.network(grid.is_nested) if grid is not None and self._paints(grid) else None
+            backend = self.network(grid.is_nested) if grid is not None and self._paints(grid, file) else None
             rgb = recolorize.recolorize(lightness, grid, backend)
         alpha = decoding.decode_alpha(file)
         if alpha is not None and self.scale > 1:
@@ -306,12 +318,16 @@ class Decoder:
             return self.levels
         return min(file.levels_to(self.scale), self.levels or file.levels_to(1))
 
-    def _paints(self, grid: ColorGrid) -> bool:
+    def _paints(self, grid: ColorGrid, file: CrayFile) -> bool:
         """Whether a network is to be used. With a sample for every pixel nothing is left to paint."""
         from crayoncodec.painting.recolorize import pays
 
-        if self.color != "auto" or not pays(grid.spacing):
+        if self.color != "auto" or grid.spacing == 1:
             return self.color == "neural" and grid.spacing > 1
+        if file.painting is not None and file.is_nested and grid.spacing == file.grids[-1].finest:
+            return file.painting != "guided"
+        if not pays(grid.spacing, grid.nested_step):
+            return False
         if not (grid.is_nested or backends.is_installed()):
             from crayoncodec.painting.checkpoints import TORCH
 

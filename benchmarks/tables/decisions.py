@@ -38,7 +38,7 @@ def painting(found: Results) -> str:
                 continue
             (spacing,), (step,) = map(set, (spacings.values(), steps.values()))
             figures = (mean(gains), gains[0], gains[-1])
-            chosen = "neural" if pays(int(spacing)) else "guided"
+            chosen = "neural" if pays(int(spacing), step) else "guided"
             cells = [f"{figure:+.2f}".replace("-", "−") for figure in figures]
             rows.append([name, setting, f"{spacing:g}", f"{step:.3g}", *cells, chosen])
     return markdown(["", "setting", "finest spacing", "step", "mean", "worst", "best", "auto"], rows)

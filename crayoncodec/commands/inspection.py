@@ -133,6 +133,8 @@ def _describe(found: codec.Info, level_sizes: list[float]) -> Iterable[str]:
         yield f"grid {grid.level:<7} {samples}, step {grid.step:g}, {grid.coder}{own}{size}"
     if not found.grids:
         yield "grid         none: grey picture"
+    if found.painting is not None:
+        yield f"painting     {found.painting} is closer"
     yield f"metadata     {', '.join(found.metadata) or 'none'}"
     for chunk in found.chunks:
         yield f"chunk {chunk.type}   {chunk.size:>12,} bytes at {chunk.offset}"

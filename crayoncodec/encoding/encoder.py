@@ -14,28 +14,33 @@ from crayoncodec.color import cielab, refiner
 from crayoncodec.color.geometry import STEP_UNIT, Sampling
 from crayoncodec.color.grid import ColorGrid, reduce_to_cells, rounded, sample_grid_of
 from crayoncodec.color.means import mean_ab
-from crayoncodec.encoding import fitting
+from crayoncodec.encoding import closer, depth, fitting
 from crayoncodec.encoding.metrics import ciede2000
 from crayoncodec.errors import CrayWarning, FormatError, ImageError
 from crayoncodec.files.picture import Picture
 from crayoncodec.format import nested, planes, uniform
-from crayoncodec.format.chunks import GridChunk, PlaneChunk, PlaneCoder
+from crayoncodec.format.chunks import PAINTING_SIZE, GridChunk, Painting, PlaneChunk, PlaneCoder
 from crayoncodec.machine import process
 from crayoncodec.painting.recolorize import painter, pays, recolorize
 
 _PRICED: Final = 5
-"""Effort from which on symbols of nested grids are chosen by what they cost, and cells fitted to guided
-details."""
+"""Effort from which on symbols of nested grids are chosen by what they cost, cells fitted to guided details,
+levels as deep as they pay, and files say which way of painting is closer."""
 _GRID_FITTED: Final = 6
 """Effort from which on means of a grid of its own are fitted to guided upsampling."""
 _FITTED_TO_NETWORK: Final = 7
-"""Effort from which on cells of nested grids are fitted to the network, too, where decoders use it."""
+"""Effort from which on cells of nested grids are fitted to the network, too, where it is closer."""
 GRID_FITTED_TO_NETWORK: Final = 9
 """The same for a grid of its own, which takes longer."""
 LOSSLESS_COLOR: Final = 90
 """Colour quality that goes with a lightness plane kept exactly."""
 _FINEST: Final = ((12.0, 4), (3.0, 2), (0.0, 1))
-"""From which quantiser step on which spacing is the finest (docs/design.md)."""
+"""From which quantiser step on which spacing is the finest, where nothing else is known (docs/design.md)."""
+_SHALLOWEST: Final = 4
+_DEEPEST: Final = 2
+"""The finest spacing where steps are not so small that every pixel may deserve a sample."""
+_PER_BIT: Final = 0.16
+"""What a bit may take off the sum of squared errors of pixels, in squared steps of one."""
 _LIGHTNESS_WEIGHT: Final = 4.0
 """Of squared errors of L* beside those of a* and b*, where bytes are shared out between them."""
 _SHARED: Final = tuple(range(0, 101, 10))
@@ -81,7 +86,7 @@ class Encoder:
         self._coded: Callable[[int | None], Plane] = lru_cache(2)(self._lightness)
         self._means: Callable[[int], ColorGrid] = lru_cache(2)(self._cell_means)
         """Spacing -> means of the cells of nested grids' finest level."""
-        self._cells: Callable[[int, int], F32] = lru_cache(2)(self._finest)
+        self._cells: Callable[[int, int], fitting.Fitted] = lru_cache(2)(self._finest)
         self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
         """Nested grids of a colour quality, for the plane of a lightness quality as a decoder has it."""
 
@@ -137,15 +142,14 @@ class Encoder:
 
     def _nested(self, qualities: Qualities) -> nested.Coded:
         shown, step = self.lightness(qualities.lightness).shown, pixel_step(qualities.color)
-        spacing = next(spacing for least, spacing in _FINEST if step >= least)
         price = nested.PRICE if self._effort >= _PRICED else 0.0
+        spacing, cells = self._as_deep_as_pays(qualities.lightness, step)
 
         def code(cells: F32) -> nested.Coded:
             return nested.encode(cells, shown, spacing, round(step * STEP_UNIT), price)
 
-        cells = self._cells(qualities.lightness, spacing)
         coded = code(cells)
-        if self._effort < _FITTED_TO_NETWORK or not pays(spacing):
+        if self._effort < _FITTED_TO_NETWORK or not self._network_is_closer(shown, coded):
             return coded
         smaller, grid = self._smaller(shown, spacing // 2), _grid(coded)
         paint, columns = painter(shown, grid, refiner.load()), slice(0, shown.shape[1])
@@ -156,12 +160,37 @@ class Encoder:
 
         return code(fitting.fit_nested_to_network(cells, smaller, grid.ab(), of_cells))
 
-    def _finest(self, lightness: int, spacing: int) -> F32:
-        """Cells of the finest level that are coded beside lightness of a quality."""
-        means = self._means(spacing).ab()
-        if self._effort < _PRICED or spacing == 1:
-            return means
-        return fitting.fit_nested(means, self._smaller(self.lightness(lightness).shown, spacing // 2))
+    def _as_deep_as_pays(self, lightness: int, step: float) -> tuple[int, F32]:
+        """The finest spacing for a quantiser step, and its cells."""
+        by_step = next(spacing for least, spacing in _FINEST if step >= least)
+        if self._effort < _PRICED:
+            return by_step, self._means(by_step).ab()
+        spacing = _SHALLOWEST
+        while spacing > min(by_step, _DEEPEST):
+            fitted = self._cells(lightness, spacing)
+            if not depth.pays(fitted.lacking, 2 * step / spacing):
+                return spacing, fitted.cells
+            spacing //= 2
+        return spacing, self._means(1).ab() if spacing == 1 else self._cells(lightness, spacing).cells
+
+    def _finest(self, lightness: int, spacing: int) -> fitting.Fitted:
+        """Cells of the finest level that are coded beside lightness of a quality, and what they lack."""
+        smaller = self._smaller(self.lightness(lightness).shown, spacing // 2)
+        return fitting.fit_nested(self._means(spacing).ab(), smaller)
+
+    def painting(self, qualities: Qualities) -> Painting | None:
+        """Which way of showing ``nested`` is closer to the picture; None if decoders take it anyway."""
+        if self._picture.is_gray or self._effort < _PRICED:
+            return None
+        coded = self.nested(qualities)
+        grid, shown = _grid(coded), self.lightness(qualities.lightness).shown
+        found = self._network_is_closer(shown, coded)
+        return None if found == pays(grid.spacing, grid.nested_step) else "refined 1" if found else "guided"
+
+    def _network_is_closer(self, shown: U8, coded: nested.Coded) -> bool:
+        grid = _grid(coded)
+        word = 8 * PAINTING_SIZE * _PER_BIT * grid.nested_step**2
+        return grid.spacing > 1 and closer.network_is(self._picture.rgb, self._visible, shown, grid, word)
 
     def _smaller(self, shown: U8, spacing: int) -> Callable[[slice], fitting.Smaller]:
         """Rows of cells of ``spacing`` -> these, with the lightness that a decoder has."""

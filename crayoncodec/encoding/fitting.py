@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from crayoncodec.color.grid import MAX_AB, ColorGrid, reduce_to_cells, strips
 from crayoncodec.color.guided import slopes, slopes_adjoint, upsample, upsample_adjoint
+from crayoncodec.encoding import depth
 from crayoncodec.encoding.halving import REACH, Halving
 from crayoncodec.machine import threads
 from crayoncodec.painting.recolorize import tiles
@@ -178,7 +179,16 @@ class Smaller(NamedTuple):
     """What share of each counts, f32[H,W]; None for all of all."""
 
 
-def fit_nested(cells: F32, smaller: Callable[[slice], Smaller]) -> F32:
+class Fitted(NamedTuple):
+    """Cells, and what guided details lack of those half as large."""
+
+    cells: F32
+    """f32[2,h,w]."""
+    lacking: depth.I64
+    """A depth.tally."""
+
+
+def fit_nested(cells: F32, smaller: Callable[[slice], Smaller]) -> Fitted:
     """Cell means f32[2,h,w], fitted: the smaller cells that guided details make of them are closer to theirs.
 
     smaller: rows of smaller cells -> these.
@@ -196,19 +206,19 @@ def fit_nested_to_network(
     decoded: the cells as a decoder has them, f32[2,h,w]. painted: rows of smaller cells -> the
     network's means of them, f32[2,rows,W].
     """
-    right = _stepped(cells, smaller, lambda rows, *_: painted(rows), 1, decoded)
+    right = _stepped(cells, smaller, lambda rows, *_: painted(rows), 1, decoded).cells
     return cells + np.float32(_NETWORK_SHARE) * (right - cells)
 
 
 def _stepped(
     cells: F32, smaller: Callable[[slice], Smaller], shown: Callable[[slice, Halving, slice], F32],
     share: float, start: F32,
-) -> F32:  # fmt: skip
+) -> Fitted:  # fmt: skip
     """From ``start`` a share of a Gauss-Newton step: the transpose of what is missing, for each of 4."""
     _, height, width = cells.shape
     out = np.empty_like(cells)
 
-    def band(rows: slice) -> None:
+    def band(rows: slice) -> depth.I64:
         (window, _), (inner, _) = threads.around((rows, slice(0, width)), REACH, height, width)
         finer = slice(2 * window.start, 2 * window.stop)
         lightness, ab, weight = smaller(finer)
@@ -218,9 +228,9 @@ def _stepped(
             missing *= weight
         step = halving.adjoint(missing)[:, inner]
         out[:, rows] = start[:, rows] + np.float32(share / 4) * step
+        return depth.tally(missing[:, 2 * inner.start : 2 * inner.stop])
 
-    threads.each(band, threads.bands(height, width))
-    return out
+    return Fitted(out, sum(threads.each(band, threads.bands(height, width)), np.zeros(1, np.int64)))
 
 
 def _curvature(means: F32, grid: ColorGrid) -> F32:

@@ -114,6 +114,11 @@ class Halving:
         return details
 
 
+def details(cells: F32) -> list[F32]:
+    """Details H, V, D of cells f32[H,W]; those that are cut by the border are repeated there."""
+    return _split(np.pad(cells, [(0, side % 2) for side in cells.shape], mode="edge"))[1:]
+
+
 def _split(cells: F32) -> list[F32]:
     """Cells f32[2h,2w] -> the means of four, f32[h,w], and their details H, V, D (color.features)."""
     a, b, c, d = cells[::2, ::2], cells[::2, 1::2], cells[1::2, ::2], cells[1::2, 1::2]

@@ -25,6 +25,9 @@ GRID_CODERS: Final[tuple[GridCoder, ...]] = get_args(GridCoder)
 PLANE_CODERS: Final[tuple[PlaneCoder, ...]] = get_args(PlaneCoder)
 ALPHA_CODERS: Final = PLANE_CODERS[:2]
 NESTED: Final = GRID_CODERS[2]
+Painting = Literal["guided", "refined 1"]
+PAINTINGS: Final[tuple[Painting, ...]] = get_args(Painting)
+"""Ways to show nested grids (section 14)."""
 
 HEAD: Final = b"HEAD"
 GRID: Final = b"GRID"
@@ -34,6 +37,7 @@ END: Final = b"CEND"
 EXIF: Final = b"eXIf"
 ICC: Final = b"iCCP"
 XMP: Final = b"xMPd"
+SHOWN: Final = b"shoW"
 METADATA: Final[dict[bytes, str]] = {EXIF: "exif", ICC: "icc_profile", XMP: "xmp"}
 """Metadata chunks and the names that Pillow gives what they hold."""
 STRIPPABLE: Final = ("all", "gps", "exif", "xmp", "icc")
@@ -46,12 +50,16 @@ _NESTED: Final = struct.Struct(">BB")
 NESTED_FIELDS: Final = _NESTED.size
 _LIGHTNESS: Final = struct.Struct(">BB")
 _ALPHA: Final = struct.Struct(">B")
-PREFIXES: Final = {HEAD: _HEAD.size, GRID: _GRID.size, LIGHTNESS: _LIGHTNESS.size, ALPHA: _ALPHA.size}
+PREFIXES: Final = {
+    HEAD: _HEAD.size, GRID: _GRID.size, LIGHTNESS: _LIGHTNESS.size, ALPHA: _ALPHA.size, SHOWN: 1,
+}  # fmt: skip
 """Bytes of fields that a chunk begins with."""
 FRAME: Final = 12
 """Bytes of a chunk besides its payload: size, type and CRC-32."""
 GRID_FRAMING: Final = FRAME + _GRID.size + _NESTED.size
 """Bytes of a chunk of nested grids besides its payload."""
+PAINTING_SIZE: Final = FRAME + 1
+"""Bytes of a shoW chunk."""
 Name = TypeVar("Name", bound=str)
 
 
@@ -121,6 +129,8 @@ class CrayFile:
     alpha: PlaneChunk | None = None
     metadata: dict[str, bytes] = field(default_factory=dict)
     """Any of exif, icc_profile, xmp."""
+    painting: Painting | None = None
+    """Which way of showing nested grids the encoder found closer to the picture, if it says so."""
     unknown: tuple[tuple[bytes, bytes], ...] = ()
     """Ancillary chunks that this version does not know, type and payload; kept on rewriting."""
     damaged: tuple[str, ...] = ()
@@ -217,6 +227,17 @@ def parse_grid(payload: bytes, offset: int) -> GridChunk:
     if sampling != "mean":
         raise Damage(f"{where} sampling of nested grids is {sampling}, expected mean")
     return GridChunk(spacing, sampling, step, coder, payload[needed:], level, network, levels)
+
+
+def pack_painting(painting: Painting) -> bytes:
+    """The payload of shoW."""
+    return bytes([PAINTINGS.index(painting)])
+
+
+def parse_painting(payload: bytes, size: int) -> Painting | None:
+    """The payload of shoW, which has ``size`` bytes; None for what this version does not know."""
+    known = size == 1 and payload[0] < len(PAINTINGS)
+    return PAINTINGS[payload[0]] if known else None
 
 
 def pack_lightness(plane: PlaneChunk) -> bytes:

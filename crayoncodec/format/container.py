@@ -21,6 +21,7 @@ from crayoncodec.format.chunks import (
     NESTED,
     NESTED_FIELDS,
     PREFIXES,
+    SHOWN,
     ChunkInfo,
     CrayFile,
     Damage,
@@ -44,6 +45,7 @@ def pack(file: CrayFile) -> bytes:
     whole = [
         (HEAD, chunks.pack_head(file.header)),
         *((kind, file.metadata[name]) for kind, name in METADATA.items() if name in file.metadata),
+        *(() if file.painting is None else ((SHOWN, chunks.pack_painting(file.painting)),)),
         *file.unknown,
         *((GRID, chunks.pack_grid(grid)) for grid in file.grids),
         (LIGHTNESS, chunks.pack_lightness(file.lightness)),
@@ -128,6 +130,7 @@ class _Reader:
         self.alpha: PlaneChunk | None = None
         self.grids: list[GridChunk] = []
         self.metadata: dict[str, bytes] = {}
+        self.painting: chunks.Painting | None = None
         self.unknown: list[tuple[bytes, bytes]] = []
         self.damaged: list[str] = []
         self.ended = False
@@ -180,7 +183,10 @@ class _Reader:
         self._ancillary_size += size if kind in METADATA else size + FRAME
         if self._ancillary_size > self.limits.metadata:
             raise LimitError(f"ancillary chunks exceed {self.limits.metadata} bytes at offset {offset}")
-        if kind not in METADATA:
+        painting = chunks.parse_painting(payload, size) if kind == SHOWN else None
+        if painting is not None and self.painting is None:
+            self.painting = painting
+        elif kind not in METADATA:
             self.unknown.append((kind, payload))
         elif METADATA[kind] in self.metadata:
             raise Damage(f"chunk {name} at offset {offset} is there twice")
@@ -200,7 +206,7 @@ class _Reader:
                 self.damaged.append(damage)
         return CrayFile(
             self.header, self.lightness, tuple(self.grids), self.alpha, self.metadata,
-            tuple(self.unknown), tuple(self.damaged),
+            self.painting, tuple(self.unknown), tuple(self.damaged),
         )  # fmt: skip
 
 

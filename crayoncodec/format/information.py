@@ -11,7 +11,7 @@ from typing import IO
 
 from crayoncodec.color.geometry import STEP_UNIT, Sampling, grid_shape, level_step
 from crayoncodec.format import container
-from crayoncodec.format.chunks import GRID, ChunkInfo, CrayFile, GridCoder, PlaneCoder
+from crayoncodec.format.chunks import GRID, ChunkInfo, CrayFile, GridCoder, Painting, PlaneCoder
 from crayoncodec.format.limits import DEFAULT_LIMITS, Limits
 
 
@@ -47,6 +47,9 @@ class Info:
     """None for a picture without alpha."""
     grids: tuple[GridInfo, ...]
     """Empty for a grey picture; the levels of nested grids from the coarsest on."""
+    painting: Painting | None
+    """Which way of showing nested grids the encoder found closer to the picture; None where decoders are left
+    to their own rule."""
     metadata: tuple[str, ...]
     """Which of exif, icc_profile and xmp are there."""
     chunks: tuple[ChunkInfo, ...]
@@ -97,6 +100,7 @@ def info(
         lightness_quality=file.lightness.quality,
         alpha_coder=None if file.alpha is None else file.alpha.coder,
         grids=tuple(_grids(file, chunks)),
+        painting=file.painting,
         metadata=tuple(file.metadata),
         chunks=tuple(chunks),
         size=size,

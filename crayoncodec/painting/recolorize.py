@@ -29,6 +29,9 @@ _SMALLEST: Final = 256
 
 LEAST_PAINTED: Final = 3
 """Spacing from which on a network is expected to bring 0.05 dB of AB PSNR (measured: docs/design.md)."""
+_LEAST_STEP: Final = 12.0
+"""Quantiser step from which on it is of nested grids of spacing 2, too: encoders go so deep with such a step
+where colours are fine, and much is left to paint."""
 
 F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
@@ -136,9 +139,12 @@ def equal_tiles(shape: tuple[int, ...], side: int, overlap: int, multiple: int) 
     return [Tile((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
 
 
-def pays(spacing: int) -> bool:
-    """Whether a network is expected to be worth its time behind samples ``spacing`` pixels apart."""
-    return spacing >= LEAST_PAINTED
+def pays(spacing: int, nested_step: float = 0.0) -> bool:
+    """Whether a network is expected to be worth its time behind samples ``spacing`` pixels apart.
+
+    nested_step: as of ColorGrid.
+    """
+    return spacing >= LEAST_PAINTED or (spacing > 1 and nested_step >= _LEAST_STEP)
 
 
 def recolorize(

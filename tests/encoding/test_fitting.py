@@ -156,7 +156,7 @@ def test_nested_cells_go_most_of_the_way_to_the_least_squares_solution():
     units = np.eye(cells[0].size, dtype=np.float32).reshape(-1, *cells[0].shape)
     matrix = np.stack([halving(np.stack([unit, unit]))[0].ravel() for unit in units], axis=1)
     best = sum(np.linalg.lstsq(matrix, plane.ravel(), rcond=None)[1][0] for plane in ab)
-    fitted = fit_nested(cells, smaller_of(lightness, ab))
+    fitted = fit_nested(cells, smaller_of(lightness, ab)).cells
     before, after = (np.square(halving(c) - ab).sum() for c in (cells, fitted))
     assert best <= after
     assert before - after > 0.8 * (before - best)
@@ -170,7 +170,7 @@ def test_hidden_pixels_do_not_pull_nested_cells():
     ab[:, ~visible] = 90
     halving = Halving(lightness)
     weighted, blind = (
-        np.square(halving(fit_nested(cells, smaller_of(lightness, ab, seen))) - ab)[:, visible].mean()
+        np.square(halving(fit_nested(cells, smaller_of(lightness, ab, seen)).cells) - ab)[:, visible].mean()
         for seen in (visible, None)
     )
     assert weighted < np.square(halving(cells) - ab)[:, visible].mean()

@@ -18,7 +18,9 @@ from crayoncodec.format.chunks import (
     ALPHA_CODERS,
     GRID_CODERS,
     METADATA,
+    PAINTINGS,
     PLANE_CODERS,
+    SHOWN,
     CrayFile,
     GridChunk,
     Header,
@@ -35,6 +37,7 @@ FULL = CrayFile(
     (GridChunk(20, "point", 256, "webp", b"G"),),
     PlaneChunk("webp", b"A"),
     {"exif": b"E", "icc_profile": b"I", "xmp": b"X"},
+    "refined 1",
     ((b"teSt", b"?"),),
 )
 
@@ -70,6 +73,7 @@ def test_a_file_with_everything_byte_for_byte():
         "00 00 00 01 65 58 49 66 45 d3 13 e7 1c"
         "00 00 00 01 69 43 43 50 49 1c c6 82 0b"
         "00 00 00 01 78 4d 50 64 58 6e 63 85 26"
+        "00 00 00 01 73 68 6f 57 01 47 b4 c5 f6"
         "00 00 00 01 74 65 53 74 3f 55 47 b7 05"
         "00 00 00 08 47 52 49 44 00 00 14 01 01 00 01 47 12 15 69 be"
         "00 00 00 03 4c 47 48 54 02 50 4c e6 23 f5 5b"
@@ -101,7 +105,7 @@ def files(draw):
         ]  # fmt: skip
     else:
         chunks = []
-    kinds = st.from_regex(rb"\A[a-z][A-Za-z]{3}\Z").filter(lambda kind: kind not in METADATA)
+    kinds = st.from_regex(rb"\A[a-z][A-Za-z]{3}\Z").filter(lambda kind: kind not in (*METADATA, SHOWN))
     return CrayFile(
         Header(
             draw(st.integers(1, 9999)),
@@ -113,6 +117,7 @@ def files(draw):
         tuple(chunks),
         draw(st.none() | planes(ALPHA_CODERS)),
         draw(st.dictionaries(st.sampled_from([*METADATA.values()]), st.binary(max_size=40))),
+        draw(st.none() | st.sampled_from(PAINTINGS)),
         tuple(draw(st.lists(st.tuples(kinds, st.binary(max_size=40)), max_size=3))),
     )
 
@@ -277,6 +282,20 @@ def test_unknown_ancillary_chunks_are_passed_over_anywhere_and_kept(where):
 
 
 @pytest.mark.parametrize("read", [unpack, scan])
+@pytest.mark.parametrize("payload", [b"", b"\2", b"\xff", b"\0\0"])
+def test_ways_of_painting_that_are_not_known_are_passed_over_and_kept(read, payload):
+    data = MAGIC + head() + chunk(SHOWN, payload) + grid() + lightness() + END
+    assert read(data).painting is None
+    assert chunk(SHOWN, payload) in pack(unpack(data))
+
+
+@pytest.mark.parametrize("read", [unpack, scan])
+def test_the_first_way_of_painting_that_is_known_counts(read):
+    shown = b"".join(chunk(SHOWN, payload) for payload in (b"\7", b"\1", b"\0"))
+    assert read(MAGIC + head() + shown + grid() + lightness() + END).painting == "refined 1"
+
+
+@pytest.mark.parametrize("read", [unpack, scan])
 def test_a_tiny_file_that_claims_a_huge_picture_costs_nothing(read):
     data = (MAGIC + head(width=65535, height=65535) + lightness())[:40]
     tracemalloc.start()
@@ -290,15 +309,15 @@ def test_a_tiny_file_that_claims_a_huge_picture_costs_nothing(read):
 @pytest.mark.parametrize("read", [unpack, scan])
 def test_limits(read):
     data = pack(FULL)
-    assert read(data, Limits(pixels=774, metadata=16, ancillary=4)).header == FULL.header
+    assert read(data, Limits(pixels=774, metadata=29, ancillary=5)).header == FULL.header
     with pytest.raises(LimitError, match="258 x 3 = 774 pixels, the limit is 773"):
         read(data, Limits(pixels=773))
     with pytest.raises(LimitError, match="the limit of a side is 42"):
         read(data, Limits(side=42))
-    with pytest.raises(LimitError, match="ancillary chunks exceed 15 bytes at offset"):
-        read(data, Limits(metadata=15))
-    with pytest.raises(LimitError, match="more than 3 ancillary chunks at offset"):
-        read(data, Limits(ancillary=3))
+    with pytest.raises(LimitError, match="ancillary chunks exceed 28 bytes at offset"):
+        read(data, Limits(metadata=28))
+    with pytest.raises(LimitError, match="more than 4 ancillary chunks at offset"):
+        read(data, Limits(ancillary=4))
 
 
 @pytest.mark.parametrize("read", [unpack, scan])
