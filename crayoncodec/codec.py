@@ -18,15 +18,7 @@ from crayoncodec.encoding.parameters import DEFAULT_EFFORT, DEFAULT_QUALITY, che
 from crayoncodec.errors import CrayWarning, ImageError, LimitError
 from crayoncodec.files.atomic import atomic_write
 from crayoncodec.format import container
-from crayoncodec.format.chunks import (
-    GRID_FRAMING,
-    CrayFile,
-    GridChunk,
-    Header,
-    Painting,
-    PlaneChunk,
-    PlaneCoder,
-)
+from crayoncodec.format.chunks import GRID_FRAMING, CrayFile, GridChunk, Header, PlaneChunk, PlaneCoder
 from crayoncodec.format.information import Info, info
 from crayoncodec.format.limits import DEFAULT_LIMITS, Limits, check_limits
 from crayoncodec.machine import process
@@ -40,6 +32,7 @@ if TYPE_CHECKING:
     from crayoncodec.color.grid import ColorGrid
     from crayoncodec.color.refiner import Network
     from crayoncodec.files.picture import Picture
+    from crayoncodec.format.chunks import Painting
     from crayoncodec.painting.recolorize import Backend
 
     U8 = NDArray[np.uint8]

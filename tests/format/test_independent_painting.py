@@ -113,13 +113,25 @@ def test_cells_larger_than_the_picture(spacing):
     assert_same_pixels(changed(data, 1, {1: spacing.to_bytes(2), 8: b"\x01"}))
 
 
+@pytest.mark.parametrize("way", [None, 0, 1])
 @pytest.mark.parametrize("levels", [5, 6, 7])
-def test_default(levels):
-    """§14, last words: spacings of 8, 4 and 2."""
-    data = encoded("half", 33, 50)
+def test_default(levels, way):
+    """§14, last words: spacings of 8, 4 and 2, and where all levels are decoded, what §1's shoW says."""
+    data = told(encoded("half", 33, 50), way)
     guided, refined = assert_same_pixels(data, levels)
-    assert np.array_equal(crayoncodec.decode(data, levels=levels), guided if levels == 7 else refined)
+    expected = refined if levels < 7 or way == 1 else guided
+    assert np.array_equal(crayoncodec.decode(data, levels=levels), expected)
     assert not np.array_equal(guided, refined)
+
+
+def told(data, way):
+    """A file with a shoW chunk of this way, or without one."""
+    if b"shoW" in data:
+        start = data.index(b"shoW") - 4
+        data = data[:start] + data[start + 13 :]
+    after_head = 8 + 12 + 13
+    more = b"" if way is None else chunk(b"shoW", bytes([way]))
+    return data[:after_head] + more + data[after_head:]
 
 
 @pytest.mark.parametrize("most", [65535, 20000, 3000])
