@@ -121,7 +121,9 @@ def sample_rendered(
     of cells, few at a time, by several threads.
     """
     sampled = threads.each(
-        lambda rows: reduce_to_cells(render(rows), spacing, sampling), strips(shape, spacing)
+        lambda rows: reduce_to_cells(render(rows), spacing, sampling),
+        strips(shape, spacing),
+        products=True,  # what renders may multiply matrices: guided upsampling does
     )
     return np.concatenate(sampled, axis=-2)
 

@@ -12,6 +12,7 @@ from pictures import photo
 from threadpoolctl import threadpool_info
 
 import crayoncodec
+from crayoncodec.color.grid import sample_rendered
 from crayoncodec.machine import threads
 
 
@@ -61,6 +62,19 @@ def test_libraries_have_one_thread_within_and_theirs_again_after(four_threads):
     within = threads.each(lambda _: blas_threads(), range(4), products=True)
     assert all(set(counts) == {1} for counts in within)
     assert blas_threads() == before
+
+
+def test_guided_colours_are_sampled_with_libraries_in_one_thread_each(four_threads):
+    """What renders multiplies matrices, and a part of it is no place for more threads."""
+    threads._libraries.cache_clear()
+    counts = []
+
+    def render(rows):
+        counts.extend(blas_threads())
+        return np.zeros((2, rows.stop - rows.start, 2000), np.float32)
+
+    sample_rendered((1000, 2000), 4, "mean", render)
+    assert set(counts) == {1}
 
 
 def test_settings_come_back_after_overlapping_calls(four_threads):
