@@ -48,6 +48,7 @@ def test_every_coder_is_there():
     assert {grid.sampling for info in found for grid in info.grids} == {"mean", "point"}
     assert any(info.alpha_coder for info in found)
     assert any(not info.grids for info in found)
+    assert {info.painting for info in found} == {None, "refined 1"}
 
 
 @pytest.mark.parametrize("name", NAMES)

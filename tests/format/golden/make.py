@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,8 @@ def main() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
     files["nested-chunks"] = crayoncodec.encode(noise, color_quality=100, quality=50)
     files |= {name: drawn(*given, **options) for name, (*given, options) in DRAWN.items()}
+    told = container.unpack(crayoncodec.encode(photo(20, 30), effort=1))
+    files["nested-told"] = container.pack(replace(told, painting="refined 1"))
     for name, data in files.items():
         if (FOLDER / f"{name}.cray").exists():
             continue
