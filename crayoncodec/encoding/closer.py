@@ -9,13 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.color import refiner
+from crayoncodec.color import differences, refiner
 from crayoncodec.color.grid import ColorGrid
 from crayoncodec.color.means import mean_ab
 from crayoncodec.painting.recolorize import painter, pays, whole
 
-CHROMA: Final = 0.045
-"""CIEDE2000's weight of chroma: a difference at chroma C counts 1/(1 + 0.045 C)."""
 _WORTH_ITS_TIME: Final = 10**-0.005
 """What of guided upsampling's error the network has to come to: 0.05 dB less."""
 _SIDE: Final = 256
@@ -41,7 +39,7 @@ def network_is(
         cells = tuple(slice(s.start // grid.spacing, -(-s.stop // grid.spacing)) for s in window)
         cut = replace(grid, samples=grid.samples[:, *cells])
         truth = mean_ab(rgb[window], 1)
-        weight = np.square(1 / (1 + np.float32(CHROMA) * np.sqrt(np.square(truth).sum(axis=0))))
+        weight = differences.along(np.sqrt(np.square(truth).sum(axis=0)))
         if visible is not None:
             weight *= visible[window]
         for k, way in enumerate((None, network)):

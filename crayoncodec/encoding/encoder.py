@@ -25,11 +25,12 @@ from crayoncodec.painting.recolorize import painter, pays, recolorize
 
 _PRICED: Final = 5
 """Effort from which on symbols of nested grids are chosen by what they cost, cells fitted to guided details,
-levels as deep as they pay, and files say which way of painting is closer."""
+levels as deep as they pay, and files say which way of painting is closer. Where decoders would take the
+network, and it is closer, cells are fitted to that, too."""
 _GRID_FITTED: Final = 6
 """Effort from which on means of a grid of its own are fitted to guided upsampling."""
 _FITTED_TO_NETWORK: Final = 7
-"""Effort from which on cells of nested grids are fitted to the network, too, where it is closer."""
+"""Effort from which on cells of nested grids are fitted to the network wherever it is closer."""
 GRID_FITTED_TO_NETWORK: Final = 9
 """The same for a grid of its own, which takes longer."""
 LOSSLESS_COLOR: Final = 90
@@ -60,6 +61,13 @@ class Plane(NamedTuple):
     shown: U8
 
 
+class Nested(NamedTuple):
+    """Nested grids, and whether the network is closer to the picture; None where nobody asked yet."""
+
+    coded: nested.Coded
+    network_is_closer: bool | None
+
+
 class Qualities(NamedTuple):
     """Of lightness and of colour, 0 to 100."""
 
@@ -87,7 +95,7 @@ class Encoder:
         self._means: Callable[[int], ColorGrid] = lru_cache(2)(self._cell_means)
         """Spacing -> means of the cells of nested grids' finest level."""
         self._cells: Callable[[int, int], fitting.Fitted] = lru_cache(2)(self._finest)
-        self.nested: Callable[[Qualities], nested.Coded] = lru_cache(1)(self._nested)
+        self.nested: Callable[[Qualities], Nested] = lru_cache(1)(self._nested)
         """Nested grids of a colour quality, for the plane of a lightness quality as a decoder has it."""
 
     @cached_property
@@ -140,7 +148,7 @@ class Encoder:
         process.trim(self._plane.size)  # of what the threads sampled from
         return means
 
-    def _nested(self, qualities: Qualities) -> nested.Coded:
+    def _nested(self, qualities: Qualities) -> Nested:
         shown, step = self.lightness(qualities.lightness).shown, pixel_step(qualities.color)
         price = nested.PRICE if self._effort >= _PRICED else 0.0
         spacing, cells = self._as_deep_as_pays(qualities.lightness, step)
@@ -149,8 +157,10 @@ class Encoder:
             return nested.encode(cells, shown, spacing, round(step * STEP_UNIT), price)
 
         coded = code(cells)
-        if self._effort < _FITTED_TO_NETWORK or not self._network_is_closer(shown, coded):
-            return coded
+        if not self._may_be_fitted_to_network(spacing, step):
+            return Nested(coded, None)
+        if not self._network_is_closer(shown, coded):
+            return Nested(coded, False)
         smaller, grid = self._smaller(shown, spacing // 2), _grid(coded)
         paint, columns = painter(shown, grid, refiner.load()), slice(0, shown.shape[1])
 
@@ -158,7 +168,11 @@ class Encoder:
             painted = paint((_scaled(rows, spacing // 2), columns))
             return reduce_to_cells(painted, spacing // 2, "mean")
 
-        return code(fitting.fit_nested_to_network(cells, smaller, grid.ab(), of_cells))
+        return Nested(code(fitting.fit_nested_to_network(cells, smaller, grid.ab(), of_cells)), True)
+
+    def _may_be_fitted_to_network(self, spacing: int, step: float) -> bool:
+        """Whether this effort takes the time for it, which is most where levels are fine."""
+        return self._effort >= _FITTED_TO_NETWORK or (self._effort >= _PRICED and pays(spacing, step))
 
     def _as_deep_as_pays(self, lightness: int, step: float) -> tuple[int, F32]:
         """The finest spacing for a quantiser step, and its cells."""
@@ -182,9 +196,10 @@ class Encoder:
         """Which way of showing ``nested`` is closer to the picture; None if decoders take it anyway."""
         if self._picture.is_gray or self._effort < _PRICED:
             return None
-        coded = self.nested(qualities)
-        grid, shown = _grid(coded), self.lightness(qualities.lightness).shown
-        found = self._network_is_closer(shown, coded)
+        coded, found = self.nested(qualities)
+        if found is None:
+            found = self._network_is_closer(self.lightness(qualities.lightness).shown, coded)
+        grid = _grid(coded)
         return None if found == pays(grid.spacing, grid.nested_step) else "refined 1" if found else "guided"
 
     def _network_is_closer(self, shown: U8, coded: nested.Coded) -> bool:
@@ -209,7 +224,7 @@ class Encoder:
 
     def nested_chunks(self, qualities: Qualities) -> tuple[GridChunk, ...]:
         """The chunks of ``nested``; none for a grey picture."""
-        return () if self._picture.is_gray else self.nested(qualities).chunks
+        return () if self._picture.is_gray else self.nested(qualities).coded.chunks
 
     def for_error(self, quality: int, largest: float) -> Qualities:
         """The least colour quality with which CIEDE2000 is at most ``largest`` for 95 % of the pixels.
@@ -277,7 +292,7 @@ class Encoder:
         """What a decoder without a network shows."""
         grid = None
         if not self._picture.is_gray:
-            grid = _grid(self.nested(qualities))
+            grid = _grid(self.nested(qualities).coded)
         return recolorize(self.lightness(qualities.lightness).shown, grid)
 
     def _error(self, qualities: Qualities) -> float:

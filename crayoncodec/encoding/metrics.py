@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color.cielab import rgb_to_lab
+from crayoncodec.color.differences import CHROMA, HUE
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -84,8 +85,8 @@ def ciede2000(l1: F32, ab1: F32, l2: F32, ab2: F32) -> F64:
     )
     mean_l, mean_c = (l1.astype(np.float64) + l2) / 2, (c1 + c2) / 2
     s_l = 1 + 0.015 * (mean_l - 50) ** 2 / np.sqrt(20 + (mean_l - 50) ** 2)
-    s_c = 1 + 0.045 * mean_c
-    s_h = 1 + 0.015 * mean_c * weight
+    s_c = 1 + CHROMA * mean_c
+    s_h = 1 + HUE * mean_c * weight
     degrees = np.rad2deg(hue) % 360
     rotation = -np.sin(np.deg2rad(60) * np.exp(-(((degrees - 275) / 25) ** 2)))
     rotation *= 2 * np.sqrt(mean_c**7 / (mean_c**7 + 25.0**7))

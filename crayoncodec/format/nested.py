@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crayoncodec.color import features, predictor
+from crayoncodec.color import differences, features, predictor
 from crayoncodec.color.blocks import SHIFTS
 from crayoncodec.color.geometry import grid_shape
 from crayoncodec.color.levels import Stage, answered, stages, step_of
@@ -21,8 +21,8 @@ from crayoncodec.machine import kernels, level_kernels, symbol_kernels, threads
 
 COARSEST: Final = 128
 """Spacing of the level that encoders begin with (docs/design.md says why)."""
-PRICE: Final = 0.08
-"""What a bit may cost in squared error, in squared steps."""
+PRICE: Final = 0.07
+"""What a bit may cost in squared error at grey, in squared steps (docs/design.md)."""
 DEAD_ZONE: Final = 0.6
 """Details smaller than this, in steps, are rounded to 0."""
 _TURNS: Final = 64
@@ -31,6 +31,7 @@ _CHUNK: Final = 2048
 """Bytes from which on the next level begins a new chunk."""
 _WHAT: Final = "nested colour grid"
 
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
 I16 = NDArray[np.int16]
@@ -50,7 +51,8 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     """Code AB cells f32[2,h,w] of ``spacing``, a power of two; the picture's decoded plane is u8[H,W].
 
     step: quantiser step of a cell of one pixel in 1/256 of a CIELAB unit; that of n x n pixels is an n-th of
-    it. price: of a bit in squared steps; 0 rounds every detail.
+    it. price: of a bit at grey, in squared steps; of stronger colours, of which differences are seen less, a
+    bit may cost more. 0 rounds every detail.
     """
     shipped, tables = predictor.load(predictor.VERSION), _tables(predictor.VERSION)
     means = _Means(cells, spacing)
@@ -61,7 +63,9 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     writer.first(first, means.turn)
 
     def decide(stage: Stage) -> I16:
-        symbols = _chosen(stage, means.details(stage.spacing, stage.plane), tables, price)
+        symbols = _chosen(
+            stage, means.details(stage.spacing, stage.plane), tables, means.prices(stage.spacing, price)
+        )
         writer.put(stage.spacing, symbols, stage.spreads, stage.mask)
         return symbols
 
@@ -136,6 +140,8 @@ class _Means:
         self.turn = _principal(cells)
         """The picture's angle."""
         self._coarser: dict[int, F64] = {}
+        self._priced: tuple[int, F32] | None = None
+        """A spacing, and ``prices`` there."""
 
     def level(self, spacing: int) -> F64:
         """Of cells this large, f64[2,h,w] in 1/features.COLOR of a CIELAB unit; a multiple of the finest."""
@@ -168,6 +174,22 @@ class _Means:
 
         threads.each(band, threads.bands(height, width))
         return found
+
+    def prices(self, spacing: int, price: float) -> F32:
+        """Of a bit in each block of the level, f32[h,w], by how much differences from its colour are seen."""
+        if self._priced is None or self._priced[0] != spacing:
+            parents = self.level(2 * spacing)
+            height, width = parents.shape[1:]
+            found = np.empty((height, width), np.float32)
+
+            def band(rows: slice) -> None:
+                chroma = np.sqrt(np.square(parents[:, rows] / features.COLOR).sum(axis=0))
+                seen = (differences.along(chroma) + differences.across(chroma)) / 2
+                found[rows] = price / (np.sqrt(seen) * np.sqrt(np.sqrt(seen)))
+
+            threads.each(band, threads.bands(height, width))
+            self._priced = spacing, found
+        return self._priced[1]
 
     def _rows(self, spacing: int, rows: slice) -> F64:
         return self._finest(rows) if spacing == self._spacing else self._coarser[spacing][:, rows]
@@ -235,8 +257,8 @@ def _tables(version: int) -> entropy.Tables:
     return entropy.Tables(predictor.load(version).frequencies)
 
 
-def _chosen(stage: Stage, targets: F64, tables: entropy.Tables, price: float) -> I16:
-    """Symbols of a stage, [3,h,w], 0 outside its mask; targets: twice the details."""
+def _chosen(stage: Stage, targets: F64, tables: entropy.Tables, prices: F32) -> I16:
+    """Symbols of a stage, [3,h,w], 0 outside its mask; targets: twice the details; prices: [h,w]."""
     step, mask = stage.step, stage.mask
     symbols = np.zeros(mask.shape, np.int16)
     if kernels.are_there():
@@ -247,32 +269,33 @@ def _chosen(stage: Stage, targets: F64, tables: entropy.Tables, price: float) ->
         )
         threads.each(
             lambda part: symbol_kernels.choose(
-                targets, guided, predicted, mask, step, entropy.MAX_SYMBOL, tables.bits, price, DEAD_ZONE,
+                targets, guided, predicted, mask, step, entropy.MAX_SYMBOL, tables.bits, prices, DEAD_ZONE,
                 symbols, part,
             ),
             threads.parts(mask.size),
         )  # fmt: skip
         return symbols
     targets = targets[mask]
-    guided, shifts, spreads = (planes[mask] for planes in (stage.guided, stage.shifts, stage.spreads))
+    prices = np.broadcast_to(prices, mask.shape)
+    guided, shifts, spreads, prices = (
+        planes[mask] for planes in (stage.guided, stage.shifts, stage.spreads, prices)
+    )
 
     def choose(part: slice) -> I16:
         shifted = guided[part] + shifts[part].astype(np.int64) * step // SHIFTS
-        return _choice((targets[part] / 2 - shifted) / step, spreads[part], tables, price)
+        return _choice((targets[part] / 2 - shifted) / step, spreads[part], tables, prices[part])
 
     symbols[mask] = np.concatenate(threads.each(choose, threads.parts(spreads.size)))
     return symbols
 
 
-def _choice(residual: F64, spreads: Integers, tables: entropy.Tables, price: float) -> I16:
+def _choice(residual: F64, spreads: Integers, tables: entropy.Tables, prices: F32) -> I16:
     """Symbols of residuals, in steps: the nearest, one nearer to zero, or zero, whichever costs least."""
     size = np.abs(residual)
     nearest = np.minimum(np.floor(size + 0.5), entropy.MAX_SYMBOL)
-    if price == 0:
-        nearest[size < DEAD_ZONE] = 0
-        return (np.sign(residual) * nearest).astype(np.int16)
+    nearest[(prices == 0) & (size < DEAD_ZONE)] = 0
     choices = np.stack([nearest, np.maximum(nearest - 1, 0), 0 * nearest]).astype(np.int16)
-    costs = np.square(size - choices) + price * tables.costs(spreads, choices)
+    costs = np.square(size - choices) + prices * tables.costs(spreads, choices)
     best: I16 = np.sign(residual).astype(np.int16)
     best *= np.take_along_axis(choices, costs.argmin(axis=0)[None], 0)[0]
     return best

@@ -43,18 +43,18 @@ def place(positions: U32, found: I16, part: slice, symbols: I16) -> None:
 
 def choose(
     targets: F64, guided: I32, predicted: tuple[I16, U8], mask: Mask, step: int, largest: int, bits: F32,
-    price: float, dead_zone: float, symbols: I16, part: slice,
+    prices: F32, dead_zone: float, symbols: I16, part: slice,
 ) -> None:  # fmt: skip
     """Symbols of a part of the details, 0 outside the mask: the nearest, one nearer to zero, or zero.
 
-    targets: twice the details. predicted: shifts and spreads. largest: symbol. bits: [spreads, n], of symbols
-    -(n - 2) / 2 to (n - 2) / 2, of an escape. price: of a bit in squared steps; without one, what is within
-    the dead zone is 0.
+    Planes are [3,h,w]. targets: twice the details. predicted: shifts and spreads. largest: symbol. bits:
+    [spreads, n], of symbols -(n - 2) / 2 to (n - 2) / 2, of an escape. prices: of a bit in squared steps,
+    [h,w]; where it is 0, what is within the dead zone becomes 0.
     """
     from crayoncodec.machine import _native
 
     kinds, letters = bits.shape
     _native.choose(
-        targets, guided, *predicted, mask, targets.size, step, largest, bits, kinds, letters // 2 - 1, price,
+        targets, guided, *predicted, mask, prices.size, step, largest, bits, kinds, letters // 2 - 1, prices,
         dead_zone, symbols, part.start, part.stop,
     )  # fmt: skip

@@ -21,14 +21,17 @@ void place_symbols(const uint32_t *positions, const int16_t *found, ptrdiff_t fi
             symbols[positions[k]] = found[k];
 }
 
-static double cost(const Choice *it, ptrdiff_t k, double size, int32_t symbol) {
+static double cost(const Choice *it, ptrdiff_t k, float price, double size, int32_t symbol) {
     const float *bits = it->bits + (ptrdiff_t)it->spreads[k] * (2 * it->reach + 2);
     const double error = size - symbol;
-    return error * error + (double)(it->price * bits[symbol <= it->reach ? symbol + it->reach : 2 * it->reach + 1]);
+    return error * error + (double)(price * bits[symbol <= it->reach ? symbol + it->reach : 2 * it->reach + 1]);
 }
 
 void choose_symbols(const Choice *it, ptrdiff_t first, ptrdiff_t last, int16_t *symbols) {
+    ptrdiff_t block = it->blocks ? first % it->blocks : 0;
     for (ptrdiff_t k = first; k < last; k++) {
+        const float price = it->prices[block];
+        block = block + 1 < it->blocks ? block + 1 : 0;
         symbols[k] = 0;
         if (!it->mask[k])
             continue;
@@ -36,11 +39,11 @@ void choose_symbols(const Choice *it, ptrdiff_t first, ptrdiff_t last, int16_t *
         const double residual = (it->targets[k] / 2 - predicted) / it->step, size = residual < 0 ? -residual : residual;
         const int32_t nearest = size + 0.5 < it->largest ? (int32_t)(size + 0.5) : it->largest;
         int32_t best = nearest;
-        if (it->price == 0)
+        if (price == 0)
             best = size < it->dead_zone ? 0 : nearest;
         else if (nearest > 0) {
-            double least = cost(it, k, size, nearest);
-            const double less = cost(it, k, size, nearest - 1), none = cost(it, k, size, 0);
+            double least = cost(it, k, price, size, nearest);
+            const double less = cost(it, k, price, size, nearest - 1), none = cost(it, k, price, size, 0);
             if (less < least)
                 least = less, best = nearest - 1;
             if (none < least)

@@ -12,7 +12,7 @@ void sort_spreads(const uint8_t *spreads, const uint8_t *mask, ptrdiff_t first, 
                   uint32_t *positions, uint64_t room);
 
 /* What an encoder chooses for a detail: the nearest symbol, one nearer to zero, or zero, whichever costs least in squared steps
-   and bits at their price; without a price the nearest, or zero within the dead zone. */
+   and bits at their price; where that is 0 the nearest, or zero within the dead zone. */
 typedef struct {
     const double *targets; /* twice the details */
     const int32_t *guided;
@@ -21,7 +21,8 @@ typedef struct {
     int32_t step, largest;
     const float *bits; /* [spreads, 2 reach + 2]: of -reach .. reach, of an escape */
     int32_t reach;
-    float price;
+    const float *prices; /* of a bit in squared steps, [blocks]; all else is [3, blocks], bits excepted */
+    ptrdiff_t blocks;
     double dead_zone;
 } Choice;
 

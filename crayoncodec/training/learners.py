@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from crayoncodec.color import differences
 from crayoncodec.color.layers import Layer
 from crayoncodec.color.predictor import COARSE
 from crayoncodec.networks.behind_loop import Refiner
@@ -145,14 +146,13 @@ class Learner:
 def seen(painted: Tensor, truth: Tensor) -> Tensor:
     """Mean over pictures of the root of their mean squared errors, half of them as CIEDE2000 weighs them.
 
-    By chroma, and of hue what does not depend on the hue (Luo, Cui and Rigg, "The development of the CIE 2000
-    colour-difference formula", 2001). AB f32[B,2,H,W].
+    As color.differences has it. AB f32[B,2,H,W].
     """
     error = painted - truth
     chroma = torch.linalg.vector_norm(truth, dim=1)
     along = (error * truth).sum(1) / chroma.clamp_min(1e-3)
     across = (error.square().sum(1) - along.square()).clamp_min(0)
-    weighed = (along / (1 + 0.045 * chroma)).square() + across / (1 + 0.015 * chroma).square()
+    weighed = differences.along(chroma) * along.square() + differences.across(chroma) * across
     roots = [(squares.mean((-1, -2)) + _EPSILON).sqrt() for squares in (error.square().mean(1), weighed)]
     return torch.stack(roots).mean()
 

@@ -80,10 +80,10 @@ class TestCodestream:
         assert errors[0] < 0.1
 
     def test_a_price_saves_more_than_it_costs(self):
-        """Distortion and rate together, as the encoder weighs them."""
+        """Distortion and rate together, as the encoder weighs them near grey."""
         plane, ab = planes(96, 96)
         rng = np.random.default_rng(0)
-        cells = reduce_to_cells(ab, 4, "mean") + rng.normal(0, 2, (2, 24, 24)).astype(np.float32)
+        cells = reduce_to_cells(ab, 4, "mean") / 50 + rng.normal(0, 1, (2, 24, 24)).astype(np.float32)
         scores = []
         for price in (0, codestream.PRICE):
             grid = codestream.encode(cells, plane, 4, 3000, price)
@@ -91,6 +91,15 @@ class TestCodestream:
             errors = np.square(grid.samples / 256 - cells).sum() / (3000 / 256 / 4) ** 2
             scores.append(errors + codestream.PRICE * bits)
         assert scores[1] < scores[0]
+
+    def test_a_bit_costs_more_where_less_is_seen(self):
+        cells = np.zeros((2, 8, 8), np.float32)
+        cells[:, :, 4:] = np.array([40, -30], np.float32)[:, None, None]  # chroma 50
+        prices = codestream._Means(cells, 4).prices(4, 0.1)
+        assert prices.shape == (4, 4)
+        assert prices[:, :2] == pytest.approx(0.1)
+        seen = (1 / (1 + 0.045 * 50) ** 2 + 1 / (1 + 0.015 * 50) ** 2) / 2
+        assert prices[:, 2:] == pytest.approx(0.1 * seen**-0.75, rel=1e-4)
 
     def test_large_levels_get_chunks_of_their_own(self):
         plane, _, grid = coded(150, 200, 1, 60, 0)

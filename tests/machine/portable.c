@@ -373,18 +373,21 @@ static void sorted(int version) {
 
 static void chosen(int version) {
     (void)version;
-    enum { SIZE = 3000, SPREADS = 8, REACH_OF = 15, LETTERS = 2 * REACH_OF + 2 };
+    enum { BLOCKS = 1000, SIZE = 3 * BLOCKS, SPREADS = 8, REACH_OF = 15, LETTERS = 2 * REACH_OF + 2 };
     for (int k = 0; k < 6; k++) {
         used = 0;
         double *targets = taken(SIZE * sizeof *targets);
         float *bits = taken(SPREADS * LETTERS * sizeof *bits);
+        float *prices = taken(BLOCKS * sizeof *prices);
         for (int x = 0; x < SIZE; x++)
             targets[x] = drawn(-(1 << 20), 1 << 20) / 37.0;
+        for (int x = 0; x < BLOCKS; x++)
+            prices[x] = (float)(k * drawn(0, 2)) / 7;
         for (int x = 0; x < SPREADS * LETTERS; x++)
             bits[x] = (float)drawn(0, 1 << 16) / 4099;
         const Choice it = {
             targets, longs(SIZE, -20000, 20000), shorts(SIZE, -4095, 4095), bytes(SIZE, 0, SPREADS - 1), bytes(SIZE, 0, 1),
-            100 << k, k % 2 ? 7 : 4000, bits, REACH_OF, k < 2 ? 0 : (float)k / 7, 0.6,
+            100 << k, k % 2 ? 7 : 4000, bits, REACH_OF, prices, BLOCKS, 0.6,
         };
         int16_t *symbols = taken(SIZE * sizeof *symbols);
         choose_symbols(&it, 0, SIZE, symbols);
