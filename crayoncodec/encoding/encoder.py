@@ -30,7 +30,8 @@ network, and it is closer, cells are fitted to that, too."""
 _GRID_FITTED: Final = 6
 """Effort from which on means of a grid of its own are fitted to guided upsampling."""
 _FITTED_TO_NETWORK: Final = 7
-"""Effort from which on cells of nested grids are fitted to the network wherever it is closer."""
+"""Effort from which on cells of nested grids are fitted to the network wherever it is closer, in rounds."""
+_ROUNDS: Final = 2
 GRID_FITTED_TO_NETWORK: Final = 9
 """The same for a grid of its own, which takes longer."""
 LOSSLESS_COLOR: Final = 90
@@ -161,14 +162,20 @@ class Encoder:
             return Nested(coded, None)
         if not self._network_is_closer(shown, coded):
             return Nested(coded, False)
-        smaller, grid = self._smaller(shown, spacing // 2), _grid(coded)
+        for _ in range(_ROUNDS if self._effort >= _FITTED_TO_NETWORK else 1):
+            cells = self._fitted_to_network(shown, cells, _grid(coded))
+            coded = code(cells)
+        return Nested(coded, True)
+
+    def _fitted_to_network(self, shown: U8, cells: F32, grid: ColorGrid) -> F32:
+        """Cells, nearer to what the network makes the picture of; grid: what they were coded as."""
+        smaller = grid.spacing // 2
         paint, columns = painter(shown, grid, refiner.load()), slice(0, shown.shape[1])
 
         def of_cells(rows: slice) -> F32:
-            painted = paint((_scaled(rows, spacing // 2), columns))
-            return reduce_to_cells(painted, spacing // 2, "mean")
+            return reduce_to_cells(paint((_scaled(rows, smaller), columns)), smaller, "mean")
 
-        return Nested(code(fitting.fit_nested_to_network(cells, smaller, grid.ab(), of_cells)), True)
+        return fitting.fit_nested_to_network(cells, self._smaller(shown, smaller), grid.ab(), of_cells)
 
     def _may_be_fitted_to_network(self, spacing: int, step: float) -> bool:
         """Whether this effort takes the time for it, which is most where levels are fine."""

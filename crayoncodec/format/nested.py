@@ -275,11 +275,8 @@ def _chosen(stage: Stage, targets: F64, tables: entropy.Tables, prices: F32) -> 
             threads.parts(mask.size),
         )  # fmt: skip
         return symbols
-    targets = targets[mask]
-    prices = np.broadcast_to(prices, mask.shape)
-    guided, shifts, spreads, prices = (
-        planes[mask] for planes in (stage.guided, stage.shifts, stage.spreads, prices)
-    )
+    targets, prices = targets[mask], np.broadcast_to(prices, mask.shape)[mask]
+    guided, shifts, spreads = (planes[mask] for planes in (stage.guided, stage.shifts, stage.spreads))
 
     def choose(part: slice) -> I16:
         shifted = guided[part] + shifts[part].astype(np.int64) * step // SHIFTS
