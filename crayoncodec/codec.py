@@ -114,8 +114,8 @@ def encode(
     step: quantiser step of that grid's samples in CIELAB units, 1/256 to 255; by default 1.
     effort: 1 to 9. From 5 on AVIF takes three times as long for 3 to 9 % fewer bytes, depth and symbols of
     nested grids are chosen by what bits are worth, and their cells are fitted, so that guided details come
-    closer to the picture; from 7 on the network, too, where ``decode`` uses it by default. Means of one grid
-    are fitted from 6 on, at 9 to the network, which takes longest; points stay as they are. At 9 AVIF takes
+    closer to the picture, and the network where ``decode`` uses it by default; from 7 on that twice, and
+    wherever it is closer. Means of one grid are fitted from 6 on, at 9 to the network, which takes longest; points stay as they are. At 9 AVIF takes
     seven times as long again for 5 % fewer bytes.
     strip: any of "exif", "xmp", "icc" and "gps", or "all", of the image's own metadata to leave out. The
     picture looks the same: pixels are turned as the orientation that goes said, and converted to sRGB by the

@@ -77,7 +77,7 @@ from crayoncodec.format.limits import Limits
     default=DEFAULT_EFFORT,
     show_default=True,
     help="From 5 on AVIF takes longer for fewer bytes, bits are spent where they count, and colours are "
-    "fitted to what decoders make of them (with -n from 6 on); from 7 on (with -n at 9) to the network, too; "
+    "fitted to what decoders make of them (with -n from 6 on, at 9 to the network); from 7 on twice; "
     "at 9 AVIF takes longer still.",
 )
 @options.strip
