@@ -115,8 +115,8 @@ def encode(
     effort: 1 to 9. From 5 on AVIF takes three times as long for 3 to 9 % fewer bytes, depth and symbols of
     nested grids are chosen by what bits are worth, and their cells are fitted, so that guided details come
     closer to the picture, and the network where ``decode`` uses it by default; from 7 on that twice, and
-    wherever it is closer. Means of one grid are fitted from 6 on, at 9 to the network, which takes longest; points stay as they are. At 9 AVIF takes
-    seven times as long again for 5 % fewer bytes.
+    wherever it is closer. Means of one grid are fitted from 6 on, at 9 to the network, which takes longest;
+    points stay as they are. At 9 AVIF takes seven times as long again for 5 % fewer bytes.
     strip: any of "exif", "xmp", "icc" and "gps", or "all", of the image's own metadata to leave out. The
     picture looks the same: pixels are turned as the orientation that goes said, and converted to sRGB by the
     profile that goes. "gps" takes the position out of EXIF and XMP and leaves the rest.
