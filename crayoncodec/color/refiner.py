@@ -34,7 +34,7 @@ from crayoncodec.machine import kernels, refine_kernels, threads
 from crayoncodec.machine.process import models_folder
 
 VERSION: Final = 1
-SHA256: Final = "6fa1ba27d7a2bccb737d964b24c3ebd44a60016404c9ef560ed94cb8b8ba6d0d"
+SHA256: Final = "eb1038e9c9e276b975313e9363d08f7edaf8ab8cafa10c35d7659e1fa316c0c5"
 """Of models/refiner-V.safetensors."""
 PLANES: Final = 17
 """That the network is given."""

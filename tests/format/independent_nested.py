@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
+Note = Callable[[int, str, Int], None]
+"""Is told of a level's spacing, a name and values."""
 
 MODELS = Path(__file__).parents[2] / "models"
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
@@ -180,7 +182,8 @@ def unfold(quarters: Int) -> Int:
 
 
 def decode_level(
-    parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int, coder: RangeDecoder
+    parents: Int, before: Int, light: dict[int, tuple[Int, Int]], n: int, s: int, coder: RangeDecoder,
+    note: Note,
 ) -> tuple[Int, Int]:  # fmt: skip
     """Cells [2,...] of spacing n and the symbols [6,...] of the blocks that they are of."""
     m, r = light[n]
@@ -200,7 +203,10 @@ def decode_level(
         ]
     )  # fmt: skip
     net = "coarse" if n >= 4 else "fine"
-    z = NETWORK.chain(f"{net}.first", np.clip(features, -127, 127))
+    f = np.clip(features, -127, 127)
+    z = NETWORK.chain(f"{net}.first", f)
+    for name, values in (("m", m), ("guided", guided), ("f", f), ("trunk", z)):
+        note(n, name, values)
 
     rows, columns = m.shape[1:]
     height, width = big.shape[1:]
@@ -217,6 +223,7 @@ def decode_level(
         if half:
             first = 32 * ((i + j) % 2 == 0)[None].astype(np.int64)
             z = NETWORK.chain(f"{net}.later", np.concatenate([z, seen(slice(None)), first]))
+            note(n, "second", z * ((i + j) % 2))
         for plane in range(2):
             own = seen(slice(0, 6, 2))
             if plane == 0:
@@ -228,9 +235,17 @@ def decode_level(
             decoded = np.zeros_like(shift)
             decoded[meant] = coder.symbols(spread[meant].tolist())
             symbols[plane::2] += decoded
+            for name, values in (
+                ("shifts", shift * meant),
+                ("spreads", spread * meant),
+                ("symbols", decoded),
+            ):
+                note(n, f"{name} {'xy'[plane]}{half + 1}", values)
             corrections[plane::2] += ((shift * s) // 16 + decoded * s) * meant
     kept = unfold(np.stack([symbols] * 4, 1))[:, :rows, :columns]
-    return children(parents, guided + corrections, rows, columns), kept
+    cells = children(parents, guided + corrections, rows, columns)
+    note(n, "cells", cells)
+    return cells, kept
 
 
 def first_levels(chunks: list[bytes], levels: int) -> list[bytes]:
@@ -245,11 +260,12 @@ def first_levels(chunks: list[bytes], levels: int) -> list[bytes]:
 
 
 def decode(
-    chunks: list[bytes], plane: NDArray[np.uint8], restore: Callable[[Int], Int]
-) -> tuple[NDArray[np.int16], int]:
+    chunks: list[bytes], plane: NDArray[np.uint8], restore: Callable[[Int], Int],
+    note: Note = lambda n, name, values: None,
+) -> tuple[NDArray[np.int16], int]:  # fmt: skip
     """§11: payloads of the GRID chunks (first_levels) and the lightness -> samples [2,h,w], their spacing.
 
-    restore: residuals of two planes -> their samples, by §6.
+    restore: residuals of two planes -> their samples, by §6. note: is told what comes out on the way.
     """
     level, expected, cells, light = 0, None, None, {}
     n = turn = 0
@@ -274,8 +290,9 @@ def decode(
                 cells = np.clip(restore(residual) * s, -65535, 65535)
                 symbols = np.zeros((6, height, width), np.int64)
                 light = lightness(plane.astype(np.int64), n)
+                note(n, "cells", cells)
             else:
-                cells, symbols = decode_level(cells, symbols, light, n, s, data)
+                cells, symbols = decode_level(cells, symbols, light, n, s, data, note)
             n //= 2
         level, expected = level + levels, n
     assert cells is not None
