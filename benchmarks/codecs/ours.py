@@ -17,6 +17,8 @@ WITHOUT_NETWORK = ("gray", "bilinear", "bicubic", GUIDED)
 """Decoders that need no checkpoint; bilinear and bicubic are yardsticks, not in the product."""
 REFINER = "nested"
 """The network of whole numbers behind nested grids, by the name that rows have had."""
+AUTO = "auto"
+"""That network or none, as the file says or is expected to be closer: what ``cray decode`` shows."""
 NESTED = "cray nested"
 ONE_GRID = "cray one grid"
 _QUALITIES = (40, 60, 80, 90)
@@ -27,6 +29,8 @@ _FOLLOWING = ((10, 20), (8, 35), (8, 50), (6, 65), (4, 80), (4, 88), (2, 94))
 """Spacing and quality, both growing finer together: the pairs that have the most SSIMULACRA2 for their bytes
 on 12 photographs that are not Kodak's (suite ``choices``, "spacing beside quality")."""
 _SLOW = 7
+_FITTED = 5
+"""Efforts from which on cells are fitted to the network, some or all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +38,7 @@ class Cray(Codec):
     """Our own format: a way of writing .cray files and a way of decoding them."""
 
     decoder: str = "compact"
-    """One of WITHOUT_NETWORK, REFINER, or a checkpoint's name or path."""
+    """One of WITHOUT_NETWORK, REFINER, AUTO, or a checkpoint's name or path."""
     fixed: Options = field(default_factory=dict)
     """What crayoncodec.encode gets besides the setting."""
 
@@ -55,16 +59,17 @@ class Cray(Codec):
         return self._decoder.decode(data)
 
     def color_bytes(self, rgb: np.ndarray, data: bytes, options: Options) -> int:
-        """The GRID chunks with their framing."""
+        """The GRID chunks with their framing, and what tells AUTO how they are shown."""
         import crayoncodec
 
-        return sum(chunk.size for chunk in crayoncodec.info(data).chunks if chunk.type == "GRID")
+        counted = ("GRID", "shoW") if self.decoder == AUTO else ("GRID",)
+        return sum(chunk.size for chunk in crayoncodec.info(data).chunks if chunk.type in counted)
 
     @cached_property
     def _decoder(self) -> Any:
         import crayoncodec
 
-        if self.decoder in ("gray", "guided"):
+        if self.decoder in ("gray", "guided", AUTO):
             return crayoncodec.Decoder(color=self.decoder, device="cpu")
         model = None if self.decoder == REFINER else self.decoder
         return crayoncodec.Decoder(color="neural", model=model, device="cpu")
@@ -81,7 +86,7 @@ class NestedCray(Cray):
         from crayoncodec.color import predictor
 
         loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256[predictor.VERSION]}"
-        fitted = decoder_versions("nested") if self.fixed.get("effort", 0) >= _SLOW else {}
+        fitted = decoder_versions("nested") if self.fixed.get("effort", _FITTED) >= _FITTED else {}
         own = {"constriction": metadata.version("constriction"), "predictor": loop}
         return super().versions() | fitted | own
 
@@ -96,7 +101,7 @@ def decoder_versions(decoder: str) -> dict[str, str]:
     libraries = {name: metadata.version(name) for name in names}
     if decoder in WITHOUT_NETWORK:
         return libraries
-    if decoder == REFINER:
+    if decoder in (REFINER, AUTO):
         return libraries | {"refiner": f"{refiner.VERSION}, SHA-256 {refiner.SHA256}"}
     try:
         card, _ = checkpoints.verify(decoder)
@@ -151,7 +156,8 @@ OURS: tuple[Codec, ...] = (
     NestedCray("cray without a network", files=_TIED, typical={"quality": 80}, decoder="guided"),
     *(_nested_colors("nested", effort) for effort in (5, _SLOW)),
     *(_nested_colors("guided", effort) for effort in (5, 1, 6, _SLOW)),
-    *(_nested_colors(decoder, quality=60) for decoder in ("nested", "guided")),
+    *(_nested_colors(decoder, quality=60) for decoder in ("nested", "guided", AUTO)),
+    *(_nested_colors(AUTO, effort) for effort in (5, _SLOW)),
     Cray(
         ONE_GRID,
         files=tuple({"n": n, "quality": q} for n, q in _FOLLOWING),
