@@ -12,6 +12,7 @@ from crayoncodec.color.geometry import MAX_SPACING, MIN_SPACING, SAMPLINGS, Samp
 from crayoncodec.commands import lines, options
 from crayoncodec.errors import CrayError
 from crayoncodec.files import streams
+from crayoncodec.machine import process
 from crayoncodec.painting import backends
 
 
@@ -39,8 +40,9 @@ def train(
 
     Started by torchrun it trains on several devices. Ctrl-C saves the state and ends.
     """
-    from crayoncodec.training import session
-    from crayoncodec.training.runs import Run
+    with process.uninterrupted():
+        from crayoncodec.training import session
+        from crayoncodec.training.runs import Run
 
     if resume is not None:
         if recipe or sources or out:
@@ -82,7 +84,8 @@ def evaluate(
     without: Path | None, device: backends.Device, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure MODEL (a checkpoint or the folder of a run) in the decoder, beside guided upsampling."""
-    from crayoncodec.training import session
+    with process.uninterrupted():
+        from crayoncodec.training import session
 
     if not sources:
         raise click.UsageError("expected --data PATH")
@@ -119,8 +122,9 @@ def export(
     run: Path, output: Path, version: str, data: str, license: str, measured_on: tuple[Path, ...]
 ) -> None:  # fmt: skip
     """Write the weights of a RUN as a checkpoint (float16) with its card."""
-    from crayoncodec.training import export as exporting
-    from crayoncodec.training.runs import Run
+    with process.uninterrupted():
+        from crayoncodec.training import export as exporting
+        from crayoncodec.training.runs import Run
 
     try:
         card = exporting.export(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from crayoncodec.machine import process
 from crayoncodec.painting.guards import in_one_thread_if_forked
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def load(model: str, *, device: Device = "auto", precision: Precision = "auto") 
 
     check_options(device, precision)
     in_one_thread_if_forked()
-    network, _ = checkpoints.load(model)
-    from crayoncodec.painting.pytorch import TorchBackend
+    with process.uninterrupted():
+        network, _ = checkpoints.load(model)
+        from crayoncodec.painting.pytorch import TorchBackend
 
     return TorchBackend(network, device, precision)
 
