@@ -27,7 +27,7 @@ def in_children(renew: Callable[[], None]) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Have Ctrl-C wait for the end of this: where it comes while PyTorch is imported, that ends the process."""
+    """Have Ctrl-C wait for the end of this: coming while PyTorch is imported, it could abort the process."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
