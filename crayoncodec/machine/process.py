@@ -27,7 +27,10 @@ def in_children(renew: Callable[[], None]) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Have Ctrl-C wait for the end of this: coming while PyTorch is imported, it could abort the process."""
+    """Have Ctrl-C wait for the end of this: while PyTorch is imported, an exception may abort the process.
+
+    Then whoever handles it in this program gets it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
@@ -38,7 +41,7 @@ def uninterrupted() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if came:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
 
 def trim(pixels: int) -> None:

@@ -25,6 +25,19 @@ def test_ctrl_c_waits():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_then_the_program_handles_it(ignored, monkeypatch):
+    came = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else lambda *_: came.append(True))
+    try:
+        with process.uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not came
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert bool(came) != ignored
+
+
 def test_what_is_raised_meanwhile_comes_first():
     def work():
         with process.uninterrupted():
