@@ -158,11 +158,12 @@ class Encoder:
             return nested.encode(cells, shown, spacing, round(step * STEP_UNIT), price)
 
         coded = code(cells)
-        if not self._may_be_fitted_to_network(spacing, step):
+        slow = self._effort >= _FITTED_TO_NETWORK
+        if not slow and not (self._effort >= _PRICED and pays(spacing, step)):
             return Nested(coded, None)
         if not self._network_is_closer(shown, coded):
             return Nested(coded, False)
-        for _ in range(_ROUNDS if self._effort >= _FITTED_TO_NETWORK else 1):
+        for _ in range(_ROUNDS if slow else 1):
             cells = self._fitted_to_network(shown, cells, _grid(coded))
             coded = code(cells)
         return Nested(coded, True)
@@ -176,10 +177,6 @@ class Encoder:
             return reduce_to_cells(paint((_scaled(rows, smaller), columns)), smaller, "mean")
 
         return fitting.fit_nested_to_network(cells, self._smaller(shown, smaller), grid.ab(), of_cells)
-
-    def _may_be_fitted_to_network(self, spacing: int, step: float) -> bool:
-        """Whether this effort takes the time for it, which is most where levels are fine."""
-        return self._effort >= _FITTED_TO_NETWORK or (self._effort >= _PRICED and pays(spacing, step))
 
     def _as_deep_as_pays(self, lightness: int, step: float) -> tuple[int, F32]:
         """The finest spacing for a quantiser step, and its cells."""
@@ -265,6 +262,12 @@ class Encoder:
         def size(qualities: Qualities) -> int:
             return sum(len(chunk.payload) + framing for chunk in self.nested_chunks(qualities))
 
+        def left(quality: int) -> int:
+            return room - len(self.lightness(quality).chunk.payload)
+
+        def fits(quality: int) -> bool:
+            return size(Qualities(quality, 0)) <= left(quality)
+
         room = target - rest
         light = [self._lightness_point(quality) for quality in _SHARED]
         pairs = [Qualities(_MIDDLE, quality) for quality in _SHARED]
@@ -275,15 +278,17 @@ class Encoder:
              for j, (bytes_j, one) in enumerate(paint) if bytes_i + bytes_j <= room),
             default=None,
         )  # fmt: skip
-        if best is None:
-            raise ImageError(
-                f"the file cannot have {target} bytes, expected at least {rest + light[0][0] + paint[0][0]}"
-            )
+        if best is None or not fits(0):
+            needed = target - left(0) + size(Qualities(0, 0))
+            if needed > target:
+                raise ImageError(f"the file cannot have {target} bytes, expected at least {needed}")
+            return Qualities(0, 0)
         _, i, j = best
         beside = room - paint[j][0]
         finer = _last(_SHARED[i], lambda q: len(self.lightness(q).chunk.payload) <= beside)
-        left = room - len(self.lightness(finer).chunk.payload)
-        return Qualities(finer, _last(0, lambda q: size(Qualities(finer, q)) <= left))
+        if not fits(finer):  # colours were measured beside another lightness
+            finer = _last(0, fits)
+        return Qualities(finer, _last(0, lambda q: size(Qualities(finer, q)) <= left(finer)))
 
     def _lightness_point(self, quality: int) -> tuple[int, float]:
         coded = self.lightness(quality)

@@ -10,6 +10,7 @@ from pictures import photo
 import crayoncodec
 from crayoncodec.encoding import closer, metrics
 from crayoncodec.encoding.encoder import pixel_step
+from crayoncodec.format import nested
 from crayoncodec.format.chunks import PAINTING_SIZE
 
 
@@ -29,8 +30,9 @@ class TestQualities:
         assert (steps[0], steps[100]) == (128, 1)
 
     @pytest.mark.parametrize(("quick", "slow", "decoder"), [(1, 5, "guided"), (5, 7, "neural")])
-    def test_effort_is_worth_its_time_on_soft_texture(self, quick, slow, decoder, monkeypatch):
-        """With a step at which all go equally deep, and a network that is said to be closer."""
+    def test_effort_lowers_the_error_of_soft_texture(self, quick, slow, decoder, monkeypatch):
+        """Where all go equally deep, bits have no price, and the network is said to be closer."""
+        monkeypatch.setattr(nested, "PRICE", 0.0)
         monkeypatch.setattr(closer, "network_is", lambda *_: True)
         noise = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 60, (240, 320, 3)), (0, 0), 1.5)
         image = np.clip(photo(240, 320) + noise, 0, 255).astype(np.uint8)
@@ -39,8 +41,8 @@ class TestQualities:
             data = crayoncodec.encode(image, color_quality=70, effort=effort, lightness="webp")
             sizes.append(sum(chunk.size for chunk in crayoncodec.info(data).chunks if chunk.type == "GRID"))
             errors.append(metrics.compare(image, crayoncodec.decode(data, color=decoder)).ab_mse)
-        # A percent of the error is worth a percent of the bytes.
-        assert sizes[1] * errors[1] < 0.99 * sizes[0] * errors[0]
+        assert errors[1] < 0.98 * errors[0]
+        assert sizes[1] < 1.06 * sizes[0]
 
     @pytest.mark.parametrize("largest", [2.0, 3.0])
     def test_largest_error(self, largest):
@@ -81,8 +83,7 @@ class TestQualities:
         ) as said:
             crayoncodec.encode(image, target_size=150)
         least = int(str(said.value).split()[-1])
-        # Measured beside another lightness; a word on how it is painted may be left out.
-        assert 0 <= least - len(crayoncodec.encode(image, target_size=least)) <= PAINTING_SIZE + 10
+        assert least - len(crayoncodec.encode(image, target_size=least)) in (0, PAINTING_SIZE)
 
     def test_grey_pictures_have_no_colour_to_pay_for(self):
         grey = photo(80, 80)[..., 0]
