@@ -30,7 +30,7 @@ _FOLLOWING = ((10, 20), (8, 35), (8, 50), (6, 65), (4, 80), (4, 88), (2, 94))
 on 12 photographs that are not Kodak's (suite ``choices``, "spacing beside quality")."""
 _SLOW = 7
 _FITTED = 5
-"""Efforts from which on cells are fitted to the network, some or all of them."""
+"""Effort from which on cells are fitted to the network, some or all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +84,10 @@ class NestedCray(Cray):
     def versions(self) -> dict[str, str]:
         """As Cray says, with the entropy coder, networks in the loop, the one that cells are fitted to."""
         from crayoncodec.color import predictor
+        from crayoncodec.encoding.parameters import DEFAULT_EFFORT
 
         loop = f"{predictor.VERSION}, SHA-256 {predictor.SHA256[predictor.VERSION]}"
-        fitted = decoder_versions("nested") if self.fixed.get("effort", _FITTED) >= _FITTED else {}
+        fitted = decoder_versions("nested") if self.fixed.get("effort", DEFAULT_EFFORT) >= _FITTED else {}
         own = {"constriction": metadata.version("constriction"), "predictor": loop}
         return super().versions() | fitted | own
 

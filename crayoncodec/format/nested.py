@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -56,6 +56,7 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     """
     shipped, tables = predictor.load(predictor.VERSION), _tables(predictor.VERSION)
     means = _Means(cells, spacing)
+    prices = lru_cache(1)(means.prices)  # of all four stages of a level
     coarsest = max(COARSEST, spacing)
     writer = _Writer(tables, coarsest)
     own = step_of(step, coarsest)[0]
@@ -64,7 +65,7 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
 
     def decide(stage: Stage) -> I16:
         symbols = _chosen(
-            stage, means.details(stage.spacing, stage.plane), tables, means.prices(stage.spacing, price)
+            stage, means.details(stage.spacing, stage.plane), tables, prices(stage.spacing, price)
         )
         writer.put(stage.spacing, symbols, stage.spreads, stage.mask)
         return symbols
@@ -140,8 +141,6 @@ class _Means:
         self.turn = _principal(cells)
         """The picture's angle."""
         self._coarser: dict[int, F64] = {}
-        self._priced: tuple[int, F32] | None = None
-        """A spacing, and ``prices`` there."""
 
     def level(self, spacing: int) -> F64:
         """Of cells this large, f64[2,h,w] in 1/features.COLOR of a CIELAB unit; a multiple of the finest."""
@@ -177,19 +176,18 @@ class _Means:
 
     def prices(self, spacing: int, price: float) -> F32:
         """Of a bit in each block of the level, f32[h,w], by how much differences from its colour are seen."""
-        if self._priced is None or self._priced[0] != spacing:
-            parents = self.level(2 * spacing)
-            height, width = parents.shape[1:]
-            found = np.empty((height, width), np.float32)
+        parents = self.level(2 * spacing)
+        height, width = parents.shape[1:]
+        found = np.zeros((height, width), np.float32)
 
-            def band(rows: slice) -> None:
-                chroma = np.sqrt(np.square(parents[:, rows] / features.COLOR).sum(axis=0))
-                seen = (differences.along(chroma) + differences.across(chroma)) / 2
-                found[rows] = price / (np.sqrt(seen) * np.sqrt(np.sqrt(seen)))
+        def band(rows: slice) -> None:
+            chroma = np.sqrt(np.square(parents[:, rows] / features.COLOR).sum(axis=0))
+            seen = (differences.along(chroma) + differences.across(chroma)) / 2
+            found[rows] = price / (np.sqrt(seen) * np.sqrt(np.sqrt(seen)))
 
+        if price:
             threads.each(band, threads.bands(height, width))
-            self._priced = spacing, found
-        return self._priced[1]
+        return found
 
     def _rows(self, spacing: int, rows: slice) -> F64:
         return self._finest(rows) if spacing == self._spacing else self._coarser[spacing][:, rows]

@@ -72,8 +72,13 @@ def check(condition: bool, complaint: str) -> None:
         raise ValueError(complaint)
 
 
-def decode(data: bytes, levels: int = 99) -> Decoded:
-    """Read a whole file, of nested grids so many levels at most; ValueError for whatever §8 refuses."""
+def decode(
+    data: bytes, levels: int = 99, note: independent_nested.Note = independent_nested.unnoted
+) -> Decoded:
+    """Read a whole file, of nested grids so many levels at most; ValueError for whatever §8 refuses.
+
+    note: as of independent_nested.decode.
+    """
     chunks = read_chunks(data)
     major, _, width, height, transform, depth, _ = struct.unpack(">BBIIBBB", chunks["HEAD"])
     check(major == 1 and transform == 1 and depth == 8, "HEAD: version, colour transform or depth")
@@ -86,7 +91,7 @@ def decode(data: bytes, levels: int = 99) -> Decoded:
     grids = [chunks[name] for name in chunks if name.startswith("GRID")]
     if grids and grids[0][6] == 2:
         decoded = independent_nested.first_levels(grids, levels)
-        samples, spacing = independent_nested.decode(decoded, lightness, lambda r: restore(r, bits=16))
+        samples, spacing = independent_nested.decode(decoded, lightness, lambda r: restore(r, bits=16), note)
         step, nested_step = 1, int.from_bytes(grids[-1][4:6])
     elif grids:
         check(len(grids) == 1, "number of GRID")

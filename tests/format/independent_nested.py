@@ -14,6 +14,11 @@ Int = NDArray[np.int64]
 Note = Callable[[int, str, Int], None]
 """Is told of a level's spacing, a name and values."""
 
+
+def unnoted(n: int, name: str, values: Int) -> None:
+    """Nobody wants to know."""
+
+
 MODELS = Path(__file__).parents[2] / "models"
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 VERSION = 3
@@ -261,7 +266,7 @@ def first_levels(chunks: list[bytes], levels: int) -> list[bytes]:
 
 def decode(
     chunks: list[bytes], plane: NDArray[np.uint8], restore: Callable[[Int], Int],
-    note: Note = lambda n, name, values: None,
+    note: Note = unnoted,
 ) -> tuple[NDArray[np.int16], int]:  # fmt: skip
     """§11: payloads of the GRID chunks (first_levels) and the lightness -> samples [2,h,w], their spacing.
 

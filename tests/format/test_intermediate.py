@@ -6,12 +6,11 @@ Both the decoder that was written from docs/format.md and the package give it.
 from __future__ import annotations
 
 import itertools
-import zlib
 from pathlib import Path
 
 import independent_decoder
-import independent_nested
 import numpy as np
+from intermediate import Notes
 
 from crayoncodec.color import levels, predictor
 from crayoncodec.format import container, decoding, nested
@@ -19,39 +18,18 @@ from crayoncodec.format import container, decoding, nested
 FOLDER = Path(__file__).parent
 FILE = (FOLDER / "golden/nested-fine.cray").read_bytes()
 TEXT = (FOLDER.parents[1] / "docs/format.md").read_text()
-EXPECTED = (FOLDER / "intermediate.tsv").read_text()
+EXPECTED = (FOLDER / "intermediate.tsv").read_text().splitlines(keepends=True)
 
 
-class Notes:
-    """Lines of spacing, name, shape, CRC-32 of the values as big-endian i32, and the first of them."""
-
-    def __init__(self):
-        self.lines = []
-
-    def __call__(self, spacing, name, values):
-        values = np.asarray(values)
-        crc = zlib.crc32(values.astype(">i4").tobytes())
-        shape, first = (
-            " ".join(map(str, numbers)) for numbers in (values.shape, values.ravel()[:6].tolist())
-        )
-        self.lines.append(f"{spacing}\t{name}\t{shape}\t{crc:08x}\t{first}\n")
-
-    def text(self):
-        return "".join(self.lines)
+def test_of_the_independent_decoder():
+    notes = Notes()
+    independent_decoder.decode(FILE, note=notes)
+    assert notes.lines == EXPECTED
 
 
-def test_of_the_independent_decoder(monkeypatch):
-    notes, decode = Notes(), independent_nested.decode
-    monkeypatch.setattr(independent_nested, "decode", lambda *given: decode(*given, notes))
-    independent_decoder.decode(FILE)
-    assert notes.text() == EXPECTED
-
-
-def test_the_example_of_the_text(monkeypatch):
-    found, decode = {}, independent_nested.decode
-    note = lambda spacing, name, values: found.update({(spacing, name): values})  # noqa: E731
-    monkeypatch.setattr(independent_nested, "decode", lambda *given: decode(*given, note))
-    independent_decoder.decode(FILE)
+def test_the_example_of_the_text():
+    found = {}
+    independent_decoder.decode(FILE, note=lambda n, name, values: found.update({(n, name): values}))
     parent, step = found[8, "cells"][0, 0, 1], 485 // 4
     guided, shifts, symbols = (
         found[4, name][which, 0, 1]
@@ -113,7 +91,7 @@ def test_of_the_package(monkeypatch, arithmetic):
     monkeypatch.setattr(nested, "answered", noted_answers)
     file = container.unpack(FILE)
     decoding.decode_grid(file, decoding.decode_lightness(file))
-    first, *others = EXPECTED.splitlines(keepends=True)
+    first, *others = EXPECTED
     assert notes.lines == [
         first,
         *(line for line in others if line.split("\t")[1] not in ("guided", "cells")),

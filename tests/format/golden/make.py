@@ -18,7 +18,9 @@ from crayoncodec.format import container, decoding
 FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER.parents[1] / "support"), str(FOLDER.parent)]
 
+import independent_decoder  # noqa: E402
 from drawn_files import drawn  # noqa: E402
+from intermediate import Notes  # noqa: E402
 from pictures import photo  # noqa: E402
 
 CASES = {
@@ -91,6 +93,11 @@ def main() -> None:
             continue
         (FOLDER / f"{name}.cray").write_bytes(data)
         (FOLDER / f"{name}.json").write_text(json.dumps(integers(data)) + "\n")
+    intermediate = FOLDER.parent / "intermediate.tsv"
+    if not intermediate.exists():
+        notes = Notes()
+        independent_decoder.decode((FOLDER / "nested-fine.cray").read_bytes(), note=notes)
+        intermediate.write_text("".join(notes.lines))
 
 
 if __name__ == "__main__":
