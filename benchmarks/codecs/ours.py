@@ -147,7 +147,7 @@ def _nested_colors(decoder: str, effort: int = 5, quality: int = 80) -> NestedCr
     name = NESTED if decoder == "nested" else f"{NESTED} {decoder}"
     name += "" if effort == 5 else f", effort {effort}"
     name += "" if quality == 80 else f", lightness q={quality}"
-    fixed = {"quality": quality, "effort": effort}
+    fixed = {"quality": quality, "effort": effort, "lightness": "avif"}  # with which nothing is a drawing
     return NestedCray(name, colors=_COLOR_QUALITIES, decoder=decoder, fixed=fixed)
 
 

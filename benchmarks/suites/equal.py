@@ -16,7 +16,7 @@ from benchmarks.codecs import CODECS
 from benchmarks.codecs.rivals import AVIF
 from benchmarks.measuring.results import Values
 from crayoncodec.encoding import metrics
-from crayoncodec.encoding.encoder import least
+from crayoncodec.encoding.targets import least
 
 _QUALITIES = (35, 50, 65, 80)
 _OURS = ("cray, effort 7", "cray without a network")

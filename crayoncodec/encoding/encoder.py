@@ -1,4 +1,4 @@
-"""The encoder's side of a picture: its planes at any quality, and which qualities meet a target."""
+"""The encoder's side of a picture: its planes at any quality."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from crayoncodec.color import cielab, refiner
 from crayoncodec.color.geometry import STEP_UNIT, Sampling
 from crayoncodec.color.grid import ColorGrid, reduce_to_cells, rounded, sample_grid_of
 from crayoncodec.color.means import mean_ab
-from crayoncodec.encoding import closer, depth, fitting
+from crayoncodec.encoding import closer, depth, drawn, fitting
 from crayoncodec.encoding.metrics import ciede2000
 from crayoncodec.errors import CrayWarning, FormatError, ImageError
 from crayoncodec.files.picture import Picture
-from crayoncodec.format import nested, planes, uniform
+from crayoncodec.format import nested, palette, planes, uniform
 from crayoncodec.format.chunks import PAINTING_SIZE, GridChunk, Painting, PlaneChunk, PlaneCoder
 from crayoncodec.machine import process
 from crayoncodec.painting.recolorize import painter, pays, recolorize
@@ -43,12 +43,6 @@ _DEEPEST: Final = 2
 """The finest spacing where steps are not so small that every pixel may deserve a sample."""
 _PER_BIT: Final = 0.16
 """What a bit may take off the sum of squared errors of pixels, in squared steps of one."""
-_LIGHTNESS_WEIGHT: Final = 4.0
-"""Of squared errors of L* beside those of a* and b*, where bytes are shared out between them."""
-_SHARED: Final = tuple(range(0, 101, 10))
-_MIDDLE: Final = 50
-"""Lightness quality beside which colour qualities are compared."""
-_WHOLE: Final = 101
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -83,8 +77,9 @@ class Encoder:
         self._picture, self._effort = picture, effort
         self._plane = cielab.stored_lightness(picture.rgb)
         self._coder = coder or default_coder(self._plane.shape, lossless)
-        self._lossless = lossless or (coder is None and self._coder not in planes.LOSSY_CODERS)
-        if self._lossless and not lossless:
+        self._may_be_exact = coder is None or lossless
+        self.lossless = lossless or (coder is None and self._coder not in planes.LOSSY_CODERS)
+        if self.lossless and not lossless:
             height, width = self._plane.shape
             warnings.warn(
                 f"no lossy coder takes {width} x {height} pixels, lightness is kept exactly",
@@ -111,7 +106,7 @@ class Encoder:
 
     def lightness(self, quality: int) -> Plane:
         """The lightness plane of a quality; one and the same where it is kept exactly."""
-        return self._coded(None if self._lossless else quality)
+        return self._coded(None if self.lossless else quality)
 
     def _lightness(self, quality: int | None) -> Plane:
         return encode_plane(self._plane, self._coder, quality, "lightness plane", self._effort)
@@ -230,72 +225,30 @@ class Encoder:
         """The chunks of ``nested``; none for a grey picture."""
         return () if self._picture.is_gray else self.nested(qualities).coded.chunks
 
-    def for_error(self, quality: int, largest: float) -> Qualities:
-        """The least colour quality with which CIEDE2000 is at most ``largest`` for 95 % of the pixels.
+    def as_drawn(self) -> tuple[PlaneChunk, tuple[GridChunk, ...]] | None:
+        """Exact lightness and all colours of a drawing; None if it is none, or was told another way to go."""
+        rgb = self._picture.rgb
+        if self._effort < _PRICED or not self._may_be_exact or not drawn.is_drawn(rgb):
+            return None
+        coder = self._coder if self.lossless else default_coder(self._plane.shape, True)
+        plane = encode_plane(self._plane, coder, None, "lightness plane").chunk
+        if self._picture.is_gray:
+            return plane, ()
+        found = drawn.drawing_of(rgb)
+        if found is None:
+            return None
+        payload = palette.encode(found.palette, found.indices)
+        samples = palette.painted(found.palette, found.indices, self._plane)
+        _decoded(lambda what: palette.decode(payload, self._plane, what), "colour grid", samples)
+        return plane, (GridChunk(1, "mean", round(found.step * STEP_UNIT), "palette", payload),)
 
-        Measured on what guided upsampling makes of it. Where no colour quality will do, the lightness quality
-        is raised; where no quality will do, a CrayWarning says so.
-        """
-        if self._error(Qualities(quality, 100)) > largest:
-            quality = (
-                _WHOLE if self._lossless  # every quality is the same plane
-                else least(quality, lambda q: self._error(Qualities(q, 100)) <= largest)
-            )  # fmt: skip
-            if quality == _WHOLE:
-                warnings.warn(
-                    f"no quality brings CIEDE2000 down to {largest:g} for 95 % of the pixels, "
-                    "both qualities are 100",
-                    CrayWarning,
-                    stacklevel=3,
-                )
-                return Qualities(100, 100)
-        return Qualities(quality, least(0, lambda q: self._error(Qualities(quality, q)) <= largest))
+    def lightness_error(self, quality: int) -> float:
+        """Mean squared error of the plane of a quality."""
+        shown = cielab.lightness_from_u8(self.lightness(quality).shown)
+        return float(np.square(shown - self._exact).mean())
 
-    def for_size(self, target: int, rest: int, framing: int) -> Qualities:
-        """The best qualities with which a file has at most ``target`` bytes.
-
-        rest: what it has besides lightness and colour; framing: a chunk besides its payload. Both are given
-        bytes where the next ones take most off the squared error. Raises ImageError where even the least
-        quality takes more.
-        """
-
-        def size(qualities: Qualities) -> int:
-            return sum(len(chunk.payload) + framing for chunk in self.nested_chunks(qualities))
-
-        def left(quality: int) -> int:
-            return room - len(self.lightness(quality).chunk.payload)
-
-        def fits(quality: int) -> bool:
-            return size(Qualities(quality, 0)) <= left(quality)
-
-        room = target - rest
-        light = [self._lightness_point(quality) for quality in _SHARED]
-        pairs = [Qualities(_MIDDLE, quality) for quality in _SHARED]
-        paint = [(size(pair), self._color_error(pair)) for pair in pairs]
-        best = min(
-            ((one + _LIGHTNESS_WEIGHT * other, i, j)
-             for i, (bytes_i, other) in enumerate(light)
-             for j, (bytes_j, one) in enumerate(paint) if bytes_i + bytes_j <= room),
-            default=None,
-        )  # fmt: skip
-        if best is None or not fits(0):
-            needed = target - left(0) + size(Qualities(0, 0))
-            if needed > target:
-                raise ImageError(f"the file cannot have {target} bytes, expected at least {needed}")
-            return Qualities(0, 0)
-        _, i, j = best
-        beside = room - paint[j][0]
-        finer = _last(_SHARED[i], lambda q: len(self.lightness(q).chunk.payload) <= beside)
-        if not fits(finer):  # colours were measured beside another lightness
-            finer = _last(0, fits)
-        return Qualities(finer, _last(0, lambda q: size(Qualities(finer, q)) <= left(finer)))
-
-    def _lightness_point(self, quality: int) -> tuple[int, float]:
-        coded = self.lightness(quality)
-        error = np.square(cielab.lightness_from_u8(coded.shown) - self._exact).mean()
-        return len(coded.chunk.payload), float(error)
-
-    def _color_error(self, qualities: Qualities) -> float:
+    def color_error(self, qualities: Qualities) -> float:
+        """Mean squared error of a* and b* that are painted without a network."""
         if self._picture.is_gray:
             return 0.0
         return float(np.square(cielab.rgb_to_lab(self._guided(qualities))[1] - self._ab).mean())
@@ -307,7 +260,8 @@ class Encoder:
             grid = _grid(self.nested(qualities).coded)
         return recolorize(self.lightness(qualities.lightness).shown, grid)
 
-    def _error(self, qualities: Qualities) -> float:
+    def difference(self, qualities: Qualities) -> float:
+        """CIEDE2000 that 95 % of the visible pixels have at most, painted without a network."""
         decoded = cielab.rgb_to_lab(self._guided(qualities))
         differences = ciede2000(self._exact, self._ab, *decoded)
         seen = differences if self._visible is None or not self._visible.any() else differences[self._visible]
@@ -380,20 +334,3 @@ def _decoded(decode: Callable[[str], Array], what: str, expected: Array | None) 
     if expected is not None and not np.array_equal(found, expected):
         raise ImageError(f"{what}: what was coded decodes to other values")
     return found
-
-
-def least(first: int, good: Callable[[int], bool]) -> int:
-    """The least of first to 100 that is good, if all above a good one are; 101 if none is."""
-    low, high = first, _WHOLE
-    while low < high:
-        middle = (low + high) // 2
-        if good(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-def _last(first: int, good: Callable[[int], bool]) -> int:
-    """The largest of first to 100 that is good, if all below a good one are; ``first`` is taken to be."""
-    return least(first + 1, lambda quality: not good(quality)) - 1

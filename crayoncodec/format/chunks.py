@@ -19,12 +19,13 @@ MAX_LEVELS: Final = 16
 QUALITY_EXACT: Final = 255
 
 # Stored as their places in these lists.
-GridCoder = Literal["zstd", "webp", "nested"]
+GridCoder = Literal["zstd", "webp", "nested", "palette"]
 PlaneCoder = Literal["zstd", "webp", "avif"]
 GRID_CODERS: Final[tuple[GridCoder, ...]] = get_args(GridCoder)
 PLANE_CODERS: Final[tuple[PlaneCoder, ...]] = get_args(PlaneCoder)
 ALPHA_CODERS: Final = PLANE_CODERS[:2]
 NESTED: Final = GRID_CODERS[2]
+PALETTE: Final = GRID_CODERS[3]
 Painting = Literal["guided", "refined 1"]
 PAINTINGS: Final[tuple[Painting, ...]] = get_args(Painting)
 """Ways to show nested grids (section 14)."""
@@ -217,6 +218,8 @@ def parse_grid(payload: bytes, offset: int) -> GridChunk:
     if coder != NESTED:
         if level:
             raise Damage(f"{where} level is {level}, expected 0")
+        if coder == PALETTE and (spacing, sampling) != (1, "mean"):
+            raise Damage(f"{where} palette of n = {spacing}, sampling {sampling}, expected n = 1 and mean")
         return GridChunk(spacing, sampling, step, coder, payload[_GRID.size :])
     needed = _GRID.size + _NESTED.size
     if len(payload) < needed:

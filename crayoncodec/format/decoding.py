@@ -5,11 +5,11 @@ What computes is imported when it is needed: a plane can be decoded while that i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from crayoncodec.color.geometry import STEP_UNIT, grid_shape
 from crayoncodec.format import planes
-from crayoncodec.format.chunks import CrayFile, PlaneChunk
+from crayoncodec.format.chunks import PALETTE, CrayFile, PlaneChunk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from crayoncodec.color.grid import ColorGrid
 
     U8 = NDArray[np.uint8]
+
+_GRID: Final = "colour grid"
 
 
 def decode_lightness(file: CrayFile) -> U8:
@@ -33,20 +35,23 @@ def decode_alpha(file: CrayFile) -> U8 | None:
 def decode_grid(file: CrayFile, lightness: U8, levels: int | None = None) -> ColorGrid | None:
     """The colour grid, None for a grey picture: the same on every machine. Raises FormatError.
 
-    lightness: the stored plane, u8[H,W], from which nested grids are predicted. levels: of those decode only
-    so many, from the coarsest on.
+    lightness: the stored plane, u8[H,W], from which nested grids are predicted; a palette has colours of each
+    of its values. levels: of nested grids decode only so many, from the coarsest on.
     """
     if not file.grids:
         return None
     from crayoncodec.color.grid import ColorGrid
-    from crayoncodec.format import nested, uniform
+    from crayoncodec.format import nested, palette, uniform
 
     if file.is_nested:
         samples, spacing = nested.decode(file.grids, lightness, levels)
         return ColorGrid(samples, spacing, "mean", 1 / STEP_UNIT, file.grids[-1].step / STEP_UNIT)
     (chunk,) = file.grids
-    shape = grid_shape(file.header.height, file.header.width, chunk.spacing)
-    samples = uniform.decode(chunk.payload, chunk.coder, shape, "colour grid")
+    if chunk.coder == PALETTE:
+        samples = palette.decode(chunk.payload, lightness, _GRID)
+    else:
+        shape = grid_shape(file.header.height, file.header.width, chunk.spacing)
+        samples = uniform.decode(chunk.payload, chunk.coder, shape, _GRID)
     return ColorGrid(samples, chunk.spacing, chunk.sampling, chunk.step / STEP_UNIT)
 
 

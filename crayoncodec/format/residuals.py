@@ -38,7 +38,7 @@ def decompress(data: bytes, shape: tuple[int, ...], dtype: type[Integers], what:
     Raises FormatError with ``what`` named.
     """
     itemsize = np.dtype(dtype).itemsize
-    raw = _decompress_frame(data, int(np.prod(shape)) * itemsize, what)
+    raw = decompress_frame(data, int(np.prod(shape)) * itemsize, what)
     split = np.frombuffer(raw, np.uint8).reshape(itemsize, *shape)
     zigzag = np.ascontiguousarray(np.moveaxis(split, 0, -1)).view(f"<u{itemsize}")[..., 0]
     residuals = (zigzag >> 1).astype(np.int32) ^ -(zigzag & 1).astype(np.int32)
@@ -46,7 +46,8 @@ def decompress(data: bytes, shape: tuple[int, ...], dtype: type[Integers], what:
     return np.stack(planes).reshape(shape)
 
 
-def _decompress_frame(data: bytes, size: int, what: str) -> bytes:
+def decompress_frame(data: bytes, size: int, what: str) -> bytes:
+    """A zstd frame of ``size`` bytes, and no other. Raises FormatError with ``what`` named."""
     try:
         declared = zstandard.frame_content_size(data)
         if declared != size:

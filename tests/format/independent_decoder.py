@@ -96,8 +96,12 @@ def decode(
     elif grids:
         check(len(grids) == 1, "number of GRID")
         level, spacing, sampling, step, coder = struct.unpack(">BHBHB", grids[0][:7])
-        check(level == 0 and spacing > 0 and sampling <= 1 and step > 0 and coder <= 1, "GRID: field")
-        samples = decode_grid(coder, grids[0][7:], -(-height // spacing), -(-width // spacing))
+        check(level == 0 and spacing > 0 and sampling <= 1 and step > 0 and coder in (0, 1, 3), "GRID: field")
+        if coder == 3:
+            check(spacing == 1 and sampling == 0, "GRID: palette of another grid")
+            samples = decode_palette(grids[0][7:], lightness)
+        else:
+            samples = decode_grid(coder, grids[0][7:], -(-height // spacing), -(-width // spacing))
     if "ALPH" in chunks:
         check(chunks["ALPH"][0] <= 1, "ALPH: field")
         alpha = decode_plane(chunks["ALPH"][0], chunks["ALPH"][1:], height, width)
@@ -158,6 +162,27 @@ def decode_grid(coder: int, stream: bytes, height: int, width: int) -> I16:
     check(b"VP8L" in stream, "GRID: WebP is not lossless")
     rgb = decode_webp(stream, height, width).astype(np.int16)
     return np.stack([rgb[..., 1], rgb[..., 0]]) - np.int16(128)
+
+
+def decode_palette(stream: bytes, lightness: U8) -> I16:
+    """§5, palette: i16[2,height,width]."""
+    check(len(stream) >= 2, "palette: no number of colours")
+    colors = int.from_bytes(stream[:2])
+    content = unpack(stream[2:], 5 * colors + lightness.size)
+    values: dict[int, list[tuple[int, int]]] = {}
+    for k in range(colors):
+        check(k == 0 or content[k - 1] <= content[k], "palette: not in the order of lightness")
+        low, high = content[colors + k : 3 * colors : colors], content[3 * colors + k : 5 * colors : colors]
+        a, b = (int.from_bytes(pair, "little", signed=True) for pair in zip(low, high, strict=True))
+        values.setdefault(content[k], []).append((a, b))
+    samples = np.empty((2, *lightness.shape), np.int16)
+    for place, value, index in zip(
+        np.ndindex(lightness.shape), lightness.ravel().tolist(), content[5 * colors :], strict=True
+    ):
+        there = values.get(value, [])
+        check(index < len(there), "palette: a colour that is not there")
+        samples[:, *place] = there[index]
+    return samples
 
 
 def unpack(stream: bytes, size: int) -> bytes:

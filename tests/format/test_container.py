@@ -29,7 +29,8 @@ from crayoncodec.format.chunks import (
 from crayoncodec.format.container import MAGIC, pack, unpack
 
 NESTED = chunks.NESTED
-UNIFORM = [coder for coder in GRID_CODERS if coder != NESTED]
+PALETTE = chunks.PALETTE
+UNIFORM = [coder for coder in GRID_CODERS if coder not in (NESTED, PALETTE)]
 EXIF = chunk(b"eXIf", b"II*\0")
 FULL = CrayFile(
     Header(258, 3, 1),
@@ -90,11 +91,13 @@ def planes(coders, **options):
 
 @st.composite
 def files(draw):
-    grids = draw(st.sampled_from(("none", "one", "nested")))
+    grids = draw(st.sampled_from(("none", "one", "nested", "palette")))
     step, payload = st.integers(1, 65535), st.binary(max_size=40)
     if grids == "one":
         spacing, sampling, coder = st.integers(1, 65535), st.sampled_from(SAMPLINGS), st.sampled_from(UNIFORM)
         chunks = [draw(st.builds(GridChunk, spacing, sampling, step, coder, payload))]
+    elif grids == "palette":
+        chunks = [GridChunk(1, "mean", draw(step), PALETTE, draw(payload))]
     elif grids == "nested":
         counts = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
         network = draw(st.integers(0, 255))
@@ -227,7 +230,9 @@ def test_a_damaged_byte_anywhere_is_found(mask):
         (MAGIC + head() + grid(spacing=0), "spacing n is 0"),
         (MAGIC + head() + grid(step=0), "step 0"),
         (MAGIC + head() + grid(sampling=2), "sampling is 2"),
-        (MAGIC + head() + grid(coder=3), "coder is 3"),
+        (MAGIC + head() + grid(coder=4), "coder is 4"),
+        (MAGIC + head() + grid(coder=3), "palette of n = 2, sampling mean"),
+        (MAGIC + head() + grid(coder=3, spacing=1, sampling=1), "palette of n = 1, sampling point"),
         (MAGIC + head() + grid(coder=2)[:-5], "GRID at offset 33"),
         (MAGIC + head() + nested(sampling=1), "sampling of nested grids is point"),
         (MAGIC + head() + nested(spacing=96), "1 nested grids from n = 96, expected powers of two"),

@@ -35,7 +35,7 @@ def test_every_coder_is_there():
     found = [crayoncodec.info(FOLDER / f"{name}.cray") for name in NAMES]
     assert {*CASES, *NESTED, *DRAWN} < {*NAMES}
     assert {info.lightness_coder for info in found} == {"avif", "webp", "zstd"}
-    assert {grid.coder for info in found for grid in info.grids} == {"webp", "zstd", "nested"}
+    assert {grid.coder for info in found for grid in info.grids} == {"webp", "zstd", "nested", "palette"}
     assert {info.grids[-1].n for info in found if len(info.grids) > 1} == {1, 2, 4}
     networks = {
         chunk.network

@@ -120,7 +120,7 @@ def assert_samples(file: Decoded, rgb: np.ndarray) -> None:
         ("noise", 33, 64, {"color_quality": 0, "lossless": True}),
         ("noise", 40, 31, {"color_quality": 100}),  # escapes, and several chunks
         ("smooth", 300, 133, {}),
-        ("blocks", 131, 270, {"effort": 7}),
+        ("blocks", 131, 270, {"effort": 7, "lightness": "avif"}),
     ],
 )
 def test_nested(kind, width, height, options):

@@ -43,8 +43,8 @@ def picture(kind: str, height: int, width: int) -> np.ndarray:
 
 @functools.cache
 def encoded(kind: str, height: int, width: int, **options: int) -> bytes:
-    """A picture's file."""
-    return crayoncodec.encode(picture(kind, height, width), **options)
+    """A picture's file, of nested grids: with this effort drawings are coded like photographs."""
+    return crayoncodec.encode(picture(kind, height, width), effort=4, **options)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageDraw
 
 import crayoncodec
 from crayoncodec.color import cielab
@@ -26,6 +26,16 @@ def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     channels = [shade * (0.6 + 0.4 * np.cos(3 * x * k + 2 * y + k + seed)) for k in range(3)]
     noise = rng.normal(0, 0.02, (height, width, 3))
     return (np.clip(np.stack(channels, axis=-1) + noise, 0, 1) * 255).astype(np.uint8)
+
+
+def chart(height: int = 120, width: int = 160) -> NDArray[np.uint8]:
+    """Bars and lines with smoothed edges, drawn in few colours: u8[height, width, 3]."""
+    image = Image.new("RGB", (4 * width, 4 * height), (250, 250, 245))
+    draw = ImageDraw.Draw(image)
+    for k, color in enumerate([(200, 30, 40), (30, 90, 200), (240, 180, 20), (10, 140, 60)]):
+        draw.rectangle([(40 + 140 * k, 400 - 70 * k), (140 + 140 * k, 440)], fill=color)
+        draw.line([(20, 100 * k), (600, 440 - 90 * k)], fill=color, width=4)
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX))
 
 
 def planes(height: int, width: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

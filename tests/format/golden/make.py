@@ -21,7 +21,7 @@ sys.path[:0] = [str(FOLDER.parents[1] / "support"), str(FOLDER.parent)]
 import independent_decoder  # noqa: E402
 from drawn_files import drawn  # noqa: E402
 from intermediate import Notes  # noqa: E402
-from pictures import photo  # noqa: E402
+from pictures import chart, photo  # noqa: E402
 
 CASES = {
     "default": {"n": 5},
@@ -79,6 +79,7 @@ def main() -> None:
     files = {name: crayoncodec.encode(image, **options) for name, options in CASES.items()}
     files["alpha"] = crayoncodec.encode(np.dstack([image, alpha]), n=5)
     files["grey"] = crayoncodec.encode(image[..., 0])
+    files["palette"] = crayoncodec.encode(chart(30, 40))
     # Large enough for WebP to be the smaller grid coder.
     files["grid-webp"] = crayoncodec.encode(photo(48, 64), n=2, quality=30)
     for name, (height, width, options) in NESTED.items():
