@@ -114,7 +114,7 @@ def encode(
     step: quantiser step of that grid's samples in CIELAB units, 1/256 to 255; by default 1.
     effort: 1 to 9. From 5 on AVIF takes three times as long for 3 to 9 % fewer bytes; nested grids' depth and
     symbols are chosen by what bits are worth, their cells fitted to guided details, and to the network where
-    ``decode`` uses it by default; and drawings (half of the pixels like those to their left) have exact
+    ``decode`` uses it by default; and drawings (most pixels are like those to their left) have exact
     lightness and a palette, if ``lightness`` is not given and that takes an eighth more bytes at most. From 7
     on cells are fitted twice, wherever the network is closer; means of one grid from 6 on, at 9 to a network.
     At 9 AVIF takes seven times as long again for 5 % fewer bytes.

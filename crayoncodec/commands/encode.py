@@ -67,7 +67,7 @@ from crayoncodec.format.limits import Limits
 @click.option(
     "--lightness",
     type=click.Choice(PLANE_CODERS),
-    help="Coder of the lightness plane.  [default: avif, "
+    help="Coder of the lightness plane; if it is given, drawings are coded like photographs.  [default: avif, "
     "with --lossless-lightness webp; zstd is the fast lossless one]",
 )
 @click.option(
@@ -77,8 +77,8 @@ from crayoncodec.format.limits import Limits
     default=DEFAULT_EFFORT,
     show_default=True,
     help="From 5 on AVIF takes longer for fewer bytes, bits are spent where they count, and colours are "
-    "fitted to what decoders make of them (with -n from 6 on, at 9 to the network); from 7 on twice; "
-    "at 9 AVIF takes longer still.",
+    "fitted to what decoders make of them (with -n from 6 on, at 9 to the network), drawings may be kept "
+    "exactly; from 7 on colours are fitted twice; at 9 AVIF takes longer still.",
 )
 @options.strip
 @options.max_pixels

@@ -16,7 +16,7 @@ _STEPS: Final = (1 / 16, 1 / 2)
 """Quantiser step of few colours, whose palette is small anyway, and of more, in CIELAB units."""
 EXACT_IS_WORTH: Final = 9 / 8
 """How many times the bytes of a lossy file an exact one may have."""
-_FLAT: Final = 0.5
+_FLAT: Final = 2 / 3
 """What part of a drawing's pixels have the very colour of the pixel to their left."""
 _ROWS: Final = 64
 _COLORS: Final = 2**24
