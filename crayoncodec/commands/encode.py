@@ -67,7 +67,7 @@ from crayoncodec.format.limits import Limits
 @click.option(
     "--lightness",
     type=click.Choice(PLANE_CODERS),
-    help="Coder of the lightness plane; if it is given, drawings are coded like photographs.  [default: avif, "
+    help="Coder of the lightness plane; if given, drawings are coded like photographs.  [default: avif, "
     "with --lossless-lightness webp; zstd is the fast lossless one]",
 )
 @click.option(
