@@ -13,7 +13,7 @@ from crayoncodec.machine import kernels, threads
 from crayoncodec.machine.process import models_folder
 
 SHA256: Final = {
-    3: "6e6a15f8365c3bb901b13c2f7957d516cbcd023198af4faeb3fb327e5acb69fa",
+    4: "b2421f653f8a13b65263a21bd4a60ac848de936fd7e66e3af76c10d08462a2d2",
 }
 """Of models/predictor-V.safetensors: weights and frequency tables of the version V that files name."""
 VERSION: Final = max(SHA256)

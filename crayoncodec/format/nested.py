@@ -27,6 +27,9 @@ DEAD_ZONE: Final = 0.6
 """Details smaller than this, in steps, are rounded to 0."""
 _TURNS: Final = 64
 _UNIT: Final = 2**14
+_OFFSET: Final = 16
+"""Spread of what is added to the offset of all spreads, before each stage."""
+_OFFSETS: Final = np.arange(1 - predictor.SPREADS, predictor.SPREADS)
 _CHUNK: Final = 2048
 """Bytes from which on the next level begins a new chunk."""
 _WHAT: Final = "nested colour grid"
@@ -64,10 +67,14 @@ def encode(cells: NDArray[np.float32], lightness: U8, spacing: int, step: int, p
     writer.first(first, means.turn)
 
     def decide(stage: Stage) -> I16:
-        symbols = _chosen(
-            stage, means.details(stage.spacing, stage.plane), tables, prices(stage.spacing, price)
-        )
-        writer.put(stage.spacing, symbols, stage.spreads, stage.mask)
+        targets, own_prices = means.details(stage.spacing, stage.plane), prices(stage.spacing, price)
+        writer.reach(stage.spacing)
+        before = writer.offset
+        symbols = _chosen(stage, before, targets, tables, own_prices)
+        writer.move(symbols, stage)
+        if price and writer.offset != before:
+            symbols = _chosen(stage, writer.offset, targets, tables, own_prices)
+        writer.put(symbols, stage)
         return symbols
 
     walk = stages(
@@ -117,14 +124,15 @@ def decode(
         np.int64
     )
     first *= step_of(chunks[0].step, coarsest)[0]
-    home = chunks[0]
+    home, offset = chunks[0], 0
 
     def read(stage: Stage) -> I16:
-        nonlocal decoder, home
+        nonlocal decoder, home, offset
         if homes[stage.spacing] is not home:
             home = homes[stage.spacing]
-            decoder = entropy.Decoder(tables, home.payload, _WHAT)
-        return symbols_of(stage.spacing, stage.spreads, stage.mask)
+            decoder, offset = entropy.Decoder(tables, home.payload, _WHAT), 0
+        offset += int(decoder.get(np.array([_OFFSET], np.uint8))[0])
+        return symbols_of(stage.spacing, _moved(stage.spreads, offset), stage.mask)
 
     walk = stages(
         shipped.network, first, features.pyramid(lightness[None], coarsest), coarsest, finest,
@@ -220,6 +228,8 @@ class _Writer:
     def __init__(self, tables: entropy.Tables, coarsest: int) -> None:
         self._tables = tables
         self._chunks = [_Open(0, coarsest, entropy.Encoder(tables))]
+        self.offset = self._told = 0
+        """Of all spreads in a chunk: the next stage's, and the last one's."""
 
     def first(self, symbols: I64, turn: int) -> None:
         """The coarsest level, [2,h,w]."""
@@ -234,8 +244,8 @@ class _Writer:
         for plane, spread in zip(left, spreads, strict=True):
             chunk.coder.put(plane, np.full(plane.size, spread, np.int64))
 
-    def put(self, spacing: int, symbols: Integers, spreads: Integers, mask: NDArray[np.bool_]) -> None:
-        """Symbols of a level, those in the mask."""
+    def reach(self, spacing: int) -> None:
+        """Go on with a level, in a new chunk if that is due."""
         chunk = self._chunks[-1]
         if spacing < chunk.spacing >> (chunk.levels - 1):
             if chunk.coder.size() < _CHUNK:
@@ -243,7 +253,34 @@ class _Writer:
             else:
                 chunk = _Open(chunk.level + chunk.levels, spacing, entropy.Encoder(self._tables))
                 self._chunks.append(chunk)
-        chunk.coder.put(symbols, spreads, mask)
+                self.offset = self._told = 0
+
+    def move(self, symbols: I16, stage: Stage) -> None:
+        """The offset with which a stage's symbols take least, and the word of it."""
+        width = self._tables.bits.shape[1]
+
+        def count(part: slice) -> I64:
+            meant = stage.mask.reshape(-1)[part]
+            found = symbols.reshape(-1)[part][meant].astype(np.int32)
+            spreads = stage.spreads.reshape(-1)[part][meant].astype(np.int32)
+            places = np.where(np.abs(found) <= self._tables.reach, found + self._tables.reach, width - 1)
+            return np.bincount(spreads * width + places, minlength=predictor.SPREADS * width)
+
+        counts = sum(threads.each(count, threads.parts(symbols.size)))
+        bits = self._tables.bits.astype(np.float64)
+        # Of spreads e under the tables of each other one.
+        other = np.reshape(counts, (predictor.SPREADS, width)) @ bits.T
+        own = np.arange(predictor.SPREADS)
+        costs = [other[own, _moves(offset)].sum() for offset in _OFFSETS.tolist()]
+        costs += self._tables.costs(np.array(_OFFSET), _OFFSETS - self._told)
+        self.offset = int(_OFFSETS[np.argmin(costs)])
+
+    def put(self, symbols: I16, stage: Stage) -> None:
+        """Symbols of a stage, those in the mask, coded with the offset."""
+        coder = self._chunks[-1].coder
+        coder.put(np.array([self.offset - self._told]), np.array([_OFFSET]))
+        self._told = self.offset
+        coder.put(symbols, _moved(stage.spreads, self.offset), stage.mask)
 
     def finish(self, step: int) -> tuple[GridChunk, ...]:
         """All chunks."""
@@ -255,8 +292,21 @@ def _tables(version: int) -> entropy.Tables:
     return entropy.Tables(predictor.load(version).frequencies)
 
 
-def _chosen(stage: Stage, targets: F64, tables: entropy.Tables, prices: F32) -> I16:
-    """Symbols of a stage, [3,h,w], 0 outside its mask; targets: twice the details; prices: [h,w]."""
+def _moves(offset: int) -> U8:
+    """Spreads with an offset, of all spreads."""
+    return (np.arange(predictor.SPREADS) + offset).clip(0, predictor.SPREADS - 1).astype(np.uint8)
+
+
+def _moved(spreads: Integers, offset: int) -> Integers:
+    return _moves(offset)[spreads] if offset else spreads
+
+
+def _chosen(stage: Stage, offset: int, targets: F64, tables: entropy.Tables, prices: F32) -> I16:
+    """Symbols of a stage, [3,h,w], 0 outside its mask; offset: of spreads.
+
+    targets: twice the details. prices: [h,w].
+    """
+    stage = stage._replace(spreads=_moved(stage.spreads, offset))
     step, mask = stage.step, stage.mask
     symbols = np.zeros(mask.shape, np.int16)
     if kernels.are_there():

@@ -21,7 +21,7 @@ def unnoted(n: int, name: str, values: Int) -> None:
 
 MODELS = Path(__file__).parents[2] / "models"
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
-VERSION = 3
+VERSION = 4
 
 
 def check(condition: bool, complaint: str) -> None:
@@ -79,6 +79,7 @@ class RangeDecoder:
         self.alphabets = alphabets
         data += bytes(-len(data) % 4)
         self.words = [*struct.unpack(f">{len(data) // 4}I", data)]
+        self.offset = 0
         self.lower, self.range = 0, 2**64 - 1
         self.point = self.next_word() * 2**32 + self.next_word()
 
@@ -237,6 +238,8 @@ def decode_level(
                 both = np.clip(NETWORK.layer(f"{net}.both.{half}", np.concatenate([z, own])), 0, 255)
                 out = NETWORK.layer(f"{net}.other.{half}", both)
             shift, spread = np.clip(out[:3], -4095, 4095), np.clip(out[3:], 0, 63)
+            coder.offset += coder.symbols([16])[0]
+            spread = np.clip(spread + coder.offset, 0, 63)
             decoded = np.zeros_like(shift)
             decoded[meant] = coder.symbols(spread[meant].tolist())
             symbols[plane::2] += decoded

@@ -235,19 +235,19 @@ def test_flipped_byte(small):
         assert_refused(small[:position] + bytes([small[position] ^ 0x21]) + small[position + 1 :])
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 4, 255])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 255])
 def test_other_networks(version):
     """§12: there is one version."""
     data = crayoncodec.encode(picture("smooth", 13, 9))
     start = data.index(b"GRID")
     (size,) = struct.unpack(">I", data[start - 4 : start])
     payload = bytearray(data[start + 4 : start + 4 + size])
-    assert payload[7] == 3
+    assert payload[7] == 4
     payload[7] = version
     data = data[: start - 4] + chunk(b"GRID", bytes(payload)) + data[start + 8 + size :]
     with pytest.raises(ValueError, match=r"^network$"):
         decode(data)
-    with pytest.raises(crayoncodec.FormatError, match=f"network {version}, this crayoncodec has 3$"):
+    with pytest.raises(crayoncodec.FormatError, match=f"network {version}, this crayoncodec has 4$"):
         crayoncodec.decode(data, color="guided")
 
 

@@ -49,8 +49,13 @@ def test_the_example_of_the_text():
 
 def test_of_the_package(monkeypatch, arithmetic):
     """Of guided details and of cells it has some together only with others: they are in what follows."""
-    notes, at = Notes(), []
+    notes, at, spreads = Notes(), [], []
     trunk, second, answered = predictor.Predictor.trunk, predictor.Predictor.second, nested.answered
+    moved = nested._moved
+
+    def noted_spreads(given, offset):
+        spreads.append(moved(given, offset))
+        return spreads[-1]
 
     def noted_trunk(network, features):
         hidden = trunk(network, features)
@@ -78,8 +83,8 @@ def test_of_the_package(monkeypatch, arithmetic):
 
         def noted(stage):
             step, symbols = next(steps), answer(stage)
-            for name in ("shifts", "spreads"):
-                notes(stage.spacing, f"{name} {step}", getattr(stage, name) * stage.mask)
+            notes(stage.spacing, f"shifts {step}", stage.shifts * stage.mask)
+            notes(stage.spacing, f"spreads {step}", spreads[-1] * stage.mask)
             notes(stage.spacing, f"symbols {step}", symbols)
             return symbols
 
@@ -87,6 +92,7 @@ def test_of_the_package(monkeypatch, arithmetic):
 
     monkeypatch.setattr(predictor.Predictor, "trunk", noted_trunk)
     monkeypatch.setattr(predictor.Predictor, "second", noted_second)
+    monkeypatch.setattr(nested, "_moved", noted_spreads)
     monkeypatch.setattr(nested, "stages", noted_stages)
     monkeypatch.setattr(nested, "answered", noted_answers)
     file = container.unpack(FILE)

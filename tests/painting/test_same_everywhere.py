@@ -11,14 +11,14 @@ from crayoncodec.machine import kernels
 
 GOLDEN = Path(__file__).parents[1] / "format" / "golden"
 PICTURES = {
-    ("guided", "nested.cray"): "c8b39e3628b2f64d9291d637643a7758f282cc5c667a9fe302748f3438495f3d",
-    ("neural", "nested.cray"): "7f850c24418a623fd7928e0f469c786ccb89f3a62c917da201d2ff69665eb0e5",
-    ("guided", "nested-coarse.cray"): "586697149965163e6b0e9883cfc975e3e1aa5f9b016a885a8366ed7d1417d50b",
-    ("neural", "nested-coarse.cray"): "63788f0660fcefd05f07d2bb1fc6c57c08b7410262ab58ad4d21b7e7af6feb04",
-    ("guided", "nested-line.cray"): "e39bd5b0a8bb71dbbfb1c04af5d7810f7b81d054dbae606bb4cb0f278c2ac1dd",
-    ("neural", "nested-line.cray"): "b51112637916cdba37836113186eb643fbd04fe80db38f4ea2da87eb1b3f9208",
-    ("guided", "nested-fine.cray"): "ed30e689078b3dbcff9c57e943521709a8e0632bbec2f7678861064601624dee",
-    ("guided", "nested-chunks.cray"): "4d100420b611b0f12b5da26f31dda371ad306d2a580d9d80f6a14bd6430c3d18",
+    ("guided", "nested.cray"): "918777449156ae0d8e8446c08c1e936fe80d0b0c4abd192c798b68173f729590",
+    ("neural", "nested.cray"): "b24f79b8932abf887acb78009442967f2a8869c5e641308d31a1568e15e0542f",
+    ("guided", "nested-coarse.cray"): "18077fc1daf06d6f6c592f685a973715744af53d6acacf2792ce6d91c38beb5b",
+    ("neural", "nested-coarse.cray"): "ec45f2cfcc5e4a87fa2972a11010d482ef28f99ff3112aba781e88a55f924b84",
+    ("guided", "nested-line.cray"): "1e7e22c6c9accc93341d37a44c4679ce3afa504c64f7d34c989e83ce01873d45",
+    ("neural", "nested-line.cray"): "ce5bdf9c9694e97ac00ae7f5a66993b0a7990c1b79cb6e8e908425f7ba8fc9f1",
+    ("guided", "nested-fine.cray"): "f82829b846b4b2d43be031db86e4cf053d8a7d8ed528aaccaec8db6507ae30ae",
+    ("guided", "nested-chunks.cray"): "809c60fb77a387c0cab80723002226d69828855b514bf135f783ef29edfb5f2b",
 }
 """SHA-256 of what is shown of golden files."""
 

@@ -17,6 +17,9 @@ import numpy as np
 from crayoncodec.color import predictor
 from crayoncodec.format import entropy, planes
 
+OFFSET = 16
+"""Spread that offsets of spreads have, alone."""
+
 
 def drawn(shape, levels, *, turn=11, spreads=(20, 33), largest=6.0, escapes=0.0, seed=0):
     """The bytes of a file of so many rows and columns.
@@ -33,10 +36,14 @@ def drawn(shape, levels, *, turn=11, spreads=(20, 33), largest=6.0, escapes=0.0,
         """Stands for the range decoder: what it gives is drawn, and coded."""
 
         def __init__(self, data, alphabets):
-            self.coder = entropy.Encoder(tables)
+            self.coder, self.offset = entropy.Encoder(tables), 0
             coders.append(self.coder)
 
         def symbols(self, given):
+            if given == [OFFSET]:
+                found = rng.integers(-4, 5, 1) * (largest > 0)
+                self.coder.put(found, np.array(given))
+                return found.tolist()
             found = np.rint(rng.laplace(0, largest, len(given)))
             wild = rng.random(len(given)) < escapes
             found[wild] = rng.integers(-32767, 32768, wild.sum())

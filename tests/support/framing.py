@@ -18,7 +18,7 @@ def grid(level=0, spacing=2, sampling=0, step=256, coder=0):
     return chunk(b"GRID", struct.pack(">BHBHB", level, spacing, sampling, step, coder) + b"grid")
 
 
-def nested(level=0, spacing=128, sampling=0, step=256, network=3, levels=1):
+def nested(level=0, spacing=128, sampling=0, step=256, network=4, levels=1):
     fields = struct.pack(">BHBHBBB", level, spacing, sampling, step, 2, network, levels)
     return chunk(b"GRID", fields + b"grid")
 

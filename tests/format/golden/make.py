@@ -68,8 +68,9 @@ DRAWN = {
     ),
     "drawn-small": ((30, 41), [(2, 2, 1)], {"largest": 3, "seed": 2}),
     "drawn-silent": ((12, 13), [(4, 3, 500)], {"largest": 0, "spreads": (0, 0)}),
+    "drawn-quiet": ((24, 26), [(2, 2, 65535)], {"largest": 0.15, "seed": 5}),
 }  # fmt: skip
-"""Arguments of drawn: steps that differ, clipping and escapes, steps below 1, nothing but zeros."""
+"""Arguments of drawn: steps that differ, clipping and escapes, steps below 1, zeros alone, hardly others."""
 
 
 def main() -> None:
@@ -84,7 +85,7 @@ def main() -> None:
     files["grid-webp"] = crayoncodec.encode(photo(48, 64), n=2, quality=30)
     for name, (height, width, options) in NESTED.items():
         files[name] = crayoncodec.encode(photo(height, width), **options)
-    noise = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 72, 3), dtype=np.uint8)
     files["nested-chunks"] = crayoncodec.encode(noise, color_quality=100, quality=50)
     files |= {name: drawn(*given, **options) for name, (*given, options) in DRAWN.items()}
     told = container.unpack(crayoncodec.encode(photo(20, 30), effort=1))
