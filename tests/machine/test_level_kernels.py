@@ -132,7 +132,7 @@ def test_encoders_choose_the_same_symbols(seed, most, step, spread):
     stage = Stage(4, step, 0, rng.integers(0, 4, shape) > 0, guided, shifts, spreads)
     tables = nested._tables(predictor.VERSION)
     prices = (most * rng.integers(0, 3, shape[1:]) / 2).astype(np.float32)
-    assert_same(by_all(lambda: [nested._chosen(stage, targets, tables, prices)]))
+    assert_same(by_all(lambda: [nested._chosen(stage, -3, targets, tables, prices)]))
 
 
 @pytest.mark.parametrize("turn", range(64))
