@@ -131,7 +131,7 @@ def decode(
         if homes[stage.spacing] is not home:
             home = homes[stage.spacing]
             decoder, offset = entropy.Decoder(tables, home.payload, _WHAT), 0
-        offset += int(decoder.get(np.array([_OFFSET], np.uint8))[0])
+        offset += int(symbols_of(stage.spacing, np.array([_OFFSET], np.uint8), np.ones(1, np.bool_))[0])
         return symbols_of(stage.spacing, _moved(stage.spreads, offset), stage.mask)
 
     walk = stages(
