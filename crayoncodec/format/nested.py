@@ -270,8 +270,8 @@ class _Writer:
         bits = self._tables.bits.astype(np.float64)
         # Of spreads e under the tables of each other one.
         other = np.reshape(counts, (predictor.SPREADS, width)) @ bits.T
-        own = np.arange(predictor.SPREADS)
-        costs = [other[own, _moves(offset)].sum() for offset in _OFFSETS.tolist()]
+        own = np.arange(predictor.SPREADS, dtype=np.uint8)
+        costs = [other[own, _moved(own, offset)].sum() for offset in _OFFSETS.tolist()]
         costs += self._tables.costs(np.array(_OFFSET), _OFFSETS - self._told)
         self.offset = int(_OFFSETS[np.argmin(costs)])
 
@@ -292,13 +292,13 @@ def _tables(version: int) -> entropy.Tables:
     return entropy.Tables(predictor.load(version).frequencies)
 
 
-def _moves(offset: int) -> U8:
-    """Spreads with an offset, of all spreads."""
-    return (np.arange(predictor.SPREADS) + offset).clip(0, predictor.SPREADS - 1).astype(np.uint8)
-
-
 def _moved(spreads: Integers, offset: int) -> Integers:
-    return _moves(offset)[spreads] if offset else spreads
+    """Spreads with an offset."""
+    if not offset:
+        return spreads
+    moved = spreads.astype(np.int8)  # of 0 to 63, so that one more such number fits
+    moved += np.int8(max(1 - predictor.SPREADS, min(offset, predictor.SPREADS - 1)))
+    return moved.clip(0, predictor.SPREADS - 1, out=moved).view(np.uint8)
 
 
 def _chosen(stage: Stage, offset: int, targets: F64, tables: entropy.Tables, prices: F32) -> I16:
