@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crayoncodec.color import cielab
+from crayoncodec.color.means import mean_ab
 from crayoncodec.format.palette import MOST, MOST_ALIKE, Palette, places
 
 _FEW: Final = 256
@@ -55,7 +56,7 @@ def drawing_of(rgb: U8) -> Drawing | None:
     step = _STEPS[len(colors) > _FEW]
     given = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], -1).astype(np.uint8)[None]
     lightness = cielab.stored_lightness(given)[0]
-    samples = np.rint(cielab.rgb_to_lab(given)[1][:, 0] / step).astype(np.int16)
+    samples = np.rint(mean_ab(given, 1)[:, 0] / step).astype(np.int16)
     # Colours that become the same are one.
     keys, one = np.unique(
         np.concatenate([lightness[None].astype(np.int16), samples]), axis=1, return_inverse=True

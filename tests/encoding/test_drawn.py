@@ -82,6 +82,15 @@ def test_transparent_drawings():
     assert np.array_equal(crayoncodec.decode(data)[..., 3], image[..., 3])
 
 
+def test_files_are_the_same_whatever_computes_them(arithmetic):
+    """With kernels and with NumPy; the first of the runs says what is right."""
+    data = crayoncodec.encode(chart())
+    assert _FOUND.setdefault("file", data) == data
+
+
+_FOUND: dict[str, bytes] = {}
+
+
 @pytest.mark.parametrize("scale", [2, 16])
 def test_reduced(scale):
     data = crayoncodec.encode(chart())
