@@ -135,7 +135,9 @@ def stopping(step):
 SMALL = (partial(Predictor, 4, 1, 1, 4), partial(Predictor, 4, 1, 1, 4), partial(Refiner, (4, 4, 4, 4)))
 
 
-@pytest.mark.parametrize("start", [[], ["--start", str(predictor.VERSION)]], ids=["one by one", "side by side"])
+@pytest.mark.parametrize(
+    "start", [[], ["--start", str(predictor.VERSION)]], ids=["one by one", "side by side"]
+)
 def test_a_training_goes_on_where_it_was_left(pack, tmp_path, monkeypatch, start):
     if not start:
         parts = zip(training.PARTS, SMALL, strict=True)
@@ -174,10 +176,24 @@ def test_weights_of_a_version_are_taken_to_the_bit(name):
 
 def test_a_training_begins_with_a_version(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_COUNTED", 2)
-    options = ["--steps", "1", "--batch", "1", "--learning-rate", "0", "--device", "cpu", "--start", str(predictor.VERSION)]
+    options = [
+        "--steps",
+        "1",
+        "--batch",
+        "1",
+        "--learning-rate",
+        "0",
+        "--device",
+        "cpu",
+        "--start",
+        str(predictor.VERSION),
+    ]
     result = CliRunner().invoke(training.main, [str(tmp_path), "--data", str(pack), *options])
     assert result.exit_code == 0, result.output
-    for mine, theirs in (("predictor", f"predictor-{predictor.VERSION}"), ("refiner", f"refiner-{refiner.VERSION}")):
+    for mine, theirs in (
+        ("predictor", f"predictor-{predictor.VERSION}"),
+        ("refiner", f"refiner-{refiner.VERSION}"),
+    ):
         begun = load_file(tmp_path / f"{mine}.safetensors")
         given = load_file(MODELS / f"{theirs}.safetensors")
         for tensors in (begun, given):
