@@ -256,7 +256,7 @@ class _Writer:
                 self.offset = self._told = 0
 
     def move(self, symbols: I16, stage: Stage) -> None:
-        """The offset with which a stage's symbols take least, and the word of it."""
+        """Set the offset with which a stage's symbols and the word of it take least."""
         width = self._tables.bits.shape[1]
 
         def count(part: slice) -> I64:
