@@ -47,8 +47,29 @@ class Tables:
 
     def costs(self, spreads: Integers, symbols: Integers) -> NDArray[np.float32]:
         """Bits of symbols under the tables of those spreads."""
-        inside = np.abs(symbols) <= self.reach
-        return self.bits[spreads, np.where(inside, symbols + self.reach, -1)]
+        return self.bits[spreads, self.letters(symbols)]
+
+    def letters(self, symbols: Integers) -> Integers:
+        """Where symbols, or their escape, stand in a table."""
+        letters: Integers = np.where(np.abs(symbols) <= self.reach, symbols + self.reach, 2 * self.reach + 1)
+        return letters
+
+    def counts(self, symbols: I16, spreads: U8, mask: Mask) -> I64:
+        """How often each letter came under each spread, [spreads,letters]; symbols are 0 outside the mask."""
+        shape = self.bits.shape
+
+        def count(part: slice) -> I64:
+            values, own = symbols.reshape(-1)[part], spreads.reshape(-1)[part]
+            some = np.flatnonzero(values)  # few: so they are counted apart
+            met, under = values[some].astype(np.int64), own[some].astype(np.int64)
+            counts = np.bincount(under * shape[1] + self.letters(met), minlength=self.bits.size).reshape(
+                shape
+            )
+            every = _counted(spreads, mask, part)[: shape[0]]
+            counts[:, self.reach] += every - np.bincount(under, minlength=shape[0])
+            return counts
+
+        return sum(threads.each(count, threads.parts(symbols.size)), np.zeros(shape, np.int64))
 
 
 class Encoder:
@@ -60,14 +81,12 @@ class Encoder:
 
     def put(self, symbols: Integers, spreads: Integers, mask: Mask | None = None) -> None:
         """Code symbols, at most MAX_SYMBOL, under the tables of their spreads: where the mask says so."""
-        reach = self._tables.reach
         order, groups = _groups(spreads, mask)
         ordered = symbols.reshape(-1)[order].astype(np.int32)
-        inside = np.abs(ordered) <= reach
-        places = np.where(inside, ordered + reach, 2 * reach + 1)
+        letters = self._tables.letters(ordered)
         for spread, first, last in groups:
-            self._coder.encode(places[first:last], self._tables.models[spread])
-        escaped = ordered[~inside]
+            self._coder.encode(letters[first:last], self._tables.models[spread])
+        escaped = ordered[np.abs(ordered) > self._tables.reach]
         if escaped.size:
             self._coder.encode(escaped + (MAX_SYMBOL + 1), _uniform())
 
@@ -140,7 +159,7 @@ def _groups(spreads: Integers, mask: Mask | None) -> tuple[U32, Sequence[tuple[i
 def _sorted(spreads: U8, mask: Mask) -> tuple[U32, I64]:
     """As ``_groups``: places by spread, and how many each has, counted and put in parts."""
     parts = threads.parts(spreads.size)
-    counts = np.array(threads.each(lambda part: symbol_kernels.count(spreads, mask, part), parts))
+    counts = np.array(threads.each(lambda part: _counted(spreads, mask, part), parts))
     before = np.cumsum(counts.T).reshape(counts.T.shape).T - counts
     order = np.empty(int(counts.sum()), np.uint32)
     threads.each(
@@ -148,6 +167,13 @@ def _sorted(spreads: U8, mask: Mask) -> tuple[U32, I64]:
         range(len(parts)),
     )
     return order, counts.sum(axis=0)
+
+
+def _counted(spreads: U8, mask: Mask, part: slice) -> I64:
+    """How often each spread comes in a part of the flat arrays, [256]."""
+    if kernels.are_there():
+        return symbol_kernels.count(spreads, mask, part)
+    return np.bincount(spreads.reshape(-1)[part][mask.reshape(-1)[part]], minlength=256)
 
 
 @cache

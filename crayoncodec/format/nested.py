@@ -257,19 +257,9 @@ class _Writer:
 
     def move(self, symbols: I16, stage: Stage) -> None:
         """Set the offset with which a stage's symbols and the word of it take least."""
-        width = self._tables.bits.shape[1]
-
-        def count(part: slice) -> I64:
-            meant = stage.mask.reshape(-1)[part]
-            found = symbols.reshape(-1)[part][meant].astype(np.int32)
-            spreads = stage.spreads.reshape(-1)[part][meant].astype(np.int32)
-            places = np.where(np.abs(found) <= self._tables.reach, found + self._tables.reach, width - 1)
-            return np.bincount(spreads * width + places, minlength=predictor.SPREADS * width)
-
-        counts = sum(threads.each(count, threads.parts(symbols.size)))
-        bits = self._tables.bits.astype(np.float64)
+        counts = self._tables.counts(symbols, stage.spreads, stage.mask)
         # Of spreads e under the tables of each other one.
-        other = np.reshape(counts, (predictor.SPREADS, width)) @ bits.T
+        other = counts @ self._tables.bits.T.astype(np.float64)
         own = np.arange(predictor.SPREADS, dtype=np.uint8)
         costs = [other[own, _moved(own, offset)].sum() for offset in _OFFSETS.tolist()]
         costs += self._tables.costs(np.array(_OFFSET), _OFFSETS - self._told)

@@ -49,6 +49,17 @@ class TestEntropy:
         assert len(data) == pytest.approx(self.tables.costs(spreads, symbols).sum() / 8, rel=1e-3, abs=8)
         assert abs(coder.size() - len(data)) <= 8
 
+    def test_counts_are_of_the_letters_that_are_coded(self, arithmetic, monkeypatch):
+        monkeypatch.setattr("crayoncodec.machine.threads._PART", 100)
+        rng = np.random.default_rng(1)
+        spreads, mask = rng.integers(0, 64, (3, 20, 9), np.uint8), rng.integers(0, 4, (3, 20, 9)) > 0
+        symbols = (np.rint(rng.laplace(0, 60, mask.shape)) * mask).astype(np.int16)
+        counts = np.zeros((64, 256), np.int64)
+        for symbol, spread in zip(symbols[mask], spreads[mask], strict=True):
+            counts[spread, symbol + 127 if abs(symbol) <= 127 else 255] += 1
+        assert counts[:, 255].sum() > 5
+        assert np.array_equal(self.tables.counts(symbols, spreads, mask), counts)
+
     def test_tables_must_add_up(self):
         with pytest.raises(ValueError, match="do not add up to 16777216"):
             entropy.Tables(predictor.load(predictor.VERSION).frequencies + 1)
