@@ -30,6 +30,11 @@ _UNIT: Final = 2**14
 _OFFSET: Final = 16
 """Spread of what is added to the offset of all spreads, before each stage."""
 _OFFSETS: Final = np.arange(1 - predictor.SPREADS, predictor.SPREADS)
+_SPREADS: Final = np.arange(predictor.SPREADS)
+_MOVES: Final = (_SPREADS + _OFFSETS[:, None]).clip(0, predictor.SPREADS - 1)
+"""What every spread becomes with every offset."""
+_BITS_UNIT: Final = 2**16
+"""Of bits in whole numbers, whose sums are the same in whatever order they are added."""
 _CHUNK: Final = 2048
 """Bytes from which on the next level begins a new chunk."""
 _WHAT: Final = "nested colour grid"
@@ -258,11 +263,10 @@ class _Writer:
     def move(self, symbols: I16, stage: Stage) -> None:
         """Set the offset with which a stage's symbols and the word of it take least."""
         counts = self._tables.counts(symbols, stage.spreads, stage.mask)
-        # Of spreads e under the tables of each other one.
-        other = counts @ self._tables.bits.T.astype(np.float64)
-        own = np.arange(predictor.SPREADS, dtype=np.uint8)
-        costs = [other[own, _moved(own, offset)].sum() for offset in _OFFSETS.tolist()]
-        costs += self._tables.costs(np.array(_OFFSET), _OFFSETS - self._told)
+        bits = np.rint(self._tables.bits.T.astype(np.float64) * _BITS_UNIT)
+        under = counts @ bits  # of each spread's symbols, in each other one's tables
+        costs = under[_SPREADS, _MOVES].sum(axis=1)
+        costs += bits[self._tables.letters(_OFFSETS - self._told), _OFFSET]
         self.offset = int(_OFFSETS[np.argmin(costs)])
 
     def put(self, symbols: I16, stage: Stage) -> None:

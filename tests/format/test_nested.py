@@ -16,6 +16,7 @@ import crayoncodec
 from crayoncodec import FormatError
 from crayoncodec.color import geometry, predictor
 from crayoncodec.color.grid import reduce_to_cells
+from crayoncodec.color.levels import Stage
 from crayoncodec.format import container, decoding, entropy
 from crayoncodec.format import nested as codestream
 
@@ -63,6 +64,27 @@ class TestEntropy:
     def test_tables_must_add_up(self):
         with pytest.raises(ValueError, match="do not add up to 16777216"):
             entropy.Tables(predictor.load(predictor.VERSION).frequencies + 1)
+
+
+class TestOffsets:
+    @pytest.mark.parametrize("told", [0, -20, 63])
+    @pytest.mark.parametrize("scale", [0, 1, 40, 900])
+    def test_no_other_one_takes_less(self, told, scale):
+        rng = np.random.default_rng(scale)
+        spreads = rng.integers(0, 64, (3, 6, 7), np.uint8)
+        mask = rng.integers(0, 3, spreads.shape) > 0
+        symbols = (np.rint(rng.laplace(0, scale, spreads.shape)) * mask).astype(np.int16)
+        none = np.empty(0)
+        tables = TestEntropy.tables
+        writer = codestream._Writer(tables, 4)
+        writer._told = told
+        writer.move(symbols, Stage(4, 1, 0, mask, none, none, spreads))
+
+        def bits(offset):
+            moved = (spreads[mask].astype(int) + offset).clip(0, 63)
+            return tables.costs(moved, symbols[mask]).sum() + tables.costs(16, np.array(offset - told))
+
+        assert bits(writer.offset) <= min(map(bits, range(-63, 64))) + 1e-2
 
 
 class TestCodestream:
