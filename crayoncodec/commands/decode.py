@@ -1,7 +1,8 @@
-"""``cray decode``."""
+"""``cray decode`` and ``cray thumbnail``."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -83,6 +84,21 @@ def decode(
     lines.finish(jobs.run(planned, convert, workers), planned, as_json, quiet, left_out)
 
 
+@click.command(epilog="Example: cray thumbnail photo.cray photo.png 256")
+@click.argument("source", metavar="IN", shell_complete=options.paths)
+@click.argument("target", metavar="OUT", shell_complete=options.paths)
+@click.argument("size", type=click.IntRange(1), default=256)
+@options.max_pixels
+def thumbnail(source: str, target: str, size: int, max_pixels: int) -> None:
+    """A small PNG of a .cray file, as file managers show it: at most SIZE x SIZE pixels, 256 by default.
+
+    It is decoded reduced, without a network, and is upright and in sRGB. OUT is replaced, whatever its name.
+    """
+    planned, _ = options.plan((source,), target, ".png", False, options.is_cray_name, overwrite=True)
+    convert = partial(_thumbnail, size=size, limits=Limits(pixels=max_pixels))
+    lines.finish(jobs.run(planned, convert), planned, as_json=False, quiet=True)
+
+
 def _extension(output_format: str | None) -> str:
     """Of outputs in this format. Raises click.UsageError."""
     if output_format is None:
@@ -125,6 +141,21 @@ def _decode(
     result = saving.save_picture(picture, extension or otherwise, **saved)
     height, width = picture.rgb.shape[:2]
     return result, {"width": width, "height": height, "color": decoder.color}
+
+
+def _thumbnail(
+    read: Callable[[], bytes], extension: str, size: int, limits: Limits
+) -> tuple[bytes, dict[str, Any]]:
+    data = read()
+    found = codec.info(data, limits)
+    larger = [scale for scale in SCALES if max(found.width, found.height) >= scale * size]
+    picture = codec.Decoder(color="guided", scale=max(larger, default=1), limits=limits).picture(data)
+    from crayoncodec.files.picture import stripped, to_pil
+
+    image, stream = to_pil(stripped(picture, "all")), io.BytesIO()
+    image.thumbnail((size, size))
+    image.save(stream, "PNG", compress_level=1)
+    return stream.getvalue(), {"width": image.width, "height": image.height}
 
 
 def networks(*, color: codec.Color, model: str | None, scale: int, **_: Any) -> list[str]:
