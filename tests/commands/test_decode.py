@@ -260,7 +260,8 @@ class TestThumbnail:
     def test_replaces_what_is_there_but_not_its_input(self):
         Path("out.png").write_text("old")
         cray("thumbnail", "photo.cray", "out.png", 16)
-        assert Image.open("out.png").size == (16, 11)
+        with Image.open("out.png") as image:
+            assert image.size == (16, 11)
         before = Path("photo.cray").read_bytes()
         cray("thumbnail", "photo.cray", "photo.cray", 16, code=1)
         assert Path("photo.cray").read_bytes() == before
