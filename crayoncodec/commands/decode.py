@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -92,11 +93,18 @@ def decode(
 def thumbnail(source: str, target: str, size: int, max_pixels: int) -> None:
     """A small PNG of a .cray file, as file managers show it: at most SIZE x SIZE pixels, 256 by default.
 
-    It is decoded reduced, without a network, and is upright and in sRGB. OUT is replaced, whatever its name.
+    It is decoded reduced, without a network, and is upright and sRGB. OUT is overwritten whatever its name.
     """
-    planned, _ = options.plan((source,), target, ".png", False, options.is_cray_name, overwrite=True)
-    convert = partial(_thumbnail, size=size, limits=Limits(pixels=max_pixels))
-    lines.finish(jobs.run(planned, convert), planned, as_json=False, quiet=True)
+    place = Path(target)
+    try:
+        with jobs.collected_warnings():
+            data = _thumbnail(Path(source).read_bytes(), size, Limits(pixels=max_pixels))
+        if place.exists() and place.samefile(source):
+            raise click.UsageError(f"{target} is the input, expected another name")
+        # Not by a new file in its place: file managers may have it open already, and read that.
+        place.write_bytes(data)
+    except (CrayError, OSError) as error:
+        lines.fail(source, error)
 
 
 def _extension(output_format: str | None) -> str:
@@ -143,10 +151,7 @@ def _decode(
     return result, {"width": width, "height": height, "color": decoder.color}
 
 
-def _thumbnail(
-    read: Callable[[], bytes], extension: str, size: int, limits: Limits
-) -> tuple[bytes, dict[str, Any]]:
-    data = read()
+def _thumbnail(data: bytes, size: int, limits: Limits) -> bytes:
     found = codec.info(data, limits)
     larger = [scale for scale in SCALES if max(found.width, found.height) >= scale * size]
     picture = codec.Decoder(color="guided", scale=max(larger, default=1), limits=limits).picture(data)
@@ -155,7 +160,7 @@ def _thumbnail(
     image, stream = to_pil(stripped(picture, "all")), io.BytesIO()
     image.thumbnail((size, size))
     image.save(stream, "PNG", compress_level=1)
-    return stream.getvalue(), {"width": image.width, "height": image.height}
+    return stream.getvalue()
 
 
 def networks(*, color: codec.Color, model: str | None, scale: int, **_: Any) -> list[str]:

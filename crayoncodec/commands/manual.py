@@ -54,9 +54,10 @@ def _description(command: click.Command) -> Iterator[str]:
 
 
 def _options(context: click.Context) -> Iterator[str]:
-    for param in context.command.get_params(context):
+    top = context.parent is None  # where --help is told of
+    for param in context.command.get_params(context) if top else context.command.params:
         record = param.get_help_record(context) if isinstance(param, click.Option) else None
-        if record is not None and (param.name != "help" or context.parent is None):
+        if record is not None:
             names, text = map(_escaped, record)
             yield from (".TP", f".B {names}", text)
 

@@ -257,13 +257,15 @@ class TestThumbnail:
             assert image.size == (20, 30)
             assert not image.getexif()
 
-    def test_replaces_what_is_there_but_not_its_input(self):
+    def test_writes_into_what_is_there_but_not_into_its_input(self):
+        """File managers read what they opened before: another file in its place would be missed."""
         Path("out.png").write_text("old")
-        cray("thumbnail", "photo.cray", "out.png", 16)
-        with Image.open("out.png") as image:
-            assert image.size == (16, 11)
+        with Path("out.png").open("rb") as before:
+            cray("thumbnail", "photo.cray", "out.png", 16)
+            with Image.open(before) as image:
+                assert image.size == (16, 11)
         before = Path("photo.cray").read_bytes()
-        cray("thumbnail", "photo.cray", "photo.cray", 16, code=1)
+        cray("thumbnail", "photo.cray", "photo.cray", 16, code=2)
         assert Path("photo.cray").read_bytes() == before
 
     @pytest.mark.parametrize(("name", "code"), [("damaged.cray", 3), ("photo.png", 3), ("none.cray", 1)])
