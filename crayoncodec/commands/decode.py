@@ -101,10 +101,13 @@ def thumbnail(source: str, target: str, size: int, max_pixels: int) -> None:
             data = _thumbnail(Path(source).read_bytes(), size, Limits(pixels=max_pixels))
         if place.exists() and place.samefile(source):
             raise click.UsageError(f"{target} is the input, expected another name")
-        # Not by a new file in its place: file managers may have it open already, and read that.
-        place.write_bytes(data)
     except (CrayError, OSError) as error:
         lines.fail(source, error)
+    try:
+        # Not by a new file in its place: file managers may have it open already, and read that.
+        place.write_bytes(data)
+    except OSError as error:
+        lines.fail(target, error)
 
 
 def _extension(output_format: str | None) -> str:

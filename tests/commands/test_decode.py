@@ -274,3 +274,14 @@ class TestThumbnail:
         assert refused.stderr.startswith(f"cray: {name}: ")
         assert len(refused.stderr.splitlines()) == 1
         assert not Path("out.png").exists()
+
+    def test_outputs_that_cannot_be_written_are_one_line(self):
+        refused = cray("thumbnail", "photo.cray", "none/out.png", code=1)
+        assert refused.stderr == "cray: none/out.png: No such file or directory\n"
+
+    @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (1, 1)])
+    def test_pictures_of_any_shape(self, shape):
+        crayoncodec.write("line.cray", np.full((*shape, 3), 99, np.uint8))
+        cray("thumbnail", "line.cray", "line.png", 100)
+        with Image.open("line.png") as image:
+            assert image.size == (min(shape[1], 100), min(shape[0], 100))
