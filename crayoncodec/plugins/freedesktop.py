@@ -183,6 +183,9 @@ def _update_mime_database(share: Path) -> str | None:
 
 
 def _thumbnailer() -> str:
-    """Runs this interpreter: those that ask for thumbnails have a PATH of their own."""
+    """Runs this interpreter, as those that ask for thumbnails have a PATH of their own.
+
+    With -P, as the folder that they are in, which may be one of pictures, is no place to import from.
+    """
     command = shlex.join([sys.executable, "-P", "-m", "crayoncodec", "thumbnail"]).replace("%", "%%")
     return f"[Thumbnailer Entry]\nTryExec={sys.executable}\nExec={command} %i %o %s\nMimeType={MIME_TYPE};\n"

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from commandline import cray, names
@@ -58,6 +59,13 @@ def test_what_cannot_be_done_is_a_line_each(home):
     )
     (home / ".local/share/crayoncodec/desktop.json").write_text("{")
     assert "is not the list" in cray("desktop", "remove", code=3).stderr
+
+
+def test_windows_is_told(home, monkeypatch):
+    monkeypatch.setattr(desktop, "os", SimpleNamespace(name="nt", environ=os.environ))
+    for what in ("install", "remove"):
+        assert "Windows is no freedesktop.org system" in cray("desktop", what, code=2).stderr
+    assert names(home) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="bash's completion")
