@@ -286,6 +286,17 @@ def archive(
         stream.write((json.dumps(found, indent=1) + "\n").encode())
 
 
+@main.command(epilog="Example: python -m benchmarks loading photos/ --workers 2")
+@_FOLDER
+@click.option("--workers", default=0, show_default=True, type=click.IntRange(0), help="Of the DataLoader.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="The fastest counts.")
+def loading(folder: Path, workers: int, rounds: int) -> None:
+    """Pictures a second in the loop of a training, for JPEG, AVIF and cray. Needs torch."""
+    from benchmarks.programs import loading as loads
+
+    click.echo(loads.measure(folder, workers, rounds, _say))
+
+
 def _say(line: str) -> None:
     click.echo(line, err=True)
 

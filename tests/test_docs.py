@@ -39,8 +39,11 @@ def test_links_are_found():
     assert LINK.findall("[a](b.md#c), ![d](e.svg), [f](https://g), [h](#i)") == ["b.md", "e.svg"]
 
 
-@pytest.mark.parametrize("page", ["python", "pillow"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset's open files
+@pytest.mark.parametrize("page", ["python", "pillow", "opens"])
 def test_examples_run(page, tmp_path, monkeypatch):
+    if page == "opens":
+        pytest.importorskip("webdataset")
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photo(60, 80)).save("photo.jpg")
     (tmp_path / "photos").mkdir()

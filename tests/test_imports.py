@@ -58,6 +58,7 @@ def test_info_loads_no_numbers():
         ("encode", "--effort", "6", "photo.png", "-o", "out.cray"),
         ("decode", "--color", "guided", "photo.cray", "-o", "out.png"),
         ("decode", "--color", "gray", "photo.cray", "-o", "out.png"),
+        ("thumbnail", "photo.cray", "out.png"),
         ("verify", "photo.cray"),
         ("compare", "photo.png", "photo.png"),
         ("models", "show", "compact"),

@@ -50,8 +50,8 @@ class Conversion:
 
 
 _BATCH_OPTIONS: Final[list[click.Parameter]] = [
-    click.Argument(["source"], metavar="SRC"),
-    click.Argument(["destination"], metavar="DST"),
+    click.Argument(["source"], metavar="SRC", shell_complete=options.paths),
+    click.Argument(["destination"], metavar="DST", shell_complete=options.paths),
     click.Option(
         ["-j", "--jobs", "workers"], type=click.IntRange(1),
         help="Pictures at a time.  [default: cores; those of all machines with ray]",

@@ -17,7 +17,7 @@ from crayoncodec.files import streams
 _COMMANDS: Final = {
     "encode": "encode", "decode": "decode", "info": "inspection", "verify": "inspection",
     "compare": "inspection", "models": "models", "train": "train", "eval": "train",
-    "export": "train", "batch": "batch",
+    "export": "train", "batch": "batch", "thumbnail": "decode", "desktop": "desktop",
 }  # fmt: skip
 """The modules that commands are in, which are imported when they are asked for."""
 

@@ -1,9 +1,11 @@
-"""``cray decode``."""
+"""``cray decode`` and ``cray thumbnail``."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -83,6 +85,31 @@ def decode(
     lines.finish(jobs.run(planned, convert, workers), planned, as_json, quiet, left_out)
 
 
+@click.command(epilog="Example: cray thumbnail photo.cray photo.png 256")
+@click.argument("source", metavar="IN", shell_complete=options.paths)
+@click.argument("target", metavar="OUT", shell_complete=options.paths)
+@click.argument("size", type=click.IntRange(1), default=256)
+@options.max_pixels
+def thumbnail(source: str, target: str, size: int, max_pixels: int) -> None:
+    """A small PNG of a .cray file, as file managers show it: at most SIZE x SIZE pixels, 256 by default.
+
+    It is decoded reduced, without a network, and is upright and sRGB. OUT is overwritten whatever its name.
+    """
+    place = Path(target)
+    try:
+        with jobs.collected_warnings():
+            data = _thumbnail(Path(source).read_bytes(), size, Limits(pixels=max_pixels))
+        if place.exists() and place.samefile(source):
+            raise click.UsageError(f"{target} is the input, expected another name")
+    except (CrayError, OSError) as error:
+        lines.fail(source, error)
+    try:
+        # Not by a new file in its place: file managers may have it open already, and read that.
+        place.write_bytes(data)
+    except OSError as error:
+        lines.fail(target, error)
+
+
 def _extension(output_format: str | None) -> str:
     """Of outputs in this format. Raises click.UsageError."""
     if output_format is None:
@@ -125,6 +152,18 @@ def _decode(
     result = saving.save_picture(picture, extension or otherwise, **saved)
     height, width = picture.rgb.shape[:2]
     return result, {"width": width, "height": height, "color": decoder.color}
+
+
+def _thumbnail(data: bytes, size: int, limits: Limits) -> bytes:
+    found = codec.info(data, limits)
+    larger = [scale for scale in SCALES if max(found.width, found.height) >= scale * size]
+    picture = codec.Decoder(color="guided", scale=max(larger, default=1), limits=limits).picture(data)
+    from crayoncodec.files.picture import stripped, to_pil
+
+    image, stream = to_pil(stripped(picture, "all")), io.BytesIO()
+    image.thumbnail((size, size))
+    image.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def networks(*, color: codec.Color, model: str | None, scale: int, **_: Any) -> list[str]:

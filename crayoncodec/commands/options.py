@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +16,24 @@ from crayoncodec.format.chunks import STRIPPABLE
 from crayoncodec.format.limits import DEFAULT_LIMITS
 from crayoncodec.painting import backends
 
-inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def paths(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell completes to names of files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...", shell_complete=paths)
 output = click.option(
-    "-o", "--output", metavar="OUT", help="File, existing directory, or - for standard output."
+    "-o",
+    "--output",
+    metavar="OUT",
+    shell_complete=paths,
+    help="File, existing directory, or - for standard output.",
 )
 recursive = click.option(
     "-r", "--recursive", is_flag=True, help="Take directories, and keep their trees under -o."

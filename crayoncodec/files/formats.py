@@ -16,9 +16,9 @@ from crayoncodec.errors import ImageError
 
 _UNREADABLE: Final = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 """What Pillow recognises but cannot decode, or only with a program that is not Pillow's."""
-_HEIC_PLUGIN: Final = "pillow-heif"
-_JXL_PLUGIN: Final = "pillow-jxl-plugin"
-_PLUGINS: Final = dict.fromkeys((".heic", ".heif", ".hif"), _HEIC_PLUGIN) | {".jxl": _JXL_PLUGIN}
+_HEIC_EXTRA: Final = "pip install crayoncodec[heif]"
+_JXL_EXTRA: Final = "pip install crayoncodec[jxl]"
+_EXTRAS: Final = dict.fromkeys((".heic", ".heif", ".hif"), _HEIC_EXTRA) | {".jxl": _JXL_EXTRA}
 _HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _PREFIX: Final = 16
 """Bytes that Pillow's plugins know their files by."""
@@ -34,8 +34,8 @@ def written(extension: str) -> str:
     """Pillow's name of the format written under this extension. Raises ImageError if there is none."""
     kind = _kind(extension)
     if kind is None or kind not in Image.SAVE:
-        plugin = _PLUGINS.get(extension.lower())
-        hint = f" without {plugin}" if plugin else ""
+        extra = _EXTRAS.get(extension.lower())
+        hint = f" by itself, expected {extra}" if extra else ""
         raise ImageError(f"extension {extension!r} is no format that Pillow writes{hint}")
     return kind
 
@@ -115,6 +115,6 @@ def _load_plugins() -> None:
 
 def _hints(data: bytes) -> Iterator[str]:
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and "HEIF" not in Image.OPEN:
-        yield f"HEIC needs {_HEIC_PLUGIN}"
+        yield f"HEIC needs {_HEIC_EXTRA}"
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")) and "JXL" not in Image.OPEN:
-        yield f"JPEG XL needs {_JXL_PLUGIN}"
+        yield f"JPEG XL needs {_JXL_EXTRA}"

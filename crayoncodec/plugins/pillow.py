@@ -1,4 +1,4 @@
-"""Pillow opens and saves .cray files once this module is imported.
+"""Pillow opens and saves .cray files once this module is imported, and so does what opens pictures with it.
 
 ``Image.open("photo.cray")`` then reads headers only, and the network runs in ``load()``. ``draft`` and
 ``thumbnail`` have a reduced picture decoded, as those of JPEG files, without a network;
@@ -9,6 +9,7 @@ has been turned), and the ICC profile stays unless it is given as None.
 
 from __future__ import annotations
 
+import mimetypes
 import threading
 from typing import IO, Any, Final
 
@@ -23,6 +24,7 @@ from crayoncodec.format import container
 from crayoncodec.format.chunks import METADATA
 
 FORMAT: Final = "CRAY"
+MIME_TYPE: Final = "image/x-cray"
 
 _OPTIONS: Final = (
     "n", "quality", "color_quality", "max_delta_e", "target_size", "lossless", "sampling", "lightness",
@@ -149,7 +151,8 @@ def register(**options: Any) -> None:
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, ".cray")
-    Image.register_mime(FORMAT, "image/x-cray")
+    Image.register_mime(FORMAT, MIME_TYPE)
+    mimetypes.add_type(MIME_TYPE, ".cray")
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:

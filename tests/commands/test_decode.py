@@ -230,3 +230,58 @@ class TestScale:
         for name in ("photo.png", "second.png"):
             with Image.open(name) as image:
                 assert image.size == (8, 5)
+
+
+class TestThumbnail:
+    @pytest.mark.parametrize("scale", [1, 2, 16])
+    def test_fits_into_its_size_and_is_png_whatever_its_name(self, scale):
+        size = 40 // scale + 1
+        cray("thumbnail", "photo.cray", "thumbnail.A1B2C3", size)
+        with Image.open("thumbnail.A1B2C3") as image:
+            assert image.format == "PNG"
+            assert image.size == (size, round(size * 40 / 60))
+            whole = Image.fromarray(PHOTO).resize(image.size, Image.Resampling.BOX)
+            assert np.abs(np.asarray(image).astype(int) - np.asarray(whole)).mean() < 12
+
+    def test_small_pictures_stay_as_they_are(self):
+        cray("thumbnail", "photo.cray", "small.png")
+        with Image.open("small.png") as image:
+            assert np.array_equal(np.asarray(image), crayoncodec.read("photo.cray", color="guided"))
+
+    def test_is_upright_and_bare(self):
+        tags = Image.Exif()
+        tags[0x0112] = 6
+        crayoncodec.write("turned.cray", PHOTO, exif=tags)
+        cray("thumbnail", "turned.cray", "turned.png", 30)
+        with Image.open("turned.png") as image:
+            assert image.size == (20, 30)
+            assert not image.getexif()
+
+    def test_writes_into_what_is_there_but_not_into_its_input(self):
+        """File managers read what they opened before: another file in its place would be missed."""
+        Path("out.png").write_text("old")
+        with Path("out.png").open("rb") as before:
+            cray("thumbnail", "photo.cray", "out.png", 16)
+            with Image.open(before) as image:
+                assert image.size == (16, 11)
+        before = Path("photo.cray").read_bytes()
+        cray("thumbnail", "photo.cray", "photo.cray", 16, code=2)
+        assert Path("photo.cray").read_bytes() == before
+
+    @pytest.mark.parametrize(("name", "code"), [("damaged.cray", 3), ("photo.png", 3), ("none.cray", 1)])
+    def test_bad_input_is_one_line(self, name, code):
+        refused = cray("thumbnail", name, "out.png", code=code)
+        assert refused.stderr.startswith(f"cray: {name}: ")
+        assert len(refused.stderr.splitlines()) == 1
+        assert not Path("out.png").exists()
+
+    def test_outputs_that_cannot_be_written_are_one_line(self):
+        refused = cray("thumbnail", "photo.cray", "none/out.png", code=1)
+        assert refused.stderr == "cray: none/out.png: No such file or directory\n"
+
+    @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (1, 1)])
+    def test_pictures_of_any_shape(self, shape):
+        crayoncodec.write("line.cray", np.full((*shape, 3), 99, np.uint8))
+        cray("thumbnail", "line.cray", "line.png", 100)
+        with Image.open("line.png") as image:
+            assert image.size == (min(shape[1], 100), min(shape[0], 100))
