@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 machine=../crayoncodec/machine
-exec "${CLANG:-clang}" --target=wasm32 -msimd128 -mbulk-memory -nostdlib -std=c11 -O2 -fno-unroll-loops -ffp-contract=off \
+exec "${CLANG:-clang}" --target=wasm32 -msimd128 -mbulk-memory -nostdlib -std=c11 -O2 -ffp-contract=off \
     -Wall -Wextra -Werror -isystem freestanding -I "$machine" \
     $machine/kernels.c $machine/lab.c $machine/levels.c $machine/refine.c $machine/rows.c $machine/symbols.c \
     flat.c ranges.c -Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=1048576 -o "${1:-kernels.wasm}"

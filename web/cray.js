@@ -91,22 +91,31 @@ async function* run(bytes, given, stages) {
   yield* worker ? elsewhere(data, all) : pictures(data, all);
 }
 
-/** In a worker, which ends with the last picture, or when no more are wanted. */
+/** Workers that have nothing to do: they have what they once loaded. @type {Worker[]} */
+const idle = [];
+const MOST_IDLE = 4;
+
+/** In a worker, which ends where no more pictures are wanted, and else waits for other work. */
 async function* elsewhere(bytes, options) {
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const worker = idle.pop() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const [waiting, arrived] = [[], []];
   const take = (message) => (waiting.length ? waiting.shift()(message) : arrived.push(message));
   worker.onmessage = ({ data }) => take(data);
-  worker.onerror = (event) => take({ failure: { known: false, message: event.message ?? "the worker could not be started" } });
+  worker.onerror = ({ message }) => take({ failure: { known: false, message: message ?? "the worker could not be started" } });
+  let done = false;
   try {
     worker.postMessage({ bytes, options });
-    for (let done = false; !done; ) {
+    while (!done) {
       const { picture, failure } = arrived.length ? arrived.shift() : await new Promise((resolve) => waiting.push(resolve));
-      if (failure) throw failure.known ? new CrayError(failure.message) : new Error(failure.message);
+      if (failure) {
+        done = failure.known;
+        throw failure.known ? new CrayError(failure.message) : new Error(failure.message);
+      }
       done = picture.done;
       yield picture;
     }
   } finally {
-    worker.terminate();
+    if (done && idle.length < MOST_IDLE) idle.push(worker);
+    else worker.terminate();
   }
 }

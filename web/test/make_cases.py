@@ -1,4 +1,4 @@
-"""Files that the decoder in JavaScript must decode as the package does, or refuse as it does: make_cases.py FOLDER."""
+"""Files that the decoder in JavaScript must decode, or refuse, as the package does: make_cases.py FOLDER."""
 
 from __future__ import annotations
 
