@@ -104,7 +104,8 @@ async function* elsewhere(bytes, options) {
   worker.onerror = ({ message }) => take({ failure: { known: false, message: message ?? "the worker could not be started" } });
   let done = false;
   try {
-    worker.postMessage({ bytes, options });
+    const copy = bytes.slice(); // and not all of a larger buffer
+    worker.postMessage({ bytes: copy, options }, [copy.buffer]);
     while (!done) {
       const { picture, failure } = arrived.length ? arrived.shift() : await new Promise((resolve) => waiting.push(resolve));
       if (failure) {

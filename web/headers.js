@@ -19,15 +19,16 @@ const big = (bytes, at, size) => bytes.subarray(at, at + size).reduce((value, by
  * @throws {CrayError} for what is no WebP file of one picture
  */
 export function webpSize(data) {
-  check(text(data, 0) === "RIFF" && text(data, 8) === "WEBP" && data.length >= 30, "no WebP file");
+  check(text(data, 0) === "RIFF" && text(data, 8) === "WEBP" && data.length >= 25, "no WebP file");
+  check(little(data, 4, 4) + 8 <= data.length, "file ends early");
   const kind = text(data, 12);
-  if (kind === "VP8 " && big(data, 23, 3) === 0x9d012a)
+  if (kind === "VP8 " && big(data, 23, 3) === 0x9d012a && data.length >= 30)
     return { width: little(data, 26, 2) & 0x3fff, height: little(data, 28, 2) & 0x3fff, lossless: false };
   if (kind === "VP8L" && data[20] === 0x2f) {
     const sides = little(data, 21, 4);
     return { width: (sides & 0x3fff) + 1, height: ((sides >>> 14) & 0x3fff) + 1, lossless: true };
   }
-  check(kind === "VP8X" && !(data[20] & ANIMATION), "expected one picture, VP8, VP8L or VP8X");
+  check(kind === "VP8X" && !(data[20] & ANIMATION) && data.length >= 30, "expected one picture, VP8, VP8L or VP8X");
   const canvas = { width: little(data, 24, 3) + 1, height: little(data, 27, 3) + 1 };
   const inner = pictureOf(data);
   const size = webpSize(inner);
@@ -42,6 +43,7 @@ function pictureOf(data) {
       const simple = new Uint8Array(12 + data.length - at);
       simple.set(data.subarray(0, 12));
       simple.set(data.subarray(at), 12);
+      new DataView(simple.buffer).setUint32(4, simple.length - 8, true);
       return simple;
     }
   }

@@ -126,6 +126,14 @@ for (const [name, options] of Object.entries(BROWSERS))
         assert.equal(await page.evaluate(digestInPage, "/web/test/cases/nested-fine.cray", given), sha256);
     });
 
+    test("what the package refuses is refused", { skip: existsSync(CASES) ? false : "there are no cases" }, async () => {
+      const names = JSON.parse(readFileSync(`${CASES}cases.json`)).filter((each) => each.refused).map(({ name }) => name);
+      for (const name of names) {
+        const found = await page.evaluate(decodeInPage, `/web/test/cases/${name}.cray`, { worker: false });
+        assert.equal(found.name, "CrayError", `${name}: ${found.message}`);
+      }
+    });
+
     test("what is refused says why, from the worker, too", async () => {
       for (const worker of [true, false]) {
         const { name, message } = await page.evaluate(decodeInPage, `/${GOLDEN}/nested.json`, { worker });

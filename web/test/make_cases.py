@@ -22,16 +22,19 @@ import test_container  # noqa: E402
 import test_independent_decoder  # noqa: E402
 import test_palette  # noqa: E402
 import test_sizes  # noqa: E402
+import zstandard  # noqa: E402
 from coded_planes import PLANE, STREAMS  # noqa: E402
 from framing import chunk  # noqa: E402
 from pictures import photo  # noqa: E402
 
 import crayoncodec  # noqa: E402
 from crayoncodec import CrayError  # noqa: E402
-from crayoncodec.format import container, residuals  # noqa: E402
+from crayoncodec.format import container, planes, residuals  # noqa: E402
 from crayoncodec.format.chunks import CrayFile, GridChunk, Header, PlaneChunk  # noqa: E402
 
 SHARED = ("inlimit_*.cray", "inner_*.cray", "zstd_bomb_*.cray")
+CHECKED = zstandard.ZstdCompressor(write_checksum=True).compress(bytes(range(PLANE.shape[1])) * len(PLANE))
+"""A frame with a checksum, which encoders do not write."""
 NESTED: dict[str, tuple[Any, dict[str, Any]]] = {
     "fine": (photo(301, 403), {"color_quality": 95}),
     "coarse": (photo(260, 517, 1), {"color_quality": 5}),
@@ -80,6 +83,7 @@ def refused() -> Iterator[bytes]:
         plane = PlaneChunk("zstd", residuals.compress(grey, 3))
         grid = GridChunk(1, "mean", 256, "palette", stream)
         yield container.pack(CrayFile(Header(grey.shape[1], grey.shape[0], 1), plane, (grid,)))
+    yield of_plane("zstd", CHECKED[:-1] + bytes([CHECKED[-1] ^ 1]), PLANE.shape)
     nested = container.unpack((GOLDEN / "nested-fine.cray").read_bytes())
     for version in (0, 1, 2, 3, 5, 255):
         yield container.pack(replace(nested, grids=tuple(replace(g, network=version) for g in nested.grids)))
@@ -113,6 +117,9 @@ def accepted() -> Iterator[bytes]:
     yield small[:head] + 1000 * chunk(b"newC", b"?") + small[head:-12] + small[-12:]
     yield small[:8] + chunk(b"HEAD", small[16:17] + b"\x09" + small[18:29]) + small[head:]
     yield of_plane("avif", test_sizes.avif(test_sizes.SAMPLE), PLANE.shape)
+    yield of_plane("zstd", CHECKED, PLANE.shape)
+    for shape in ((1, 1), (1, 2)):
+        yield of_plane("webp", planes.encode(np.full(shape, 7, np.uint8), "webp", None), shape)
     webp = STREAMS["webp"]
     sides = b"".join((side - 1).to_bytes(3, "little") for side in PLANE.shape[::-1])
     chunks = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + sides + webp[12:]
