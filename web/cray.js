@@ -6,6 +6,7 @@ import { isNode } from "./resources.js";
 
 export { CrayError };
 
+const hasWorkers = !isNode && typeof Worker === "function";
 const SCALES = [1, 2, 4, 8, 16];
 
 /** @typedef {import("./cray.d.ts").DecodeOptions} DecodeOptions */
@@ -57,7 +58,7 @@ export function info(bytes, limits) {
     lightness: { coder: lightness.coder, quality: lightness.quality },
     alpha: alpha && { coder: alpha.coder },
     grids: levels.map((spacing) => {
-      const { coder, sampling, step } = grids.find((grid) => spacing <= grid.spacing && spacing >= grid.spacing >> (grid.levels - 1));
+      const { coder, sampling, step } = grids.find((grid) => spacings([grid]).includes(spacing));
       const [rows, columns] = [height, width].map((side) => Math.ceil(side / spacing));
       const own = coder === "nested" ? Math.max(1, Math.floor(step / spacing)) : step;
       return { spacing, sampling, step: own / 256, coder, rows, columns };
@@ -75,11 +76,14 @@ function asBytes(bytes) {
   throw new TypeError("expected an ArrayBuffer or an array of the bytes of a file");
 }
 
-function checked({ color = "auto", levels, scale = 1, limits, models, worker = !isNode && typeof Worker === "function" }) {
-  if (!COLORS.includes(color)) throw new RangeError(`color is ${color}, expected one of ${COLORS.join(", ")}`);
-  if (levels !== undefined && !(Number.isInteger(levels) && levels > 0)) throw new RangeError(`levels is ${levels}, expected 1 or more`);
-  if (!SCALES.includes(scale)) throw new RangeError(`scale is ${scale}, expected one of ${SCALES.join(", ")}`);
-  if (color === "refined" && scale > 1) throw new RangeError("reduced pictures are not refined, expected another color or scale 1");
+function checked({ color = "auto", levels, scale = 1, limits, models, worker = hasWorkers }) {
+  const refuse = (complaint) => {
+    throw new RangeError(complaint);
+  };
+  if (!COLORS.includes(color)) refuse(`color is ${color}, expected one of ${COLORS.join(", ")}`);
+  if (levels !== undefined && !(Number.isInteger(levels) && levels > 0)) refuse(`levels is ${levels}, expected 1 or more`);
+  if (!SCALES.includes(scale)) refuse(`scale is ${scale}, expected one of ${SCALES.join(", ")}`);
+  if (color === "refined" && scale > 1) refuse("reduced pictures are not refined, expected another color or scale 1");
   const base = models === undefined ? undefined : new URL(models, globalThis.location?.href ?? import.meta.url).href;
   return { worker, options: { color, levels, scale, limits, models: base } };
 }
@@ -101,13 +105,14 @@ async function* elsewhere(bytes, options) {
   const [waiting, arrived] = [[], []];
   const take = (message) => (waiting.length ? waiting.shift()(message) : arrived.push(message));
   worker.onmessage = ({ data }) => take(data);
-  worker.onerror = ({ message }) => take({ failure: { known: false, message: message ?? "the worker could not be started" } });
+  worker.onerror = ({ message = "the worker could not be started" }) => take({ failure: { known: false, message } });
   let done = false;
   try {
     const copy = bytes.slice(); // and not all of a larger buffer
     worker.postMessage({ bytes: copy, options }, [copy.buffer]);
     while (!done) {
-      const { picture, failure } = arrived.length ? arrived.shift() : await new Promise((resolve) => waiting.push(resolve));
+      const message = arrived.length ? arrived.shift() : await new Promise((resolve) => waiting.push(resolve));
+      const { picture, failure } = message;
       if (failure) {
         done = failure.known;
         throw failure.known ? new CrayError(failure.message) : new Error(failure.message);

@@ -1,4 +1,4 @@
-/** A file to pictures: grey at once, then level after level, then painted. Where it runs, page or worker, is said elsewhere. */
+/** A file to pictures: grey at once, then level after level, then painted; on a page or in a worker. */
 import { picture } from "./codecs.js";
 import { Engine } from "./engine.js";
 import { CrayError, check } from "./failure.js";
@@ -37,15 +37,15 @@ export async function* pictures(bytes, { color, levels, scale, limits, models, p
     return;
   }
   const all = spacings(file.grids);
-  const most = Math.min(levels ?? all.length, scale > 1 ? Math.max(1, all.filter((n) => n >= scale).length) : all.length);
   const { step } = file.grids.at(-1);
-  let left = Math.min(most, all.length);
+  let left = Math.max(1, Math.min(levels ?? all.length, all.filter((n) => n >= scale).length));
   for await (const cells of nested(file, whole, left, models)) {
     left -= 1;
     if (left && !progressive) continue;
     const refined = !left && scale === 1 && isRefined(file, color, cells.spacing, all.at(-1), step);
-    if (!left && refined && progressive) yield canvas.show(await canvas.nestedGrids(cells, whole, step, false, models), "level", false, cells);
-    yield canvas.show(await canvas.nestedGrids(cells, whole, step, refined, models), left ? "level" : "painted", !left, cells);
+    const paint = (network) => canvas.nestedGrids(cells, whole, step, network, models);
+    if (refined && progressive) yield canvas.show(await paint(false), "level", false, cells);
+    yield canvas.show(await paint(refined), left ? "level" : "painted", !left, cells);
   }
 }
 
@@ -125,7 +125,8 @@ class Canvas {
     if (scale > 1) return this.reduced({ ...cells, sampling: "mean", step: 1, nested: step }, whole);
     const rgba = this.blank();
     let paint;
-    for await (const { engine, top, bottom, colors } of painted({ ...cells, lightness, width, height, step }, refined, models)) {
+    const picture = { ...cells, lightness, width, height, step };
+    for await (const { engine, top, bottom, colors } of painted(picture, refined, models)) {
       const count = (bottom - top) * width;
       paint ??= painter(engine);
       const light = engine.put(lightness.subarray(top * width, bottom * width));

@@ -18,7 +18,8 @@ export function unpack(data, size, what) {
   const header = headerOf(data, what);
   check(header.content === size, `${what}: zstd frame holds ${header.content} bytes, expected ${size}`);
   const checksum = data.subarray(endOfBlocks(data, header.size, size, what));
-  check(checksum.length === (header.checksum ? 4 : 0), `${what}: damaged zstd frame (${checksum.length} bytes after its blocks)`);
+  const ends = checksum.length === (header.checksum ? 4 : 0);
+  check(ends, `${what}: damaged zstd frame (${checksum.length} bytes after its blocks)`);
   let content;
   try {
     content = decompress(data, new Uint8Array(size));
@@ -143,7 +144,8 @@ export function palette(data, lightness, what) {
   const content = unpack(data.subarray(2), 5 * colors + lightness.length, what);
   const [counts, firsts] = [new Uint32Array(256), new Uint32Array(256)];
   for (let k = 0; k < colors; k++) {
-    check(k === 0 || content[k - 1] <= content[k], `${what}: colours of the palette are not in the order of their lightness`);
+    const rises = k === 0 || content[k - 1] <= content[k];
+    check(rises, `${what}: colours of the palette are not in the order of their lightness`);
     if (counts[content[k]]++ === 0) firsts[content[k]] = k;
   }
   const value = (plane, k) => content[(1 + plane) * colors + k] | ((content[(3 + plane) * colors + k] << 24) >> 16);

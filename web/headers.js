@@ -94,7 +94,8 @@ function extent(data, box, item) {
   const [offsetSize, lengthSize, baseSize] = sizes;
   const at = 14 + baseSize;
   const whole = big(box, 6, 2) === 1 && big(box, 8, 2) === item && big(box, 10, 2) === 0 && big(box, at - 2, 2) === 1;
-  check(whole && box.length === at + offsetSize + lengthSize, "item in pieces or elsewhere, expected one extent in this file");
+  const ends = box.length === at + offsetSize + lengthSize;
+  check(whole && ends, "item in pieces or elsewhere, expected one extent in this file");
   const offset = big(box, 12, baseSize) + big(box, at, offsetSize);
   const length = big(box, at + offsetSize, lengthSize);
   check(length > 0 && offset + length <= data.length, "item reaches beyond the end of the file");

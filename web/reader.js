@@ -61,7 +61,8 @@ export function read(bytes, limits = {}, whole = true) {
     if (whole) {
       const stored = view.getUint32(position + 8 + size);
       const found = crc32(bytes.subarray(position + 4, position + 8 + size));
-      check(stored === found, `chunk ${type} at offset ${position}: CRC-32 is ${hex(found)}, the file says ${hex(stored)}`);
+      const where = `chunk ${type} at offset ${position}`;
+      check(stored === found, `${where}: CRC-32 is ${hex(found)}, the file says ${hex(stored)}`);
     }
     if (ORDER.includes(type)) rank = takeCritical(file, type, payload, position, rank, allowed);
     else takeAncillary(file, type, payload, position, rank, ancillary, allowed);
@@ -84,10 +85,9 @@ function frame(bytes, view, position) {
   const letters = bytes.subarray(position + 4, position + 8);
   const type = String.fromCharCode(...letters);
   check(/^[A-Za-z]{4}$/.test(type), `chunk type at offset ${position + 4}: expected four letters`);
-  check(
-    size < 2 ** 31 && position + size + FRAME <= bytes.length,
-    `chunk ${type} at offset ${position} claims ${size} bytes, the file ends after ${Math.max(0, bytes.length - position - FRAME)}`,
-  );
+  const left = Math.max(0, bytes.length - position - FRAME);
+  const fits = size < 2 ** 31 && position + size + FRAME <= bytes.length;
+  check(fits, `chunk ${type} at offset ${position} claims ${size} bytes, the file ends after ${left}`);
   return { type, size };
 }
 
@@ -134,8 +134,9 @@ function takeHead(file, fields, limits) {
   const width = fields.getUint32(2);
   const height = fields.getUint32(6);
   check(width > 0 && height > 0, `picture is ${width} x ${height}, expected at least 1 x 1`);
-  check(width * height <= limits.pixels, `picture is ${width} x ${height} = ${width * height} pixels, the limit is ${limits.pixels}`);
-  check(Math.max(width, height) <= limits.side, `picture is ${width} x ${height}, the limit of a side is ${limits.side}`);
+  const [pixels, side] = [width * height, Math.max(width, height)];
+  check(pixels <= limits.pixels, `picture is ${width} x ${height} = ${pixels} pixels, the limit is ${limits.pixels}`);
+  check(side <= limits.side, `picture is ${width} x ${height}, the limit of a side is ${limits.side}`);
   const [color, depth, count] = [10, 11, 12].map((offset) => fields.getUint8(offset));
   check(color === 1, `colour transform ${color}, expected 1 (CIELAB, D65)`);
   check(depth === 8, `lightness depth ${depth}, expected 8`);
@@ -183,7 +184,8 @@ function checkGrids({ grids, count }) {
   check(grids.length === count, countOfGrids(grids.length, count));
   let [level, spacing] = [0, grids[0]?.spacing];
   for (const grid of grids) {
-    check(grids.length === 1 || grid.coder === "nested", `${grids.length} GRID chunks, one of them ${grid.coder}, expected nested ones only`);
+    const alike = grids.length === 1 || grid.coder === "nested";
+    check(alike, `${grids.length} GRID chunks, one of them ${grid.coder}, expected nested ones only`);
     if (grid.level !== level || grid.spacing !== spacing || grid.network !== grids[0].network)
       throw new CrayError(
         `GRID of level ${grid.level}, n = ${grid.spacing}, network ${grid.network}, ` +

@@ -25,7 +25,8 @@ export function means(plane, width, height, scale) {
 /**
  * AB of the reduced picture. Cell means are those of a picture reduced by what their spacing and `scale` have in common,
  * too: there they are painted, and what is left of `scale` is means. Points have no place among reduced pixels.
- * @param {import("./upsampling.js").Grid & {width: number, height: number, nested?: number}} grid nested: the last GRID chunk's step
+ * @param {import("./upsampling.js").Grid & {width: number, height: number, nested?: number}} grid
+ *   nested: the last GRID chunk's step
  * @param {Uint8Array} lightness the stored plane [height, width]
  * @returns {Promise<(y: number, a: Float32Array, b: Float32Array) => void>} fills a row of a* and b*
  */
@@ -72,8 +73,9 @@ function meansOfRows(row, width, height, rest) {
       row(y, ...own);
       outs.forEach((out, plane) => {
         for (let x = 0; x < width; x++) {
-          const count = (bottom - i * rest) * (Math.min(width, (Math.floor(x / rest) + 1) * rest) - Math.floor(x / rest) * rest);
-          out[Math.floor(x / rest)] += own[plane][x] / count;
+          const j = Math.floor(x / rest);
+          const count = (bottom - i * rest) * (Math.min(width, (j + 1) * rest) - j * rest);
+          out[j] += own[plane][x] / count;
         }
       });
     }

@@ -25,7 +25,9 @@ export function guided(lightness, width, height, { samples, spacing, sampling, s
   const shape = { height: rows, width: columns };
   const point = sampling === "point";
   const S = [0, 1].map((plane) =>
-    Float64Array.from(samples.subarray(plane * size, (plane + 1) * size), (k) => Math.min(Math.max((k * step) / 256, -128), 128)),
+    Float64Array.from(samples.subarray(plane * size, (plane + 1) * size), (k) =>
+      Math.min(Math.max((k * step) / 256, -128), 128),
+    ),
   );
   const reduce = (row) => reduced(row, width, height, spacing, point);
   const [M] = reduce((y, [values]) => {

@@ -11,7 +11,10 @@ const LANES = 8;
 /** Twice the transform of three weights of Winograd's filtering. */
 const TILED = [[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]];
 
-/** @typedef {{weights: Int16Array, tiled: Int16Array, bias: Int32Array, shift: Uint8Array, side: number, inputs: number, outputs: number}} Packed outputs: those that are meant */
+/**
+ * @typedef {{weights: Int16Array, tiled: Int16Array, bias: Int32Array, shift: Uint8Array, side: number, inputs: number,
+ *   outputs: number}} Packed outputs: those that are meant
+ */
 
 /** @type {Map<string, Promise<{layers: Map<string, Packed>, frequencies?: Uint32Array}>>} */
 const loaded = new Map();
@@ -34,7 +37,8 @@ export function network(name, base) {
 
 async function find(name, base) {
   const file = `${name}.safetensors`;
-  const folders = base === undefined ? ["./models/", "../models/"].map((folder) => new URL(folder, import.meta.url)) : [absolute(base)];
+  const beside = ["./models/", "../models/"].map((folder) => new URL(folder, import.meta.url));
+  const folders = base === undefined ? beside : [absolute(base)];
   let failure;
   for (const folder of folders) {
     try {

@@ -1,5 +1,5 @@
 /** Copies of the packages that the decoder imports, beside it, so that browsers find them without a bundler; and, for a
- *  package, the networks. */
+ *  package that is being made, the networks. */
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -18,6 +18,7 @@ const FILES = {
 rmSync(`${here}vendor`, { recursive: true, force: true });
 for (const [folder, files] of Object.entries(FILES))
   for (const [name, from, to = from] of files) cpSync(`${here}node_modules/${name}/${from}`, `${here}vendor/${folder}/${to}`);
+if (process.argv.includes("--without-models")) rmSync(`${here}models`, { recursive: true, force: true });
 if (process.argv.includes("--models")) {
   mkdirSync(`${here}models`, { recursive: true });
   for (const network of NETWORKS) cpSync(`${here}../models/${network}`, `${here}models/${network}`);
