@@ -2,7 +2,7 @@
 import { picture } from "./codecs.js";
 import { Engine } from "./engine.js";
 import { CrayError, check } from "./failure.js";
-import { palette, plane, samples } from "./frames.js";
+import { palette, plane as restored, samples } from "./frames.js";
 import { nested } from "./nesting.js";
 import { painted } from "./painting.js";
 import { isNested, read, spacings } from "./reader.js";
@@ -25,21 +25,23 @@ const [REFINED_SPACING, REFINED_STEP] = [4, 3072];
 export async function* pictures(bytes, { color, levels, scale, limits, models, progressive }) {
   const file = read(bytes, limits);
   const { width, height } = file;
-  const whole = await decodePlane(file.lightness, width, height, "lightness plane");
-  const alpha = file.alpha && means(await decodePlane(file.alpha, width, height, "alpha plane"), width, height, scale);
-  const canvas = new Canvas(file, means(whole, width, height, scale), alpha, scale);
+  const engine = await Engine.create();
+  const plane = (coded, what) => decodePlane(engine, coded, width, height, what);
+  const whole = await plane(file.lightness, "lightness plane");
+  const alpha = file.alpha && means(await plane(file.alpha, "alpha plane"), width, height, scale);
+  const canvas = new Canvas(engine, file, means(whole, width, height, scale), alpha, scale);
   const grey = file.grids.length === 0 || color === "none";
-  if (progressive || grey) yield canvas.show(await canvas.grey(), "grey", grey);
+  if (progressive || grey) yield canvas.show(canvas.grey(), "grey", grey);
   if (grey) return;
   if (!isNested(file)) {
-    const grid = await decodeGrid(file, whole);
+    const grid = await decodeGrid(engine, file, whole);
     yield canvas.show(await canvas.oneGrid(grid, whole), "painted", true, grid);
     return;
   }
   const all = spacings(file.grids);
   const { step } = file.grids.at(-1);
   let left = Math.max(1, Math.min(levels ?? all.length, all.filter((n) => n >= scale).length));
-  for await (const cells of nested(file, whole, left, models)) {
+  for await (const cells of nested(engine, file, whole, left, models)) {
     left -= 1;
     if (left && !progressive) continue;
     const refined = !left && scale === 1 && isRefined(file, color, cells.spacing, all.at(-1), step);
@@ -57,19 +59,19 @@ function isRefined(file, color, spacing, finest, step) {
 }
 
 /** @returns {Promise<Uint8Array>} */
-async function decodePlane({ coder, payload }, width, height, what) {
-  if (coder === "zstd") return plane(await Engine.create(), payload, width, height, what);
+async function decodePlane(engine, { coder, payload }, width, height, what) {
+  if (coder === "zstd") return restored(engine, payload, width, height, what);
   return (await picture(payload, coder, width, height, what)).red;
 }
 
 /** Of one grid. @returns {Promise<import("./upsampling.js").Grid & {width: number, height: number}>} */
-async function decodeGrid(file, lightness) {
+async function decodeGrid(engine, file, lightness) {
   const { coder, payload, spacing, sampling, step } = file.grids[0];
   const [width, height] = [Math.ceil(file.width / spacing), Math.ceil(file.height / spacing)];
   const what = "colour grid";
   const grid = { width, height, spacing, sampling, step };
   if (coder === "palette") return { ...grid, samples: palette(payload, lightness, what) };
-  if (coder === "zstd") return { ...grid, samples: samples(await Engine.create(), payload, width, height, what) };
+  if (coder === "zstd") return { ...grid, samples: samples(engine, payload, width, height, what) };
   const { red, green } = await picture(payload, "webp", width, height, what, true);
   const both = new Int16Array(2 * red.length);
   green.forEach((value, k) => (both[k] = value - 128));
@@ -80,8 +82,8 @@ async function decodeGrid(file, lightness) {
 /** What is shown: pixels of the reduced picture. */
 class Canvas {
   /** @param {Uint8Array} lightness @param {Uint8Array | null} alpha both reduced */
-  constructor(file, lightness, alpha, scale) {
-    Object.assign(this, { file, lightness, alpha, scale });
+  constructor(engine, file, lightness, alpha, scale) {
+    Object.assign(this, { engine, file, lightness, alpha, scale });
     [this.width, this.height] = [file.width, file.height].map((side) => Math.ceil(side / scale));
   }
 
@@ -107,12 +109,14 @@ class Canvas {
     }
   }
 
-  async grey() {
-    const engine = await Engine.create();
-    const shades = engine.take(3 * 256);
-    const [every, none] = [engine.put(Uint8Array.from({ length: 256 }, (_, k) => k)), engine.zeros(4 * 256)];
-    painter(engine)(every, none, none, 256, shades);
-    const rgb = engine.view(Uint8Array, shades, 3 * 256);
+  grey() {
+    const { engine } = this;
+    const rgb = engine.within(() => {
+      const shades = engine.take(3 * 256);
+      const [every, none] = [engine.put(Uint8Array.from({ length: 256 }, (_, k) => k)), engine.zeros(4 * 256)];
+      painter(engine)(every, none, none, 256, shades);
+      return engine.view(Uint8Array, shades, 3 * 256).slice();
+    });
     const rgba = this.blank();
     for (let k = 0, to = 0; k < this.lightness.length; k++, to += 4)
       for (let c = 0; c < 3; c++) rgba[to + c] = rgb[3 * this.lightness[k] + c];
@@ -121,14 +125,13 @@ class Canvas {
 
   /** @param {Uint8Array} whole the stored plane */
   async nestedGrids(cells, whole, step, refined, models) {
-    const { width, height, lightness, scale } = this;
+    const { engine, width, height, lightness, scale } = this;
     if (scale > 1) return this.reduced({ ...cells, sampling: "mean", step: 1, nested: step }, whole);
     const rgba = this.blank();
-    let paint;
     const picture = { ...cells, lightness, width, height, step };
-    for await (const { engine, top, bottom, colors } of painted(picture, refined, models)) {
+    for await (const { top, bottom, colors } of painted(engine, picture, refined, models)) {
       const count = (bottom - top) * width;
-      paint ??= painter(engine);
+      const paint = painter(engine);
       const light = engine.put(lightness.subarray(top * width, bottom * width));
       const rgb = engine.take(3 * count);
       paint(light, colors, colors + 4 * count, count, rgb);
@@ -144,15 +147,14 @@ class Canvas {
   }
 
   /** Of what fills a row of a* and b*, in CIELAB units. */
-  async byRows(row) {
-    const { width, height, lightness } = this;
-    const engine = await Engine.create();
-    const paint = painter(engine);
+  byRows(row) {
+    const { engine, width, height, lightness } = this;
     const rgba = this.blank();
     for (let top = 0; top < height; top += BAND) {
       const rows = Math.min(BAND, height - top);
       engine.within(() => {
         const count = rows * width;
+        const paint = painter(engine);
         const [a, b, rgb] = [4, 4, 3].map((bytes) => engine.take(bytes * count));
         const light = engine.put(lightness.subarray(top * width, top * width + count));
         for (let y = 0; y < rows; y++)
@@ -165,6 +167,6 @@ class Canvas {
   }
 
   async reduced(grid, whole) {
-    return this.byRows(await reducedColors(grid, whole, this.file.width, this.file.height, this.scale));
+    return this.byRows(await reducedColors(this.engine, grid, whole, this.file.width, this.file.height, this.scale));
   }
 }

@@ -13,8 +13,7 @@ export class Engine {
   static async create() {
     compiled ??= resource(new URL("./kernels.wasm", import.meta.url)).then((bytes) => WebAssembly.compile(bytes));
     compiled.catch(() => (compiled = undefined));
-    const instance = await WebAssembly.instantiate(await compiled);
-    return new Engine(instance.exports);
+    return new Engine(new WebAssembly.Instance(await compiled).exports);
   }
 
   /** @param {WebAssembly.Exports} kernels */

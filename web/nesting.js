@@ -20,6 +20,7 @@ const OFFSET = 16;
 
 /**
  * Gives what every level adds, from the coarsest on.
+ * @param {Engine} engine whose memory above is free again wherever a level is given
  * @param {import("./reader.js").CrayFile} file
  * @param {Uint8Array} lightness the stored plane
  * @param {number} most levels that are decoded
@@ -27,11 +28,10 @@ const OFFSET = 16;
  * @returns {AsyncGenerator<Cells>}
  * @throws {CrayError}
  */
-export async function* nested(file, lightness, most, models) {
+export async function* nested(engine, file, lightness, most, models) {
   const { network: version, payload, spacing: coarsest } = file.grids[0];
   check(version === VERSION, `${WHAT}: network ${version}, this decoder has ${VERSION}`);
   const { layers, frequencies } = await network(`predictor-${VERSION}`, models);
-  const engine = await Engine.create();
   const there = payload.length >= TURN_AND_SPREADS && payload[0] < TURNS && Math.max(payload[1], payload[2]) < SPREADS;
   check(there, `${WHAT}: turn or spreads of the first level are not there or out of range`);
   engine.within(() => engine.kernels.alphabets(engine.put(frequencies)));

@@ -22,16 +22,17 @@ const [QUIET, HALF_HEARD, LOUDEST] = [65_536_000, 49_152_000, 256];
  */
 
 /**
- * Gives colours of rows, i32[2, bottom - top, width] in an engine's memory, until the next ones are asked for.
+ * Gives colours of rows, i32[2, bottom - top, width] in the engine's memory, until the next ones are asked for.
+ * @param {Engine} engine
  * @param {Picture} picture
  * @param {boolean} refined with the network; else guided
  * @param {string | URL} [models] as of `network`
- * @returns {AsyncGenerator<{engine: Engine, top: number, bottom: number, colors: number}>}
+ * @returns {AsyncGenerator<{top: number, bottom: number, colors: number}>}
  * @throws {import("./failure.js").CrayError}
  */
-export async function* painted(picture, refined, models) {
+export async function* painted(engine, picture, refined, models) {
   const { width, height, spacing } = picture;
-  const engine = await Engine.create();
+  const start = engine.kernels.mark();
   const refiner = refined && spacing > 1 ? new Refiner(engine, (await network("refiner-1", models)).layers) : null;
   // Strips begin where cells and gates do.
   const whole = Math.max(2 * STRIDE, spacing);
@@ -39,9 +40,10 @@ export async function* painted(picture, refined, models) {
   const before = engine.kernels.mark();
   for (let top = 0; top < height; top += rows) {
     const bottom = Math.min(height, top + rows);
-    yield { engine, top, bottom, colors: strip(engine, picture, refiner, top, bottom, whole) };
+    yield { top, bottom, colors: strip(engine, picture, refiner, top, bottom, whole) };
     engine.kernels.release(before);
   }
+  engine.kernels.release(start);
 }
 
 /** Of rows top to bottom. */

@@ -25,12 +25,13 @@ export function means(plane, width, height, scale) {
 /**
  * AB of the reduced picture. Cell means are those of a picture reduced by what their spacing and `scale` have in common,
  * too: there they are painted, and what is left of `scale` is means. Points have no place among reduced pixels.
+ * @param {import("./engine.js").Engine} engine
  * @param {import("./upsampling.js").Grid & {width: number, height: number, nested?: number}} grid
  *   nested: the last GRID chunk's step
  * @param {Uint8Array} lightness the stored plane [height, width]
  * @returns {Promise<(y: number, a: Float32Array, b: Float32Array) => void>} fills a row of a* and b*
  */
-export async function reducedColors(grid, lightness, width, height, scale) {
+export async function reducedColors(engine, grid, lightness, width, height, scale) {
   const common = grid.sampling === "mean" ? divisor(grid.spacing, scale) : 1;
   const cells = { ...grid, spacing: grid.spacing / common };
   const rest = scale / common;
@@ -40,7 +41,7 @@ export async function reducedColors(grid, lightness, width, height, scale) {
   if (!grid.nested) return meansOfRows(guided(light, across, down, cells), across, down, rest);
   const colors = new Int32Array(2 * across * down);
   const picture = { ...cells, lightness: light, width: across, height: down, step: grid.nested };
-  for await (const { engine, top, bottom, colors: found } of painted(picture, false)) {
+  for await (const { top, bottom, colors: found } of painted(engine, picture, false)) {
     const count = (bottom - top) * across;
     for (let plane = 0; plane < 2; plane++)
       colors.set(engine.view(Int32Array, found + 4 * plane * count, count), (plane * down + top) * across);
