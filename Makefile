@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs dist bench report clean
+.PHONY: demo test check docs dist bench report web web-test clean
 
 demo: .venv/demo
 	$(BIN)/python -m benchmarks.demo
@@ -38,5 +38,13 @@ report: .venv/bench
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
 	touch $@
 
+web:
+	web/build.sh
+
+web-test: .venv/dev
+	rm -rf web/test/cases
+	$(BIN)/python web/test/make_cases.py web/test/cases
+	cd web && npm ci --silent --no-audit --no-fund && npm test --silent
+
 clean:
-	rm -rf .venv demo build dist docs/_build *.egg-info models/*/*.egg-info
+	rm -rf .venv demo build dist docs/_build *.egg-info models/*/*.egg-info web/node_modules web/vendor web/models web/test/cases
