@@ -11,14 +11,13 @@ from typing import Any, Final, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from crayoncodec.color import differences, refiner
+from crayoncodec.color import differences
 from crayoncodec.color.layers import Layer
 from crayoncodec.color.predictor import COARSE
 from crayoncodec.networks.behind_loop import Refiner
 from crayoncodec.networks.in_loop import IntegerPredictor, Predictor
 from crayoncodec.networks.integers import Trained
-from crayoncodec.training import coded
-from crayoncodec.training.costs import Networks, Pictures, code, turned
+from crayoncodec.training.costs import Networks, Pictures, cheapest, code, turned
 from crayoncodec.training.loop import follow
 
 _PRICE: Final = 0.1
@@ -43,7 +42,7 @@ class Part(NamedTuple):
     steps: tuple[float, float]
     """Quantiser steps for a cell of one pixel, log-uniform between these, in CIELAB units."""
     follows: bool = False
-    """Whether it learns behind another one in the loop, which is finished."""
+    """Whether it learns behind others, which are finished."""
     drawn: float = 0.0
     """Share of pictures that are drawings."""
 
@@ -51,7 +50,7 @@ class Part(NamedTuple):
 PARTS: Final = (
     Part("coarse", partial(Predictor, 48, 3, 2, 32), (4, 4, 4, 2), (4.0, 110.0)),
     Part("fine", partial(Predictor, 16, 2, 1, 16), (2, 2, 2, 1), (1.0, 30.0), True),
-    Part("behind", Refiner, (4, 2, 4, 4), (3.0, 110.0), drawn=1 / 8),
+    Part("behind", Refiner, (4, 2, 4, 4), (3.0, 110.0), True, 1 / 8),
 )
 
 
@@ -66,12 +65,11 @@ class Batch(NamedTuple):
     """Of the axes in which colours are coded, f32[B,2,1,1], 1 or -1."""
     step: Tensor
     """Quantiser step of a cell of one pixel, CIELAB units, f32[B]."""
-    cells: Tensor
-    """What decoders have of the colours, as of coded.samples, for the network behind the loop; else empty."""
 
-    def pictures(self) -> Pictures:
-        """With colours in each picture's principal axes."""
-        return Pictures(self.plane, turned(self.ab)[0] * self.signs, self.step)
+    def pictures(self) -> tuple[Pictures, Tensor]:
+        """With colours in each picture's principal axes, and those axes, f32[B,2,2]."""
+        ab, axes = turned(self.ab)
+        return Pictures(self.plane, ab * self.signs, self.step), axes * self.signs[..., 0]
 
 
 class Learner:
@@ -114,14 +112,6 @@ class Learner:
         self.decay.fill_(min(0.999, (step + 1) / (step + 10)))
         self.network.rounds = passed >= 1 - _ROUNDED
 
-    def encoded(self, turn: int, batch: Batch) -> Batch:
-        """The batch with its cells, if they are what the network learns from."""
-        if not isinstance(self.network, Refiner):
-            return batch
-        network = refiner.Refiner(self.average.layers())
-        cells = coded.samples(batch.plane, batch.ab, self.part.finest[turn], batch.step, network)
-        return batch._replace(cells=cells)
-
     def learn(self, finest: int, *batch: Tensor) -> Tensor:
         """Learn from a Batch; the loss."""
         loss = self._loss(finest, Batch(*batch))
@@ -134,9 +124,15 @@ class Learner:
         return loss.detach()
 
     def _loss(self, finest: int, batch: Batch) -> Tensor:
+        pictures, axes = batch.pictures()
         if isinstance(self.network, Refiner):
-            return seen(self.network(batch.plane, batch.cells, batch.step), batch.ab)
-        cost, _ = code(self._networks, batch.pictures(), finest, jitter=_JITTER)
+            assert self.followed is not None
+            with torch.no_grad():
+                cells = code(self.followed, pictures, finest, cheapest)[1]
+                # As files have them: a* and b*, rounded.
+                cells = torch.einsum("bji,bjhw->bihw", axes, cells.float()).round().long()
+            return seen(self.network(batch.plane, cells, batch.step), batch.ab)
+        cost, _ = code(self._networks, pictures, finest, jitter=_JITTER)
         loss = cost.squares + _PRICE * (cost.bits + cost.pull - cost.pull.detach())
         # Errors in steps count more where steps are large: so all qualities learn alike.
         return (loss * batch.step / _TYPICAL_STEP).mean() / _DETAILS
@@ -174,8 +170,6 @@ class SideBySide:
 
     def __call__(self, turn: int, batches: Sequence[Batch]) -> list[Tensor]:
         """One step of each, with finest levels as it is their turn; the losses."""
-        pairs = zip(self._learners, batches, strict=True)
-        batches = [learner.encoded(turn, batch) for learner, batch in pairs]
         if self._device.type != "cuda":
             return self._learn(turn, [list(batch) for batch in batches])
         key = turn, self._learners[0].network.rounds

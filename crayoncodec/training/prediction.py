@@ -71,7 +71,7 @@ def draw(
     signs = torch.as_tensor(rng.choice([-1.0, 1.0], (batch, 2, 1, 1)), dtype=torch.float32, device=device)
     octaves = rng.uniform(math.log2(part.steps[0]), math.log2(part.steps[1]), batch)
     step = torch.as_tensor(2**octaves, dtype=torch.float32, device=device)
-    return Batch(to_u8(lightness), stacked[:, 1:3], signs, step, torch.empty(0, device=device))
+    return Batch(to_u8(lightness), stacked[:, 1:3], signs, step)
 
 
 def together(quarters: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def counted(
     for index in range(batches):
         rng = np.random.default_rng((1, index))
         part = PARTS[index % 2]
-        pictures = draw(squares, torch.empty(0), part, 8, rng, device).pictures()
+        pictures, _ = draw(squares, torch.empty(0), part, 8, rng, device).pictures()
         counts += code(networks, pictures, int(rng.choice(part.finest)), cheapest, counting=True)[0].counts
     return counts
 

@@ -15,17 +15,14 @@ from pictures import photo, png
 from safetensors.numpy import load_file
 from training_runs import packed
 
-import crayoncodec
 from crayoncodec.color import cielab, features, predictor, refiner
 from crayoncodec.color.grid import reduce_to_cells
-from crayoncodec.encoding import depth
-from crayoncodec.encoding.encoder import Encoder
 from crayoncodec.errors import TrainingError
-from crayoncodec.format import container, decoding, entropy
+from crayoncodec.format import entropy
 from crayoncodec.format import nested as codestream
 from crayoncodec.networks.behind_loop import Refiner
 from crayoncodec.networks.in_loop import IntegerPredictor, Predictor
-from crayoncodec.training import batches, coded, learners, recipes
+from crayoncodec.training import batches, learners, recipes
 from crayoncodec.training import costs as coding
 from crayoncodec.training import prediction as training
 
@@ -104,24 +101,6 @@ class TestCoding:
             return ((residual - symbols).square() + codestream.PRICE * coding.bits(symbols, log_b)).sum()
 
         assert cost(coding.cheapest(residual, log_b)) <= cost(coding.rounded(residual, log_b))
-
-
-@pytest.mark.parametrize(("spacing", "quality"), [(4, 40), (2, 80)])
-def test_the_network_behind_learns_from_what_files_have(spacing, quality, monkeypatch):
-    """Fitted and coded as encoders do it by default, but for the last bits of means of colours."""
-    monkeypatch.setattr(Encoder, "_network_is_closer", lambda *_: True)
-    monkeypatch.setattr(depth, "pays", lambda *_: spacing == 2)
-    rgb = photo(128, 192)
-    file = container.unpack(crayoncodec.encode(rgb, lossless=True, color_quality=quality))
-    theirs = decoding.decode_grid(file, decoding.decode_lightness(file))
-    assert theirs.spacing == spacing
-    plane, (_, ab) = cielab.stored_lightness(rgb), cielab.rgb_to_lab(rgb)
-    step = torch.full((1,), theirs.nested_step)
-    given = torch.from_numpy(plane.astype(np.int64))[None, None], torch.from_numpy(ab)[None]
-    (ours,) = coded.samples(*given, spacing, step, refiner.load()).numpy()
-    means = 256 * reduce_to_cells(ab, spacing, "mean")
-    far, own = (np.abs(samples - theirs.samples).mean() for samples in (means, ours))
-    assert own < far / 5
 
 
 class TestTables:
