@@ -29,6 +29,8 @@ export interface DecodeOptions {
   models?: string | URL;
   /** Whether a worker decodes: in browsers by default; Node has none. */
   worker?: boolean;
+  /** Ends a decoding that is not wanted any more: it rejects with the signal's reason, and its worker is gone at once. */
+  signal?: AbortSignal;
   /** Of `decode`: is given pictures on the way, as `progressive` gives them. */
   onProgress?: (picture: Picture) => void;
 }

@@ -92,7 +92,10 @@ async function* run(bytes, given, stages) {
   const { worker, options } = checked(given);
   const data = asBytes(bytes);
   const all = { ...options, progressive: stages };
-  yield* worker ? elsewhere(data, all) : pictures(data, all);
+  for await (const picture of worker ? elsewhere(data, all, given.signal) : pictures(data, all)) {
+    given.signal?.throwIfAborted();
+    yield picture;
+  }
 }
 
 /** Workers that have nothing to do: they have what they once loaded. @type {Worker[]} */
@@ -100,18 +103,22 @@ const idle = [];
 const MOST_IDLE = 4;
 
 /** In a worker, which ends where no more pictures are wanted, and else waits for other work. */
-async function* elsewhere(bytes, options) {
+async function* elsewhere(bytes, options, signal) {
+  signal?.throwIfAborted();
   const worker = idle.pop() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const [waiting, arrived] = [[], []];
   const take = (message) => (waiting.length ? waiting.shift()(message) : arrived.push(message));
   worker.onmessage = ({ data }) => take(data);
   worker.onerror = ({ message = "the worker could not be started" }) => take({ failure: { known: false, message } });
+  const stop = () => take({});
+  signal?.addEventListener("abort", stop);
   let done = false;
   try {
     const copy = bytes.slice(); // and not all of a larger buffer
     worker.postMessage({ bytes: copy, options }, [copy.buffer]);
     while (!done) {
       const message = arrived.length ? arrived.shift() : await new Promise((resolve) => waiting.push(resolve));
+      signal?.throwIfAborted();
       const { picture, failure } = message;
       if (failure) {
         done = failure.known;
@@ -121,6 +128,7 @@ async function* elsewhere(bytes, options) {
       yield picture;
     }
   } finally {
+    signal?.removeEventListener("abort", stop);
     if (done && idle.length < MOST_IDLE) idle.push(worker);
     else worker.terminate();
   }
