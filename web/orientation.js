@@ -11,7 +11,7 @@ const MOST_RECORDS = 1000;
 const MOST_TEXT = 200;
 const XMP_ORIENTATION = /tiff:Orientation(?:\s*=\s*["']|\s*>\s*)([1-8])/;
 /** Of the orientations: whether sides are exchanged, then whether columns and rows are counted from the other end. */
-const TURNS = [, [0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 0], [1, 0, 1], [1, 1, 1], [1, 1, 0]];
+const TURNS = [, [0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 1]];
 
 /**
  * @param {Uint8Array | undefined} bytes a TIFF structure; what is damaged in it is not there
