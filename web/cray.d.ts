@@ -76,6 +76,8 @@ export interface Info {
     coder: "zstd" | "webp" | "nested" | "palette";
     rows: number;
     columns: number;
+    /** Bytes of the chunk that ends with this level, with framing; null of levels before it in their chunk. */
+    size: number | null;
   }[];
   /** Which way of painting the file asks for. */
   painting: "guided" | "refined" | null;

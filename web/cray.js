@@ -51,6 +51,8 @@ export function info(bytes, limits) {
   const file = read(data, limits, false);
   const { width, height, minor, lightness, alpha, grids, metadata, way, chunks } = file;
   const levels = isNested(file) ? spacings(grids) : grids.map(({ spacing }) => spacing);
+  const sizes = chunks.filter(({ type }) => type === "GRID").map(({ size }) => size);
+  const lasts = grids.map((grid) => (isNested(file) ? spacings([grid]).at(-1) : grid.spacing));
   return {
     width,
     height,
@@ -61,7 +63,8 @@ export function info(bytes, limits) {
       const { coder, sampling, step } = grids.find((grid) => spacings([grid]).includes(spacing));
       const [rows, columns] = [height, width].map((side) => Math.ceil(side / spacing));
       const own = coder === "nested" ? Math.max(1, Math.floor(step / spacing)) : step;
-      return { spacing, sampling, step: own / 256, coder, rows, columns };
+      const size = sizes[lasts.indexOf(spacing)] ?? null;
+      return { spacing, sampling, step: own / 256, coder, rows, columns, size };
     }),
     painting: way,
     metadata: Object.keys(metadata),

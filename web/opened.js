@@ -85,14 +85,18 @@ export class Opened {
     return this.pictures.get(keyOf(view, this.levels));
   }
 
-  /** What was decoded before, or is now. @param {View} view @returns {Promise<import("./cray.js").Picture>} */
+  /**
+   * What was decoded before, or is now.
+   * @param {View} view
+   * @param {AbortSignal} signal
+   * @returns {Promise<import("./cray.js").Picture>}
+   */
   async picture(view, signal) {
     const known = this.known(view);
     if (known) return known;
     const color = { grey: "none", painted: "auto" }[view.view] ?? "guided";
     const levels = view.view === "levels" ? view.level : undefined;
-    const both = AbortSignal.any([signal, this.ending.signal]);
-    const picture = await decode(this.bytes, { color, levels, scale: this.scale, limits: LIMITS, signal: both });
+    const picture = await decode(this.bytes, { color, levels, scale: this.scale, limits: LIMITS, signal });
     this.keep(keyOf(view, this.levels), picture);
     return picture;
   }

@@ -226,6 +226,7 @@ on("out", () => viewer.key("-"));
 on("fit", () => viewer.fit());
 on("single", () => viewer.to(1));
 on("whole", () => {
+  looking.abort();
   opened.restart(1);
   decoding();
 });

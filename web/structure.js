@@ -82,14 +82,14 @@ function chunks({ chunks, size }) {
 
 function levels({ grids }) {
   if (grids.length === 0) return [];
-  const rows = grids.map(({ spacing, columns, rows, step }, k) => {
+  const rows = grids.map(({ spacing, columns, rows, step, size }, k) => {
     const row = make("tr");
     row.dataset.spacing = spacing;
-    const [cell, cells, quantiser] = [`${spacing} × ${spacing}`, `${digits(columns)} × ${digits(rows)}`, step.toPrecision(3)];
-    row.append(make("td", `${k + 1}`), ...[cell, cells, quantiser].map((text) => make("td", text, "number")));
+    const facts = [`${spacing} × ${spacing}`, `${digits(columns)} × ${digits(rows)}`, step.toPrecision(3), size === null ? "with next" : digits(size)];
+    row.append(make("td", `${k + 1}`), ...facts.map((text) => make("td", text, "number")));
     return row;
   });
-  return section(grids[0].coder === "nested" ? "Levels of colour" : "Grid of colour", table(["", "Pixels a cell", "Cells", "Step of a*, b*"], rows));
+  return section(grids[0].coder === "nested" ? "Levels of colour" : "Grid of colour", table(["", "Pixels a cell", "Cells", "Step", "Bytes"], rows));
 }
 
 function section(title, ...content) {
