@@ -102,7 +102,6 @@ function prepare() {
   const has = { grey: true, levels: levels > 1, guided: info.grids.length > 0, painted: true };
   for (const input of document.querySelectorAll("[name=view]")) input.disabled = !has[input.value];
   if (document.querySelector("[name=view]:checked").disabled) document.querySelector("[value=painted]").checked = true;
-  element("views").disabled = false;
   Object.assign(level, { max: Math.max(1, levels), value: Math.min(level.valueAsNumber, Math.max(1, levels)) });
   element("whole").hidden = !opened.canBeWhole;
   nameLevel();
@@ -134,7 +133,7 @@ function arrived(picture) {
 function show(picture) {
   shown = upright(picture, orientationOf(opened.metadata));
   viewer.show(shown, opened.info.alpha !== null);
-  for (const id of ["zooms", "save"]) element(id).disabled = false;
+  for (const id of ["views", "zooms", "save"]) element(id).disabled = false;
   canvas.setAttribute("aria-label", `${opened.name}, ${shown.width} × ${shown.height} pixels, ${titleOf(picture)}`);
 }
 
@@ -172,6 +171,10 @@ function summary({ name, info, scale }, seconds) {
 }
 
 function complain(name, error) {
+  if (!shown) {
+    element("welcome").hidden = false;
+    element("views").disabled = true;
+  }
   say(`${name}: ${error.message}`, true);
   if (!(error instanceof CrayError)) console.error(error);
 }

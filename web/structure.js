@@ -3,7 +3,7 @@ import { exif } from "./orientation.js";
 
 const CHUNKS = {
   HEAD: "header", GRID: "colours", LGHT: "lightness", ALPH: "alpha", CEND: "end",
-  eXIf: "EXIF", iCCP: "ICC profile", xMPd: "XMP", shoW: "way of painting",
+  eXIf: "EXIF", iCCP: "ICC profile", xMPd: "XMP", shoW: "painting",
 };
 const METADATA = { exif: "EXIF", icc_profile: "ICC profile", xmp: "XMP" };
 const CODERS = { zstd: "lossless, zstd", webp: "WebP", avif: "AVIF" };
@@ -28,7 +28,7 @@ export function sizeOf(bytes) {
 export function structure(name, info) {
   const { width, height, size, lightness, alpha, painting, version } = info;
   const facts = {
-    File: name,
+    Name: name,
     Picture: `${digits(width)} × ${digits(height)} pixels, ${megapixels(width * height)}`,
     Size: `${digits(size)} bytes, ${((8 * size) / (width * height)).toPrecision(3)} bits per pixel`,
     Lightness: CODERS[lightness.coder] + (lightness.quality === null ? "" : `, quality ${lightness.quality}`),
@@ -49,7 +49,7 @@ export function metadata(metadata) {
 }
 
 function megapixels(pixels) {
-  return pixels < 1e5 ? `${(pixels / 1e6).toPrecision(2)} megapixels` : `${(pixels / 1e6).toPrecision(3)} megapixels`;
+  return `${(pixels / 1e6).toPrecision(pixels < 1e6 ? 2 : 3)} MP`;
 }
 
 function coloursOf({ grids }) {
@@ -65,7 +65,6 @@ function chunks({ chunks, size }) {
     const share = make("td", `${((100 * bytes) / size).toFixed(1)} %`, "number");
     const bar = make("div", "", "share");
     bar.style.width = `${(100 * bytes) / size}%`;
-    bar.style.marginLeft = "auto";
     share.append(bar);
     const title = make("th");
     title.scope = "row";
