@@ -87,8 +87,8 @@ async function decoding() {
       arrived(picture);
     }
     arriving = false;
-    await look();
     say(summary(mine, (performance.now() - start) / 1000));
+    await look();
   } catch (error) {
     if (mine !== opened || error.name === "AbortError") return;
     arriving = false;
@@ -165,7 +165,7 @@ async function look() {
 
 function summary({ name, info, scale }, seconds) {
   const { width, height, size } = info;
-  const reduced = scale > 1 ? `, shown reduced to 1/${scale} of each side so that at most ${Math.round(PAINTED / 1e6)} megapixels are painted` : "";
+  const reduced = scale > 1 ? `, shown reduced to 1/${scale} of each side so that no more than ${Math.round(PAINTED / 1e6)} megapixels are painted` : "";
   const time = seconds === undefined ? "" : `, decoded in ${seconds < 9.95 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   return `${name}: ${digits(width)} × ${digits(height)} pixels, ${sizeOf(size)}${reduced}${time}.`;
 }

@@ -88,7 +88,7 @@ function levels({ grids }) {
     row.append(make("td", `${k + 1}`), ...facts.map((text) => make("td", text, "number")));
     return row;
   });
-  return section(grids[0].coder === "nested" ? "Levels of colour" : "Grid of colour", table(["", "Pixels a cell", "Cells", "Step", "Bytes"], rows));
+  return section(grids[0].coder === "nested" ? "Levels of colour" : "Grid of colour", table(["", "Pixels", "Cells", "Step", "Bytes"], rows));
 }
 
 function section(title, ...content) {

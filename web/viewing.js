@@ -73,13 +73,17 @@ export class Viewer {
     this.to(this.zoom * factor, point);
   }
 
-  /** @param {{x: number, y: number}} [point] what stays where it is, in the stage; its middle by default */
-  to(zoom, point = { x: this.stage.clientWidth / 2, y: this.stage.clientHeight / 2 }) {
+  /**
+   * @param {number} zoom
+   * @param {{x: number, y: number}} [point] in the stage; its middle by default
+   * @param {{x: number, y: number}} [goal] where what is at the point comes to; it stays by default
+   */
+  to(zoom, point = { x: this.stage.clientWidth / 2, y: this.stage.clientHeight / 2 }, goal = point) {
     if (this.isEmpty) return;
     const next = Math.max(Math.min(this.zoomThatFits(), 1) / 4, Math.min(MOST, zoom));
     const factor = next / this.zoom;
-    this.x = point.x + (this.x - point.x) * factor;
-    this.y = point.y + (this.y - point.y) * factor;
+    this.x = goal.x + (this.x - point.x) * factor;
+    this.y = goal.y + (this.y - point.y) * factor;
     this.zoom = next;
     this.fitted = false;
     this.place();
@@ -151,8 +155,8 @@ export class Viewer {
       return;
     }
     const [was, is] = [before, after].map((point) => Math.hypot(point.x - other.x, point.y - other.y));
-    this.shift((after.x - before.x) / 2, (after.y - before.y) / 2);
-    if (was > 0) this.by(is / was, { x: (after.x + other.x) / 2, y: (after.y + other.y) / 2 });
+    const [from, to] = [before, after].map((point) => ({ x: (point.x + other.x) / 2, y: (point.y + other.y) / 2 }));
+    if (was > 0) this.to((this.zoom * is) / was, from, to);
   }
 
   up(event) {

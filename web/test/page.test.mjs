@@ -280,7 +280,10 @@ for (const [name, options] of Object.entries(BROWSERS))
       await left.end();
       await right.end();
       assert.equal(await zoom(), 1600);
-      const { e, a } = await page.$eval("#picture", (canvas) => new DOMMatrix(canvas.style.transform));
+      const { e, a } = await page.$eval("#picture", (canvas) => {
+        const { e, a } = new DOMMatrix(canvas.style.transform);
+        return { e, a };
+      });
       assert.ok(Math.abs(e + 50 * a - width / 2) <= 2, "its middle is where it was");
     });
 
