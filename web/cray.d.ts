@@ -29,6 +29,8 @@ export interface DecodeOptions {
   models?: string | URL;
   /** Whether a worker decodes: in browsers by default; Node has none. */
   worker?: boolean;
+  /** Ends a decoding that is not wanted any more: it rejects with the signal's reason, and its worker is gone at once. */
+  signal?: AbortSignal;
   /** Of `decode`: is given pictures on the way, as `progressive` gives them. */
   onProgress?: (picture: Picture) => void;
 }
@@ -74,6 +76,8 @@ export interface Info {
     coder: "zstd" | "webp" | "nested" | "palette";
     rows: number;
     columns: number;
+    /** Bytes of the chunk that ends with this level, with framing; null of levels before it in their chunk. */
+    size: number | null;
   }[];
   /** Which way of painting the file asks for. */
   painting: "guided" | "refined" | null;

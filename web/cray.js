@@ -51,6 +51,8 @@ export function info(bytes, limits) {
   const file = read(data, limits, false);
   const { width, height, minor, lightness, alpha, grids, metadata, way, chunks } = file;
   const levels = isNested(file) ? spacings(grids) : grids.map(({ spacing }) => spacing);
+  const sizes = chunks.filter(({ type }) => type === "GRID").map(({ size }) => size);
+  const lasts = grids.map((grid) => (isNested(file) ? spacings([grid]).at(-1) : grid.spacing));
   return {
     width,
     height,
@@ -61,7 +63,8 @@ export function info(bytes, limits) {
       const { coder, sampling, step } = grids.find((grid) => spacings([grid]).includes(spacing));
       const [rows, columns] = [height, width].map((side) => Math.ceil(side / spacing));
       const own = coder === "nested" ? Math.max(1, Math.floor(step / spacing)) : step;
-      return { spacing, sampling, step: own / 256, coder, rows, columns };
+      const size = sizes[lasts.indexOf(spacing)] ?? null;
+      return { spacing, sampling, step: own / 256, coder, rows, columns, size };
     }),
     painting: way,
     metadata: Object.keys(metadata),
@@ -92,7 +95,10 @@ async function* run(bytes, given, stages) {
   const { worker, options } = checked(given);
   const data = asBytes(bytes);
   const all = { ...options, progressive: stages };
-  yield* worker ? elsewhere(data, all) : pictures(data, all);
+  for await (const picture of worker ? elsewhere(data, all, given.signal) : pictures(data, all)) {
+    given.signal?.throwIfAborted();
+    yield picture;
+  }
 }
 
 /** Workers that have nothing to do: they have what they once loaded. @type {Worker[]} */
@@ -100,18 +106,22 @@ const idle = [];
 const MOST_IDLE = 4;
 
 /** In a worker, which ends where no more pictures are wanted, and else waits for other work. */
-async function* elsewhere(bytes, options) {
+async function* elsewhere(bytes, options, signal) {
+  signal?.throwIfAborted();
   const worker = idle.pop() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const [waiting, arrived] = [[], []];
   const take = (message) => (waiting.length ? waiting.shift()(message) : arrived.push(message));
   worker.onmessage = ({ data }) => take(data);
   worker.onerror = ({ message = "the worker could not be started" }) => take({ failure: { known: false, message } });
+  const stop = () => take({});
+  signal?.addEventListener("abort", stop);
   let done = false;
   try {
     const copy = bytes.slice(); // and not all of a larger buffer
     worker.postMessage({ bytes: copy, options }, [copy.buffer]);
     while (!done) {
       const message = arrived.length ? arrived.shift() : await new Promise((resolve) => waiting.push(resolve));
+      signal?.throwIfAborted();
       const { picture, failure } = message;
       if (failure) {
         done = failure.known;
@@ -121,6 +131,7 @@ async function* elsewhere(bytes, options) {
       yield picture;
     }
   } finally {
+    signal?.removeEventListener("abort", stop);
     if (done && idle.length < MOST_IDLE) idle.push(worker);
     else worker.terminate();
   }

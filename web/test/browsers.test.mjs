@@ -1,48 +1,17 @@
 /** The decoder in browsers, headless: all golden files exact, whatever the browser does to canvases. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
-import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { extname, join, normalize } from "node:path";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import puppeteer from "puppeteer-core";
 import { decode } from "../cray.js";
+import { BROWSERS, RESISTING, ROOT, launch, serve } from "./browsing.mjs";
 import { assertGolden } from "./golden.mjs";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const GOLDEN = "tests/format/golden";
 const NAMES = readdirSync(`${ROOT}${GOLDEN}`).filter((name) => name.endsWith(".cray")).map((name) => name.slice(0, -".cray".length));
 const CASES = `${ROOT}web/test/cases/`;
-const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
-const QUIET = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
-const FIREFOX = ["/usr/bin/firefox-esr", "/usr/bin/firefox"].find((path) => existsSync(path));
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path));
-const BROWSERS = {
-  Chromium: { executablePath: CHROMIUM, args: QUIET },
-  Firefox: { browser: "firefox", executablePath: FIREFOX },
-  "Firefox that resists fingerprinting": {
-    browser: "firefox",
-    executablePath: FIREFOX,
-    extraPrefsFirefox: { "privacy.resistFingerprinting": true },
-  },
-};
+let server;
 
-/** The project's files, and a page to work in. */
-const server = createServer((request, response) => {
-  const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
-  if (path === "/") return response.setHeader("content-type", "text/html").end("<!doctype html><title>cray</title>");
-  if (!existsSync(join(ROOT, path))) return response.writeHead(404).end();
-  response.setHeader("content-type", TYPES[extname(path)] ?? "application/octet-stream").end(readFileSync(join(ROOT, path)));
-});
-let address;
-
-before(async () => {
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  address = `http://127.0.0.1:${server.address().port}/`;
-});
+before(async () => (server = await serve()));
 after(() => server.close());
 
 /** In the page: what decoding gives, as JSON has it. */
@@ -66,13 +35,13 @@ async function digestInPage(path, options) {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-for (const [name, options] of Object.entries(BROWSERS))
+for (const [name, options] of Object.entries({ ...BROWSERS, ...RESISTING }))
   describe(name, { skip: options.executablePath ? false : "it is not installed" }, () => {
     let browser, page;
     before(async () => {
-      browser = await puppeteer.launch({ headless: true, userDataDir: mkdtempSync(join(tmpdir(), "browser-")), ...options });
+      browser = await launch(options);
       page = await browser.newPage();
-      await page.goto(address);
+      await page.goto(server.address);
     });
     after(() => browser?.close());
 
@@ -140,6 +109,25 @@ for (const [name, options] of Object.entries(BROWSERS))
         assert.equal(name, "CrayError");
         assert.match(message, /^not a .cray file/);
       }
+    });
+
+    test("a signal ends a decoding", async () => {
+      const found = await page.evaluate(async (path) => {
+        const { decode } = await import("/web/cray.js");
+        const bytes = await (await fetch(path)).arrayBuffer();
+        const names = [];
+        for (const worker of [true, false]) {
+          const ending = new AbortController();
+          const ended = decode(bytes, { worker, signal: ending.signal, onProgress: () => ending.abort() });
+          names.push(await ended.then(() => "decoded", (error) => error.name));
+        }
+        const waiting = new AbortController();
+        const ended = decode(bytes, { signal: waiting.signal });
+        waiting.abort();
+        names.push(await ended.then(() => "decoded", (error) => error.name));
+        return [...names, (await decode(bytes, { signal: new AbortController().signal })).stage];
+      }, `/${GOLDEN}/nested.cray`);
+      assert.deepEqual(found, ["AbortError", "AbortError", "AbortError", "painted"]);
     });
 
     test("the page goes on while a worker decodes", async () => {

@@ -17,6 +17,7 @@ GOLDEN = ROOT / "tests/format/golden"
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests/support", "tests/format")]
 
 import numpy as np  # noqa: E402
+import skimage.data  # noqa: E402
 import test_codestreams  # noqa: E402
 import test_container  # noqa: E402
 import test_independent_decoder  # noqa: E402
@@ -26,6 +27,8 @@ import zstandard  # noqa: E402
 from coded_planes import PLANE, STREAMS  # noqa: E402
 from framing import chunk  # noqa: E402
 from pictures import photo  # noqa: E402
+from PIL import Image  # noqa: E402
+from PIL.TiffImagePlugin import IFDRational  # noqa: E402
 
 import crayoncodec  # noqa: E402
 from crayoncodec import CrayError  # noqa: E402
@@ -147,6 +150,16 @@ def nested_cases(data: bytes) -> list[dict[str, Any]]:
     ]
 
 
+def portrait() -> bytes:
+    """A photograph that lies on its side, as cameras have them, for the page's screenshots."""
+    exif = Image.Exif()
+    exif.update({0x0110: "Nikon D3X", 0x0112: 6, 0x013B: "NASA"})
+    exif.get_ifd(0x8769).update({0x829A: IFDRational(1, 250), 0x829D: IFDRational(56, 10), 0x8827: 200})
+    image = Image.fromarray(np.rot90(skimage.data.astronaut()).copy())
+    image.info["exif"] = exif.tobytes()
+    return crayoncodec.encode(image)
+
+
 def main(folder: Path) -> None:
     """Write the files, and cases.json: of each its name and what comes of it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +191,7 @@ def main(folder: Path) -> None:
     for path in sorted(chain.from_iterable(hostile.glob(pattern) for pattern in SHARED)):
         data = path.read_bytes()
         put(path.stem, data, exact=[{"color": "guided", "sha256": digest(data, color="guided")}])
+    (folder / "portrait.cray").write_bytes(portrait())
     (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
 
 
