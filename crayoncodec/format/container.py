@@ -32,6 +32,7 @@ from crayoncodec.format.chunks import (
 from crayoncodec.format.limits import DEFAULT_LIMITS, Limits, check_limits
 
 MAGIC: Final = b"\x89CRY\r\n\x1a\n"
+MIME_TYPE: Final = "image/x-cray"
 MAX_CHUNK: Final = 2**31 - 1
 
 

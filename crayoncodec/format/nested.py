@@ -232,6 +232,7 @@ class _Writer:
 
     def __init__(self, tables: entropy.Tables, coarsest: int) -> None:
         self._tables = tables
+        self._bits = np.rint(tables.bits.T.astype(np.float64) * _BITS_UNIT)
         self._chunks = [_Open(0, coarsest, entropy.Encoder(tables))]
         self.offset = self._told = 0
         """Of all spreads in a chunk: the next stage's, and the last one's."""
@@ -263,10 +264,9 @@ class _Writer:
     def move(self, symbols: I16, stage: Stage) -> None:
         """Set the offset with which a stage's symbols and the word of it take least."""
         counts = self._tables.counts(symbols, stage.spreads, stage.mask)
-        bits = np.rint(self._tables.bits.T.astype(np.float64) * _BITS_UNIT)
-        under = counts @ bits  # of each spread's symbols, in each other one's tables
+        under = counts @ self._bits  # of each spread's symbols, in each other one's tables
         costs = under[_SPREADS, _MOVES].sum(axis=1)
-        costs += bits[self._tables.letters(_OFFSETS - self._told), _OFFSET]
+        costs += self._bits[self._tables.letters(_OFFSETS - self._told), _OFFSET]
         self.offset = int(_OFFSETS[np.argmin(costs)])
 
     def put(self, symbols: I16, stage: Stage) -> None:

@@ -20,9 +20,7 @@ from typing import Final
 
 from crayoncodec.errors import CrayError, one_line
 from crayoncodec.files.atomic import atomic_write
-from crayoncodec.format.container import MAGIC
-
-MIME_TYPE: Final = "image/x-cray"
+from crayoncodec.format.container import MAGIC, MIME_TYPE
 
 _SIGNATURE: Final = "".join(f"\\x{byte:02x}" for byte in MAGIC)
 _MIME_INFO: Final = f"""<?xml version="1.0" encoding="UTF-8"?>

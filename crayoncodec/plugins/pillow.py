@@ -24,7 +24,6 @@ from crayoncodec.format import container
 from crayoncodec.format.chunks import METADATA
 
 FORMAT: Final = "CRAY"
-MIME_TYPE: Final = "image/x-cray"
 
 _OPTIONS: Final = (
     "n", "quality", "color_quality", "max_delta_e", "target_size", "lossless", "sampling", "lightness",
@@ -151,8 +150,8 @@ def register(**options: Any) -> None:
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, ".cray")
-    Image.register_mime(FORMAT, MIME_TYPE)
-    mimetypes.add_type(MIME_TYPE, ".cray")
+    Image.register_mime(FORMAT, container.MIME_TYPE)
+    mimetypes.add_type(container.MIME_TYPE, ".cray")
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
