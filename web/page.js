@@ -258,5 +258,6 @@ addEventListener("keydown", (event) => {
   if (!own && viewer.key(key)) event.preventDefault();
 });
 addEventListener("pagehide", forget);
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("offline.js").catch(() => {}); // not everywhere, and not needed
 theme();
 close();

@@ -42,9 +42,10 @@ export async function serve() {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
     asked.push(path);
     if (path === "/") return response.setHeader("content-type", "text/html").end("<!doctype html><title>cray</title>");
-    if (!existsSync(join(ROOT, path))) return response.writeHead(404).end();
-    response.setHeader("content-type", TYPES[extname(path)] ?? "application/octet-stream").end(readFileSync(join(ROOT, path)));
+    const file = join(ROOT, path, path.endsWith("/") ? "index.html" : "");
+    if (!existsSync(file)) return response.writeHead(404).end();
+    response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream").end(readFileSync(file));
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { address: `http://127.0.0.1:${server.address().port}/`, asked, close: () => server.close() };
+  return { address: `http://127.0.0.1:${server.address().port}/`, asked, close: () => (server.close(), server.closeAllConnections()) };
 }

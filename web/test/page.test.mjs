@@ -126,6 +126,23 @@ for (const [name, options] of Object.entries(BROWSERS))
       assert.equal(refused, "TypeError");
     });
 
+    test("opens and decodes where its host is away", async () => {
+      const host = await serve();
+      await page.goto(`${host.address}web/`);
+      await page.evaluate(() => new Promise((taken) => (navigator.serviceWorker.controller ? taken() : (navigator.serviceWorker.oncontrollerchange = taken))));
+      const fetched = () => page.evaluate(() => fetch("test/cases/portrait.cray").then(() => "there", (error) => error.name));
+      assert.equal(await fetched(), "there");
+      host.close();
+      await page.reload();
+      for (const file of ["nested-told", "lossless-zstd"]) {
+        await choose(golden(file));
+        await says(`${file}.cray: `);
+        await says("decoded in");
+        await shows(golden(file));
+      }
+      assert.equal(await fetched(), "TypeError"); // pictures are not kept
+    });
+
     test("views are those that the decoder gives", async () => {
       await choose(golden("nested"));
       await says("decoded in");
