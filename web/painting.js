@@ -9,7 +9,7 @@ const MOST_CELL = 65535;
 const REACH = 32;
 /** Cells of 2 x 2 pixels in a strip. */
 const STRIP = 2 ** 19;
-const [QUIET, HALF_HEARD, LOUDEST] = [65_536_000, 49_152_000, 256];
+const [QUIET, HALF_HEARD, LOUDEST] = [65_536_000, 49_152_000, 224];
 
 /**
  * @typedef {object} Picture what is painted

@@ -44,8 +44,10 @@ STRIDE: Final = 8
 """Of the deepest level, in cells of 2 x 2 pixels."""
 UNIT: Final = 32
 """Of an output in a CIELAB unit."""
-LOUDEST: Final = 256
-"""The gate where the network is heard in full."""
+FULL: Final = 256
+"""The gate where an output would count as much as in training, which was behind means."""
+LOUDEST: Final = 224
+"""The gate where the network is heard most: fitted cells lack less than means."""
 _LARGEST: Final = 4095
 _LOUDNESS: Final = 65
 _MOST_TEXTURE: Final = 1023

@@ -166,7 +166,7 @@ class Encoder:
     def _fitted_to_network(self, shown: U8, cells: F32, grid: ColorGrid) -> F32:
         """Cells, nearer to what the network makes the picture of; grid: what they were coded as."""
         smaller = grid.spacing // 2
-        paint, columns = painter(shown, grid, refiner.load()), slice(0, shown.shape[1])
+        paint, columns = painter(shown, grid, fitting.Louder(refiner.load())), slice(0, shown.shape[1])
 
         def of_cells(rows: slice) -> F32:
             return reduce_to_cells(paint((_scaled(rows, smaller), columns)), smaller, "mean")

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from crayoncodec.color import refiner
 from crayoncodec.color.grid import MAX_AB, ColorGrid, reduce_to_cells, strips
 from crayoncodec.color.guided import slopes, slopes_adjoint, upsample, upsample_adjoint
+from crayoncodec.color.layers import Integers
 from crayoncodec.encoding import depth
 from crayoncodec.encoding.halving import REACH, Halving
 from crayoncodec.machine import threads
@@ -44,11 +46,14 @@ _GUIDED_SHARE: Final = 0.8
 """Of a step of nested cells towards guided details that are right (docs/design.md)."""
 _NETWORK_SHARE: Final = 0.5
 """How far they then go towards what would make the network right."""
+_LOUDER: Final = 320
+"""What refiner.LOUDEST is for the network that cells are fitted to (docs/design.md)."""
 _TILE: Final = 512
 _SURROUNDINGS: Final = 4
 """Cells around a tile that its colours depend on, besides what the network sees."""
 
 F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 Array = TypeVar("Array", F32, "Tensor")
 
 
@@ -166,6 +171,20 @@ def fit_samples_to_network(
         )
         fitted[:, *tile.core] = tile.cut(found)
     return _rounded(fitted, grid)
+
+
+class Louder:
+    """A network as cells are fitted to it: heard more than where it paints.
+
+    It has them smoother than they would be best, and smoother cells take fewer bits.
+    """
+
+    def __init__(self, network: refiner.Network) -> None:
+        self._network = network
+
+    def outputs(self, given: Integers) -> I32:
+        """As of Network."""
+        return _LOUDER * self._network.outputs(given) // refiner.LOUDEST
 
 
 class Smaller(NamedTuple):

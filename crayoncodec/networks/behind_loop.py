@@ -59,7 +59,7 @@ class Refiner(Trained):
             step = (coarseness * COLOR).round().long().double()
             loudness = (torch.floor(8 * torch.log2(step)).long() - 64).view(-1, 1, 1, 1)
             given = refiner.planes(parents, guided, levels, loudness, spacing)
-            heard = refiner.gate(levels).float() / refiner.LOUDEST
+            heard = refiner.gate(levels).float() / refiner.FULL
             heard = F.interpolate(heard, scale_factor=refiner.STRIDE, mode="nearest")
         found = self.refine(given.float() / UNIT)
         if self.rounds:

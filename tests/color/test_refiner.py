@@ -175,4 +175,4 @@ def test_the_integers_of_the_day_it_was_written(version, refined):
 
 
 GUIDED = "f7d1bdf8e8bfd04c7f0c3163c19f2bbd3243040d3b49cf8bf6b51525e1b18ec5"
-REFINED = "4ec92444839691e5bc434f0e87de774fd497d6ac19f39190b645588220e93e65"
+REFINED = "7e4596d4eb5913c02ea7551c07696e3a344f1329c4bc2848cb4ab3c306c889ff"

@@ -73,12 +73,12 @@ def network(features: Int) -> Int:
 
 
 def gate(texture: Int) -> Int:
-    """§14: [1,ceil(h/8),ceil(w/8)], 0 to 255, of texture [3,h,w]."""
+    """§14: [1,ceil(h/8),ceil(w/8)], 0 to 223, of texture [3,h,w]."""
     energy = np.sum(np.clip(texture, -1023, 1023) ** 2, 0, keepdims=True)
     for _ in range(3):
         energy = np.sum(blocks(energy), 0)
     heard = np.maximum(g(energy) - 65536000, 0)
-    return (256 * heard) // (heard + 49152000)
+    return (224 * heard) // (heard + 49152000)
 
 
 def thresholds() -> list[int]:

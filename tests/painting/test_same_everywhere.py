@@ -12,11 +12,11 @@ from crayoncodec.machine import kernels
 GOLDEN = Path(__file__).parents[1] / "format" / "golden"
 PICTURES = {
     ("guided", "nested.cray"): "918777449156ae0d8e8446c08c1e936fe80d0b0c4abd192c798b68173f729590",
-    ("neural", "nested.cray"): "b24f79b8932abf887acb78009442967f2a8869c5e641308d31a1568e15e0542f",
+    ("neural", "nested.cray"): "dfa8bf1c132ff24bce38219955ccf313597078379b08ee77520e1bc908c9b457",
     ("guided", "nested-coarse.cray"): "18077fc1daf06d6f6c592f685a973715744af53d6acacf2792ce6d91c38beb5b",
-    ("neural", "nested-coarse.cray"): "ec45f2cfcc5e4a87fa2972a11010d482ef28f99ff3112aba781e88a55f924b84",
+    ("neural", "nested-coarse.cray"): "809ae40ea067d4cfc96a831a1ae3f6b7ecf0d38fadff2eed1d58378393b275dc",
     ("guided", "nested-line.cray"): "1e7e22c6c9accc93341d37a44c4679ce3afa504c64f7d34c989e83ce01873d45",
-    ("neural", "nested-line.cray"): "ce5bdf9c9694e97ac00ae7f5a66993b0a7990c1b79cb6e8e908425f7ba8fc9f1",
+    ("neural", "nested-line.cray"): "50e5e0ba0ed026d97bcd64c2c05ce2d0f65e94101d836961c23cfa36a99c6f2c",
     ("guided", "nested-fine.cray"): "f82829b846b4b2d43be031db86e4cf053d8a7d8ed528aaccaec8db6507ae30ae",
     ("guided", "nested-chunks.cray"): "809c60fb77a387c0cab80723002226d69828855b514bf135f783ef29edfb5f2b",
 }
