@@ -1,0 +1,121 @@
+"""The files and folders that are shown, and the way from an address to one of their pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from crayoncodec.errors import CrayError
+from crayoncodec.files import formats, jobs
+
+CRAY = ".cray"
+
+
+class NotShownError(CrayError):
+    """An address that leads to no picture of those given."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A folder or a file, as it was named."""
+
+    path: Path
+    real: Path
+    """Without links: nothing outside of it is read."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is one."""
+        return self.real.is_dir()
+
+    @classmethod
+    def named(cls, name: str) -> Given:
+        """Raises OSError for a path where nothing is, NotShownError for what is no picture by its name."""
+        found = cls(Path(name), Path(name).resolve(strict=True))
+        if not found.is_folder and not is_picture(found.path):
+            raise NotShownError(f"extension {found.path.suffix!r} is no format that is read")
+        return found
+
+
+class Pictures:
+    """All pictures of the files and folders that were given, by addresses like ``0/below/photo.cray``.
+
+    The number says in which of those given, the rest is the path in it, quoted as in URLs.
+    """
+
+    def __init__(self, given: Sequence[Given]) -> None:
+        """Nothing is looked up yet."""
+        self.given = given
+
+    def files(self) -> list[dict[str, Any]]:
+        """Of all: address, name, bytes, time of the last change in nanoseconds, whether it is .cray.
+
+        A folder that cannot be listed has a name and an error. Links that lead out of what was given are left
+        out.
+        """
+        return [file for number in range(len(self.given)) for file in self._files(number)]
+
+    def find(self, address: str) -> Path:
+        """The file that an address stands for. Raises NotShownError."""
+        number, _, rest = address.partition("/")
+        name = os.fsdecode(unquote_to_bytes(rest))
+        if not number.isdecimal() or not number.isascii() or int(number) >= len(self.given):
+            raise NotShownError("not one of the pictures that are shown")
+        given = self.given[int(number)]
+        parts = name.split("/")
+        if "\0" in name or "\\" in name or not {"", ".", ".."}.isdisjoint(parts) or ":" in parts[0]:
+            raise NotShownError("not one of the pictures that are shown")
+        path = given.path / name if given.is_folder else given.path
+        is_own = given.is_folder or name == given.path.name
+        if not (is_own and is_picture(path) and _is_within(path, given.real)):
+            raise NotShownError("not one of the pictures that are shown")
+        return path
+
+    def _files(self, number: int) -> Iterator[dict[str, Any]]:
+        given = self.given[number]
+        if not given.is_folder:
+            yield self._file(number, given.path.name, given.path)
+            return
+        for found in jobs.walk(str(given.path)):
+            path = given.path / found.path
+            if found.error is not None:
+                yield {"name": _readable(found.path), "error": found.error}
+            elif (
+                not found.is_clutter
+                and is_picture(path)
+                and (not path.is_symlink() or _is_within(path, given.real))
+            ):
+                yield self._file(number, found.path, path)
+
+    def _file(self, number: int, name: str, path: Path) -> dict[str, Any]:
+        try:
+            status = path.stat()
+            size, changed = status.st_size, status.st_mtime_ns
+        except OSError:  # reading it will tell
+            size, changed = 0, 0
+        quoted = quote_from_bytes(os.fsencode(name))
+        return {
+            "address": f"{number}/{quoted}", "name": _readable(name), "size": size, "changed": str(changed),
+            "cray": path.suffix.lower() == CRAY,
+        }  # fmt: skip
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is shown, by its name."""
+    return path.suffix.lower() == CRAY or formats.reads(path.suffix)
+
+
+def _is_within(path: Path, real: Path) -> bool:
+    try:
+        found = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return False
+    return found.is_file() and found.is_relative_to(real)
+
+
+def _readable(name: str) -> str:
+    return os.fsencode(PurePosixPath(name)).decode("utf-8", "replace")
