@@ -7,8 +7,9 @@ import itertools
 import json
 import os
 import shlex
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ Line = dict[str, Any]
 UPLOADED: Final = 2**28
 """Bytes of what was dropped on the page, all together; of one file half as many."""
 _THUMBNAILS: Final = 2**26
+_WORKS: Final = 2**28
 _PIXELS: Final = 2**29
 _FILES: Final = 2**26
 _UPLOAD: Final = "upload"
@@ -66,7 +68,7 @@ class Answers:
         self._pictures = pictures
         self._thumbnails = Kept[bytes](_THUMBNAILS, len)
         self._uploads = Kept[bytes](UPLOADED, len)
-        self._works = Kept[Work](_PIXELS, lambda work: work.rgb.nbytes)
+        self._works = Kept[Work](_WORKS, lambda work: work.rgb.nbytes)
         self._pixels = Kept[U8](_PIXELS, lambda pixels: pixels.nbytes)
         self._coded = Kept[bytes](_FILES, len)
         self._numbers = itertools.count(1)
@@ -122,7 +124,7 @@ class Answers:
             raise NotShownError("not one of the folders that are shown")
         return _json_lines(request, self._estimated(number, count, asked))
 
-    async def _compared(self, address: str, key: Any, area: str, asked: Asked) -> AsyncIterator[Line]:
+    async def _compared(self, address: str, key: Any, area: str, asked: Asked) -> AsyncGenerator[Line, None]:
         slow = partial(_in, self._slow, _tried)
         work = await slow(lambda: self._works.made(key, lambda: comparison.work(self._read(address), area)))
         height, width = work.rgb.shape[:2]
@@ -131,31 +133,45 @@ class Answers:
             "areas": work.areas, "white": comparison.WHITE, "pixels": self._named(work.rgb),
         }  # fmt: skip
         ours = await slow(partial(comparison.cray, work.rgb, asked.quality, asked.effort))
-        found = {"cray": ours}
         yield self._line("cray", ours)
-        for name in reversed(comparison.RIVALS):
+        found = {"cray": ours}
 
-            def sized(quality: int, make: Callable[[], bytes], name: str = name) -> bytes:
+        def rival(name: str) -> Coded:
+            def sized(quality: int, make: Callable[[], bytes]) -> bytes:
                 return self._coded.made((key, name, asked.effort < DEFAULT_EFFORT, quality), make)
 
-            found[name] = await slow(
-                partial(comparison.rival, name, work.rgb, len(ours.data), asked.effort, sized)
-            )
-            yield self._line(name, found[name])
-        for name, coded in found.items():
-            map_ = await slow(partial(comparison.differences, work.rgb, coded.rgb))
-            yield {
-                "codec": name,
-                "ciede2000": float(map_.mean()),
-                "difference": self._named(comparison.as_picture(map_)),
-            }
-        for name, coded in found.items():
-            yield {
-                "codec": name,
-                "ssimulacra2": await slow(partial(comparison.ssimulacra2, work.rgb, coded.rgb)),
-            }
+            return comparison.rival(name, work.rgb, len(ours.data), asked.effort, sized)
 
-    async def _estimated(self, number: int, count: int, asked: Asked) -> AsyncIterator[Line]:
+        async for name, coded in self._each(comparison.RIVALS, rival):
+            found[name] = coded
+            yield self._line(name, coded)
+        async for name, map_ in self._each(
+            found, lambda name: comparison.differences(work.rgb, found[name].rgb)
+        ):
+            difference = self._named(comparison.as_picture(map_))
+            yield {"codec": name, "ciede2000": float(map_.mean()), "difference": difference}
+        async for name, score in self._each(
+            found, lambda name: comparison.ssimulacra2(work.rgb, found[name].rgb)
+        ):
+            yield {"codec": name, "ssimulacra2": score}
+
+    async def _each(
+        self, names: Iterable[str], make: Callable[[str], Result]
+    ) -> AsyncGenerator[tuple[str, Result], None]:
+        """What is made for each name, as it comes; what has not begun when nobody listens never does."""
+
+        async def made(name: str) -> tuple[str, Result]:
+            return name, await _in(self._slow, _tried, partial(make, name))
+
+        tasks = [asyncio.ensure_future(made(name)) for name in names]
+        try:
+            for task in asyncio.as_completed(tasks):
+                yield await task
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _estimated(self, number: int, count: int, asked: Asked) -> AsyncGenerator[Line, None]:
         given = self._pictures.given[number]
         all_ = await _in(self._slow, self._pictures.files)
         files = [
@@ -215,15 +231,16 @@ def _tried(function: Callable[[], Result]) -> Result:
         raise CrayError(one_line(error)) from error
 
 
-def _json_lines(request: Request, lines: AsyncIterator[Line]) -> Response:
+def _json_lines(request: Request, lines: AsyncGenerator[Line, None]) -> Response:
     """Lines as they come; none are made any more once nobody listens."""
 
     async def written() -> AsyncIterator[str]:
         try:
-            async for line in lines:
-                if await request.is_disconnected():
-                    return
-                yield json.dumps(line) + "\n"
+            async with aclosing(lines):
+                async for line in lines:
+                    if await request.is_disconnected():
+                        return
+                    yield json.dumps(line) + "\n"
         except (CrayError, OSError, MemoryError) as error:
             yield json.dumps({"error": one_line(error)}) + "\n"
 

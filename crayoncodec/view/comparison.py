@@ -73,8 +73,8 @@ def areas(width: int, height: int, is_cray: bool) -> tuple[Area, ...]:
     if pixels <= WORKED:
         return ("whole", "small") if pixels > _SMALL else ("whole",)
     if pixels <= _WHOLE:
-        return ("centre", "small", "reduced", "whole")
-    return ("reduced",) if is_cray and pixels > _PAINTED else ("centre", "small", "reduced")
+        return ("small", "centre", "reduced", "whole")
+    return ("reduced",) if is_cray and pixels > _PAINTED else ("small", "centre", "reduced")
 
 
 def work(data: bytes, asked: str) -> Work:
