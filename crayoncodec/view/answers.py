@@ -72,8 +72,15 @@ class Answers:
         self._pixels = Kept[U8](_PIXELS, lambda pixels: pixels.nbytes)
         self._coded = Kept[bytes](_FILES, len)
         self._numbers = itertools.count(1)
-        self._quick = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "thumbnails")
+        workers = min(4, os.cpu_count() or 1)
+        self._quick = ThreadPoolExecutor(workers, "thumbnails")
+        self._turns = asyncio.Semaphore(workers)
         self._slow = ThreadPoolExecutor(2, "comparison")
+
+    def close(self) -> None:
+        """What has not begun is not done any more."""
+        for pool in (self._quick, self._slow):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     async def files(self, request: Request) -> Response:
         """All pictures, and the folders they are in."""
@@ -91,7 +98,11 @@ class Answers:
         def made() -> bytes:
             return self._thumbnails.made(_stamp(path), lambda: gallery.thumbnail(path.read_bytes()))
 
-        return Response(await _in(self._quick, _tried, made), media_type="image/webp")
+        # Whoever scrolls on leaves hundreds behind.
+        async with self._turns:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+            return Response(await _in(self._quick, _tried, made), media_type="image/webp")
 
     async def upload(self, request: Request) -> Response:
         """Keep a file in memory for a while; the answer has its address."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -78,35 +80,37 @@ class Pictures:
     def _files(self, number: int) -> Iterator[dict[str, Any]]:
         given = self.given[number]
         if not given.is_folder:
-            yield self._file(number, given.path.name, given.path)
+            yield _file(number, given.path.name, os.stat(given.path))  # noqa: PTH116 - as below
             return
-        for found in jobs.walk(str(given.path)):
-            path = given.path / found.path
+        shown = cache(lambda extension: is_picture(Path(f"_{extension}")))
+        root = str(given.path)
+        for found in jobs.walk(root):
             if found.error is not None:
                 yield {"name": _readable(found.path), "error": found.error}
-            elif (
-                not found.is_clutter
-                and is_picture(path)
-                and (not path.is_symlink() or _is_within(path, given.real))
-            ):
-                yield self._file(number, found.path, path)
-
-    def _file(self, number: int, name: str, path: Path) -> dict[str, Any]:
-        try:
-            status = path.stat()
-            size, changed = status.st_size, status.st_mtime_ns
-        except OSError:  # reading it will tell
-            size, changed = 0, 0
-        quoted = quote_from_bytes(os.fsencode(name))
-        return {
-            "address": f"{number}/{quoted}", "name": _readable(name), "size": size, "changed": str(changed),
-            "cray": path.suffix.lower() == CRAY,
-        }  # fmt: skip
+            elif shown(os.path.splitext(found.path)[1]) and not found.is_clutter:  # noqa: PTH122
+                # Of ten thousand files Paths would take longer than the file system.
+                path = os.path.join(root, found.path)  # noqa: PTH118
+                try:
+                    status = os.lstat(path)
+                    if stat.S_ISLNK(status.st_mode):
+                        if not _is_within(Path(path), given.real):
+                            continue
+                        status = os.stat(path)  # noqa: PTH116
+                except OSError:  # it has gone meanwhile
+                    continue
+                yield _file(number, found.path, status)
 
 
 def is_picture(path: Path) -> bool:
     """Whether a file is shown, by its name."""
     return path.suffix.lower() == CRAY or formats.reads(path.suffix)
+
+
+def _file(number: int, name: str, status: os.stat_result) -> dict[str, Any]:
+    return {
+        "address": f"{number}/{quote_from_bytes(os.fsencode(name))}", "name": _readable(name),
+        "size": status.st_size, "changed": str(status.st_mtime_ns), "cray": name.lower().endswith(CRAY),
+    }  # fmt: skip
 
 
 def _is_within(path: Path, real: Path) -> bool:
@@ -118,4 +122,4 @@ def _is_within(path: Path, real: Path) -> bool:
 
 
 def _readable(name: str) -> str:
-    return os.fsencode(PurePosixPath(name)).decode("utf-8", "replace")
+    return os.fsencode(name).decode("utf-8", "replace")

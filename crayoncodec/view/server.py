@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import uvicorn
@@ -60,6 +63,11 @@ def application(pictures: Pictures, host: str, token: str) -> ASGIApp:
     async def start(request: Request) -> Response:
         return RedirectResponse("web/view/gallery.html")
 
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        yield
+        answers.close()
+
     routes = [
         Route("/", start),
         Route("/api/files", answers.files),
@@ -73,6 +81,7 @@ def application(pictures: Pictures, host: str, token: str) -> ASGIApp:
     ]
     app = Starlette(
         routes=routes,
+        lifespan=life,
         exception_handlers={NotShownError: _missing, CrayError: _wrong, OSError: _wrong, MemoryError: _wrong},
     )
     return Entrance(app, host, token)
@@ -98,11 +107,18 @@ def run(pictures: Pictures, port: int, ready: Callable[[str], None]) -> None:
     with listening(port) as found:
         host, token = f"{HOST}:{found.getsockname()[1]}", secrets.token_urlsafe(24)
         config = uvicorn.Config(
-            application(pictures, host, token), lifespan="off", log_config=None, access_log=False, ws="none",
+            application(pictures, host, token), log_config=None, access_log=False, ws="none",
             proxy_headers=False, server_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         ready(f"http://{host}/{token}/")
+        logging.getLogger("uvicorn.error").addFilter(_is_told)
         uvicorn.Server(config).run(sockets=[found])
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Errors are; that the end of the server was the end of what it was doing is not."""
+    kind = (record.exc_info or (None,))[0]
+    return kind is not None and not issubclass(kind, asyncio.CancelledError)
 
 
 async def _missing(request: Request, error: Exception) -> Response:

@@ -9,6 +9,8 @@ const [scroll, cards, filter] = ["scroll", "cards", "filter"].map(element);
 const [LEAST, HEIGHT] = [168, 216];
 /** Rows that are there before and behind those that are seen. */
 const AROUND = 1;
+/** Milliseconds after which a card asks for its picture. */
+const SOON = 60;
 
 /** @typedef {{address?: string, name: string, size?: number, changed?: string, cray?: boolean, error?: string}} File */
 /** @type {File[]} */
@@ -57,13 +59,15 @@ function other({ address: place, name }) {
 /** Its thumbnail, or the line that says why there is none. */
 function picture(frame, file) {
   const source = address(`thumbnails/${file.address}`, { changed: file.changed });
-  const image = Object.assign(make("img"), { alt: "", decoding: "async", src: source });
+  const image = Object.assign(make("img"), { alt: "", decoding: "async" });
   image.addEventListener("error", async () => {
     if (!image.isConnected) return;
     const reason = await ask(source).then(() => "it cannot be shown", (error) => error.message);
     frame.replaceChildren(make("p", "fault", reason));
   });
   frame.append(image);
+  // Cards that are scrolled past ask for nothing.
+  setTimeout(() => image.isConnected && (image.src = source), SOON);
 }
 
 /** Has the cards there that are seen, each in its place. */
