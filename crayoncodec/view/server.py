@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -43,10 +44,9 @@ _TYPES: Final = {
 }  # fmt: skip
 
 
-def application(pictures: Pictures, host: str, token: str) -> ASGIApp:
-    """What answers for these pictures at ``http://host/token/``."""
-    answers = Answers(pictures)
-    pages = {
+def pages() -> dict[str, Path]:
+    """All files that pages may load, by address. Nothing else of these folders can be asked for."""
+    return {
         f"{name}/{path.relative_to(folder).as_posix()}": path
         for name, patterns in _PAGES.items()
         for folder in [data_folder(name)]
@@ -54,8 +54,14 @@ def application(pictures: Pictures, host: str, token: str) -> ASGIApp:
         for path in folder.glob(pattern)
     }
 
+
+def application(pictures: Pictures, host: str, token: str) -> ASGIApp:
+    """What answers for these pictures at ``http://host/token/``."""
+    answers = Answers(pictures)
+    found = pages()
+
     async def page(request: Request) -> Response:
-        path = pages.get(request.scope["path"].removeprefix("/"))
+        path = found.get(request.scope["path"].removeprefix("/"))
         if path is None:
             return PlainTextResponse("Not found.", 404)
         return FileResponse(path, media_type=_TYPES.get(path.suffix, "application/octet-stream"))
