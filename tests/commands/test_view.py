@@ -24,10 +24,8 @@ pytest.importorskip("uvicorn")
 @contextmanager
 def running(*arguments):
     """The command in a process of its own, and the address that it prints."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "crayoncodec", "view", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    ) as process:  # fmt: skip
+    command = [sys.executable, "-m", "crayoncodec", "view", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process, process.stdout.readline().strip()
         finally:

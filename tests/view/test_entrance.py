@@ -32,8 +32,9 @@ def test_pages_of_others_are_refused(name, value, status, client):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "api/files", "token-of-this-tes/api/files", "token-of-this-testx/", "Token-of-this-test/api/files",
-             "token-of-this-test", "web/page.js", "%ff/api/files"],
+    "path",
+    ["", "api/files", "token-of-this-tes/api/files", "token-of-this-testx/", "Token-of-this-test/api/files",
+     "token-of-this-test", "web/page.js", "%ff/api/files"],
 )  # fmt: skip
 def test_nobody_without_the_token(path, client):
     answer = client.get(f"{OWN}/{path}")

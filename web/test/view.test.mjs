@@ -63,7 +63,6 @@ for (const [name, options] of Object.entries(BROWSERS))
 
     test("the gallery has thumbnails, and of broken files the line", async () => {
       await says("3,016 pictures");
-      await filter(".");
       await until(() => document.querySelectorAll(".fault").length === 2);
       await loaded();
       const text = await page.$eval("#cards", (cards) => cards.innerText);
@@ -84,7 +83,7 @@ for (const [name, options] of Object.entries(BROWSERS))
       assert.ok((await there()) < 80);
       await page.focus(".card a");
       await page.keyboard.press("End");
-      const last = () => page.evaluate(() => document.activeElement.closest(".card")?.ariaPosInSet ?? document.activeElement.closest(".card")?.getAttribute("aria-posinset"));
+      const last = () => page.evaluate(() => document.activeElement.closest(".card")?.getAttribute("aria-posinset"));
       assert.equal(await last(), "3016");
       await page.keyboard.press("ArrowLeft");
       assert.equal(await last(), "3015");
@@ -126,7 +125,7 @@ for (const [name, options] of Object.entries(BROWSERS))
 
     test("a line parts two pictures; differences are shown; on a phone, too", async () => {
       await compare("coffee.jpg");
-      const clip = () => page.$eval("#beside", ({ style }) => Number.parseFloat(style.clipPath.split(" ").at(-1)));
+      const clip = () => page.$eval("#beside", ({ style }) => Number(/([\d.]+)px\)$/.exec(style.clipPath)[1]));
       const start = await clip();
       await page.focus("#wipe");
       await page.keyboard.press("Home");
@@ -138,7 +137,7 @@ for (const [name, options] of Object.entries(BROWSERS))
         range.dispatchEvent(new Event("input"));
       });
       await page.select("#left", "JPEG");
-      await until(() => document.getElementById("picture").ariaLabel !== "Original" && document.getElementById("picture").getAttribute("aria-label") === "JPEG");
+      await until(() => document.getElementById("picture").getAttribute("aria-label") === "JPEG");
       await page.click("#theme");
       await page.click("#difference");
       await until(() => document.getElementById("beside").getAttribute("aria-label").startsWith("Difference of cray: black is none, white CIEDE2000 10"));
