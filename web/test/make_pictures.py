@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
     pictures = {name: np.asarray(getattr(skimage.data, name)()) for name in NAMES}
     for name, rgb in pictures.items():
         Image.fromarray(rgb).save(folder / "shown" / f"{name}.jpg", quality=95)
-        crayoncodec.write(folder / "shown" / f"{name}.cray", rgb)
+        crayoncodec.write(folder / "shown" / f"{name}.cray", rgb, effort=4)
     small = Image.fromarray(pictures["coffee"]).resize((96, 64))
     crayoncodec.write(folder / "shown" / "small.cray", small, target_size=1000)
     tiles = [Image.fromarray(rgb).resize(TILE) for rgb in pictures.values()]
