@@ -1,5 +1,5 @@
-"""What setup.cfg cannot say: the licence as an SPDX expression, and that the files of models/ lie within the
-package in what is installed.
+"""What setup.cfg cannot say: the licence as an SPDX expression, and that files of models/ and what pages load
+of web/ lie within the package in what is installed.
 
 As a package of another folder (package_dir) they would be found in a checkout by an import hook, and type
 checkers do not follow hooks.
@@ -15,30 +15,39 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 
 
-class BuildWithModels(build_py):
-    """Modules, and the weights and cards of the folder models."""
+DATA = {
+    "models": ["*.*"],
+    "web": ["*.js", "*.css", "index.html", "kernels.wasm", "view/*"],
+}
+"""What of which folders lies within the package."""
+
+
+class BuildWithData(build_py):
+    """Modules, the weights and cards of the folder models, and the pages of the folder web."""
 
     def run(self) -> None:
         """Copy them."""
         super().run()
         if not self.editable_mode:
-            for source, target in self._models():
+            for source, target in self._data():
                 self.mkpath(str(target.parent))
                 self.copy_file(str(source), str(target))
 
     def get_source_files(self) -> list[str]:
         """What the source distribution has to have."""
-        return [*super().get_source_files(), *(str(source.relative_to(ROOT)) for source, _ in self._models())]
+        return [*super().get_source_files(), *(str(source.relative_to(ROOT)) for source, _ in self._data())]
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         """What there is when it has run."""
         outputs = super().get_outputs(include_bytecode)
-        return outputs if self.editable_mode else [*outputs, *(str(target) for _, target in self._models())]
+        return outputs if self.editable_mode else [*outputs, *(str(target) for _, target in self._data())]
 
-    def _models(self) -> list[tuple[Path, Path]]:
-        folder = Path(self.build_lib) / "crayoncodec" / "models"
-        sources = (path for path in (ROOT / "models").iterdir() if path.is_file())
-        return [(source, folder / source.name) for source in sorted(sources)]
+    def _data(self) -> list[tuple[Path, Path]]:
+        inside = Path(self.build_lib) / "crayoncodec"
+        sources = [
+            path for folder, kinds in DATA.items() for kind in kinds for path in (ROOT / folder).glob(kind)
+        ]
+        return [(source, inside / source.relative_to(ROOT)) for source in sorted(sources) if source.is_file()]
 
 
 MACHINE = "crayoncodec/machine"
@@ -70,6 +79,6 @@ class BuildKernels(build_ext):
 
 setup(
     license_expression="Apache-2.0",
-    cmdclass={"build_py": BuildWithModels, "build_ext": BuildKernels},
+    cmdclass={"build_py": BuildWithData, "build_ext": BuildKernels},
     ext_modules=[KERNELS],
 )

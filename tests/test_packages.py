@@ -6,6 +6,7 @@ Pip's users get what they need, and not 48 MB that they do not.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,10 +53,9 @@ def held(wheel):
 def distributions(tmp_path_factory):
     """Of a copy of the source, in which building may leave what it likes."""
     source = tmp_path_factory.mktemp("source")
-    for part in ("crayoncodec", "models", "tests"):
-        shutil.copytree(
-            ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "golden", "*.so")
-        )
+    left_out = shutil.ignore_patterns("__pycache__", "golden", "*.so", "node_modules", "cases", "screenshots")
+    for part in ("crayoncodec", "models", "tests", "web"):
+        shutil.copytree(ROOT / part, source / part, ignore=left_out)
     for part in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / part, source)
     return built(source, tmp_path_factory.mktemp("dist"))
@@ -112,9 +112,15 @@ def test_the_package_has_every_module_and_the_networks_but_those_apart(distribut
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "crayoncodec").rglob("*.py")}
     recipes = {path.relative_to(ROOT).as_posix() for path in (ROOT / "crayoncodec").rglob("*.toml")}
     networks = {f"crayoncodec/models/{path.name}" for path in (ROOT / "models").iterdir() if path.is_file()}
+    web = {path.relative_to(ROOT / "web").as_posix() for path in (ROOT / "web").rglob("*") if path.is_file()}
+    pages = {
+        f"crayoncodec/web/{path}" for path in web
+        if re.fullmatch(r"[a-z]+\.(js|css)|index\.html|kernels\.wasm|view/[\w.]+", path)
+    }  # fmt: skip
+    assert {f"crayoncodec/web/{path}" for path in ("view/gallery.html", "page.js", "kernels.wasm")} < pages
     compiled = {path for path in files if path.startswith("crayoncodec/machine/_native.abi3.")}
     assert len(compiled) == (shutil.which("cc") is not None)
-    assert files - compiled == modules | recipes | networks | {
+    assert files - compiled == modules | recipes | networks | pages | {
         "crayoncodec/py.typed",
         "crayoncodec/machine/_native.pyi",
     }
@@ -125,7 +131,7 @@ def test_the_package_has_every_module_and_the_networks_but_those_apart(distribut
         sources = {Path(name).name for name in tar.getnames() if "/machine/" in name}
         assert {"kernels.c", "kernels.h", "levels.c", "native.c", "versions.h"} < sources
         assert not any(
-            "/tests/" in name or "/models/crayon/" in name or "/models/paper/" in name
+            "/tests/" in name or "/web/test/" in name or "/models/crayon/" in name or "/models/paper/" in name
             for name in tar.getnames()
         )
 
@@ -191,3 +197,16 @@ def test_a_network_apart_has_a_package_of_its_own(name, tmp_path, fresh):
     assert "not installed" in listed()
     fresh.install(wheel)
     assert "parameters" in listed()
+
+
+def test_the_installed_package_has_the_pages_of_cray_view(fresh):
+    pytest.importorskip("starlette")
+    program = """
+from crayoncodec.machine.process import data_folder
+from crayoncodec.view.server import pages
+print(data_folder("web"))
+print(*sorted(pages()), sep=chr(10))
+"""
+    folder, *names = fresh.run("python", "-c", program).splitlines()
+    assert Path(folder) == fresh.packages / "crayoncodec" / "web"
+    assert {"web/view/gallery.html", "web/vendor/fzstd/index.mjs", "models/refiner-1.safetensors"} < {*names}

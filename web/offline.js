@@ -6,7 +6,7 @@ const CACHE = "cray";
 const PAGE = ["./", "index.html", "page.css", "dark.css", "kernels.wasm", "vendor/fzstd/index.mjs"];
 const CODE = [
   "codecs", "cray", "decoding", "engine", "failure", "frames", "headers", "lightness", "nesting", "opened", "orientation", "page", "painting",
-  "png", "reader", "reducing", "resources", "srgb", "structure", "upsampling", "viewing", "weights", "worker",
+  "png", "reader", "reducing", "resources", "srgb", "structure", "theme", "upsampling", "viewing", "weights", "worker",
 ];
 const NETWORKS = ["predictor-4.safetensors", "refiner-1.safetensors"];
 const address = (path) => new URL(path, self.registration.scope).href;

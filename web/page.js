@@ -4,6 +4,7 @@ import { Opened, PAINTED } from "./opened.js";
 import { orientationOf, upright } from "./orientation.js";
 import { png } from "./png.js";
 import { digits, metadata, sizeOf, structure } from "./structure.js";
+import { theme } from "./theme.js";
 import { Viewer } from "./viewing.js";
 
 /** @param {string} id @returns {HTMLElement} */
@@ -73,6 +74,28 @@ async function open(blob) {
   await decoding();
 }
 let opening = null;
+
+/** Opens what is at an address of the page's own host: `?open=photo.cray`. @param {URL} address */
+async function load(address) {
+  const name = nameIn(address);
+  say(`Reading ${name}…`);
+  try {
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error(`it cannot be read (status ${answer.status})`);
+    await open(Object.assign(await answer.blob(), { name }));
+  } catch (error) {
+    complain(name, new CrayError(error.message));
+  }
+}
+
+function nameIn({ pathname }) {
+  const last = pathname.split("/").at(-1);
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last; // not UTF-8
+  }
+}
 
 /** All pictures on the way to the painted one; those that are looked for are shown. */
 async function decoding() {
@@ -200,23 +223,6 @@ function take(event) {
   else if (found?.types.length) say("Nothing was opened: expected a .cray file.", true);
 }
 
-function theme() {
-  const asked = matchMedia("(prefers-color-scheme: dark)");
-  const [sheet, button] = [element("dark"), element("theme")];
-  const set = (dark) => {
-    sheet.media = dark ? "all" : "not all";
-    button.setAttribute("aria-pressed", dark);
-  };
-  let own = localStorage.getItem("theme");
-  set(own ? own === "dark" : asked.matches);
-  asked.addEventListener("change", () => own || set(asked.matches));
-  button.addEventListener("click", () => {
-    own = button.getAttribute("aria-pressed") === "true" ? "light" : "dark";
-    localStorage.setItem("theme", own);
-    set(own === "dark");
-  });
-}
-
 const on = (id, listener) => element(id).addEventListener("click", listener);
 for (const id of ["open", "choose"]) on(id, () => file.click());
 file.addEventListener("change", () => {
@@ -261,3 +267,5 @@ addEventListener("pagehide", forget);
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("offline.js").catch(() => {}); // not everywhere, and not needed
 theme();
 close();
+const given = new URLSearchParams(location.search).get("open");
+if (given) load(new URL(given, location.href));

@@ -16,7 +16,7 @@ export const digits = (count) => count.toLocaleString("en-GB");
 /** @param {number} bytes */
 export function sizeOf(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;
-  const [unit, name] = bytes < 1e6 ? [1e3, "kB"] : [1e6, "MB"];
+  const [unit, name] = bytes < 1e6 ? [1e3, "kB"] : bytes < 1e9 ? [1e6, "MB"] : [1e9, "GB"];
   return `${(bytes / unit).toPrecision(3)} ${name}`;
 }
 

@@ -18,8 +18,11 @@ _COMMANDS: Final = {
     "encode": "encode", "decode": "decode", "info": "inspection", "verify": "inspection",
     "compare": "inspection", "models": "models", "train": "train", "eval": "train",
     "export": "train", "batch": "batch", "thumbnail": "decode", "desktop": "desktop",
+    "view": "view",
 }  # fmt: skip
 """The modules that commands are in, which are imported when they are asked for."""
+_EXTRAS: Final = {"torch": "train", "starlette": "view", "uvicorn": "view"}
+"""Packages that whole commands need, and the extras that bring them."""
 
 
 class _Cray(click.Group):
@@ -53,9 +56,11 @@ class _Cray(click.Group):
             try:
                 return super().invoke(ctx)
             except ModuleNotFoundError as error:
-                if error.name != "torch":
+                name = (error.name or "").partition(".")[0]
+                if name not in _EXTRAS:
                     raise
-                streams.say("cray: torch is not installed, expected pip install crayoncodec[train]", err=True)
+                extra = f"pip install crayoncodec[{_EXTRAS[name]}]"
+                streams.say(f"cray: {name} is not installed, expected {extra}", err=True)
                 sys.exit(errors.EXIT_USAGE)
             except Exception as error:
                 errors.give_way(error)

@@ -155,14 +155,10 @@ def _decode(
 
 
 def _thumbnail(data: bytes, size: int, limits: Limits) -> bytes:
-    found = codec.info(data, limits)
-    larger = [scale for scale in SCALES if max(found.width, found.height) >= scale * size]
-    picture = codec.Decoder(color="guided", scale=max(larger, default=1), limits=limits).picture(data)
-    from crayoncodec.files.picture import stripped, to_pil
+    from crayoncodec.view import gallery
 
-    image, stream = to_pil(stripped(picture, "all")), io.BytesIO()
-    image.thumbnail((size, size))
-    image.save(stream, "PNG", compress_level=1)
+    stream = io.BytesIO()
+    gallery.of_cray(data, size, limits).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 

@@ -58,6 +58,11 @@ def trim(pixels: int) -> None:
 
 
 def models_folder() -> Path:
-    """The folder with the weights that ship: in the package if it is installed, beside it in a checkout."""
-    installed = _PACKAGE / "models"
-    return installed if installed.is_dir() else _PACKAGE.parent / "models"
+    """The folder with the weights that ship."""
+    return data_folder("models")
+
+
+def data_folder(name: str) -> Path:
+    """A folder with data that ship: in the package if it is installed, beside it in a checkout."""
+    installed = _PACKAGE / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

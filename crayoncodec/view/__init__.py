@@ -1,0 +1,1 @@
+"""``cray view``: pictures in the browser, from a server on this machine."""
