@@ -2,8 +2,8 @@
 
 An extra sample corrects the guided colours around the middle of a block: what it adds fades with distance
 and with another lightness. Which blocks have one is coded in row order, a decision each, with the probability
-that their number implies, and the colours under Laplace distributions whose scales are sent, by constriction's range
-coder. Models are floating point, so this is an experiment: a format would have tables.
+that their number implies; the colours under Laplace distributions whose scales are sent; by constriction's
+range coder. Models are floating point, so this is an experiment: a format would have tables.
 """
 
 from __future__ import annotations

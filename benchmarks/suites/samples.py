@@ -65,33 +65,37 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 
 def measure(codec: str, setting: str, rgb: np.ndarray) -> Values:
     """Bytes of colour and its errors; of one grid also bytes of whole files over those of the raw picture."""
+    size, decoded = shown(codec, setting, rgb)
+    rest = _without_color(rgb.tobytes(), rgb.shape) if codec == ONE_GRID else {}
+    ratios = {name: (others + size) / rgb.size for name, others in rest.items()}
+    return {
+        "color_bytes": size,
+        "color_bpp": 24 * size / rgb.size,
+        **distortion.of_color(rgb, decoded),
+    } | ratios
+
+
+def shown(codec: str, setting: str, rgb: np.ndarray) -> tuple[int, np.ndarray]:
+    """Bytes of colour, and the picture that is made of them, u8[H,W,3]."""
     options = {name: int(value) for name, value in (part.split("=") for part in setting.split())}
     picture = rgb.tobytes(), rgb.shape
     if codec in _NESTED:
         data = _nested(*picture, **options)
-        adapter = _NESTED[codec]
-        return _values(rgb, adapter.color_bytes(rgb, data, options), adapter.decode(data))
+        return _NESTED[codec].color_bytes(rgb, data, options), _NESTED[codec].decode(data)
     plane = _lightness(*picture)
     if codec == NO_COLOR:
-        return _values(rgb, 0, np.dstack([plane] * 3))
+        return 0, np.dstack([plane] * 3)
     _, ab = cielab.rgb_to_lab(rgb)
-    if codec in (ONE_GRID, COMPACT):
+    if codec == CHOSEN:
+        size, painted = _with_chosen(ab, plane, **options)
+    elif codec in _SEGMENTED:
+        size, painted = _in_segments(ab, plane, options["side"], *_SEGMENTED[codec])
+    else:
         grid = sample_grid(ab, options["n"])
         size = _FRAMING + len(uniform.encode(grid.samples)[0])
         backend = network_backend("compact") if codec == COMPACT else None
         painted = painter(plane, grid, backend)(whole(plane))
-        sizes = _without_color(*picture) if codec == ONE_GRID else {}
-        ratios = {name: (rest + size) / rgb.size for name, rest in sizes.items()}
-        return _values(rgb, size, srgb.lab_to_rgb(plane, painted)) | ratios
-    if codec == CHOSEN:
-        size, painted = _with_chosen(ab, plane, **options)
-    else:
-        size, painted = _in_segments(ab, plane, options["side"], *_SEGMENTED[codec])
-    return _values(rgb, size, srgb.lab_to_rgb(plane, painted))
-
-
-def _values(rgb: np.ndarray, size: int, decoded: np.ndarray) -> Values:
-    return {"color_bytes": size, "color_bpp": 24 * size / rgb.size, **distortion.of_color(rgb, decoded)}
+    return size, srgb.lab_to_rgb(plane, painted)
 
 
 def versions(codec: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ apart and added; blocks end in batch normalisation, are halved by leaving pixels
 hyperbolic tangent; then a residual network of eight blocks without biases, and another tangent.
 
 Left out: the global inputs (a theme of seven colours), as a grid has none. Changed: AB is divided by 128
-where they have (AB + 0.5) / 127.5, and beyond the border the Sobel map sees the border's pixels again. Of their
-training a recipe has the Huber loss; not its gradient term, nor the three stages of the two networks.
+where they have (AB + 0.5) / 127.5, and beyond the border the Sobel map sees the border's pixels again. Of
+their training a recipe has the Huber loss; not its gradient term, nor the three stages of the two networks.
 """
 
 from __future__ import annotations
