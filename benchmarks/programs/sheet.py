@@ -1,4 +1,4 @@
-"""Contact sheets: one picture over the spacing, as the paper's Figure 3, or with its colour stored otherwise."""
+"""Contact sheets: one picture over the spacing, as the paper's Figure 3, or with colours stored otherwise."""
 
 from __future__ import annotations
 
