@@ -103,6 +103,9 @@ def sobel(plane: Tensor) -> Tensor:
 class _BatchNorm(nn.Module):
     """Batch normalisation; all that it keeps are floating-point numbers, as a checkpoint's have to be."""
 
+    mean: Tensor
+    variance: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.gain, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))

@@ -28,9 +28,10 @@ def cray(*arguments):
 @pytest.mark.parametrize("recipe", ["paper-all", "xiaonet"])
 def test_the_whole_of_it_on_twenty_pictures(recipe, photos, tmp_path):
     pack = packed(tmp_path / "train.tar", {f"{k:02}.png": png(photo(48, 48, k)) for k in range(20)})
+    others = packed(tmp_path / "validation.tar", {"a.png": png(photo(48, 48, 20))})
     said = cray(
         "train", recipe, "minutes=0.02", "side=48", "crop=48", "batch=9216", "network={width=2}",
-        "--device", "cpu", "--data", pack, "--validation", pack, "--without", _names(tmp_path),
+        "--device", "cpu", "--data", pack, "--validation", others, "--without", _names(tmp_path),
         "--out", tmp_path / "run",
     )  # fmt: skip
     assert "training: 18 pictures; left out: 2 excluded" in said
@@ -47,7 +48,7 @@ def test_the_whole_of_it_on_twenty_pictures(recipe, photos, tmp_path):
     page = (tmp_path / "test.md").read_text()
     assert f"| {' | '.join(shown)} |" in page
     for n in SPACINGS:
-        (row,) = re.findall(rf"^\| {n} \| .* dB? ?.*$|^\| {n} \|.*$", page.split("## ")[1], re.MULTILINE)
+        (row,) = re.findall(rf"^\| {n} \|.*$", page.split("## ")[1], re.MULTILINE)
         assert "—" not in row.split("|", 5)[5]
     (psnr, *_) = plots.FIGURES["figure2"].panels(results.load(out))
     assert set(shown) == set(psnr.lines)

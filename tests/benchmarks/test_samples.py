@@ -44,12 +44,12 @@ def test_places_cost_what_their_number_implies():
 
 def test_a_small_red_thing_that_the_grid_missed_is_found():
     lightness = np.full((80, 96), 50.0, np.float32)
-    lightness[41:47, 53:59] = 60
+    lightness[41:47, 53:59] = 80
     ab = np.zeros((2, 80, 96), np.float32)
     ab[0, 41:47, 53:59] = 60
     plane = cielab.lightness_to_u8(lightness)
     base = guided_upsample(sample_grid(ab, 40), lightness)
-    kernels = chosen.Kernels(plane, 40)
+    kernels = chosen.Kernels(plane, 12)
     extra = chosen.choose(ab - base, kernels, 2000)
     assert 1 <= extra.blocks.size <= 6
     rows, columns = (middle[extra.blocks] for middle in kernels.middles)
