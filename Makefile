@@ -31,7 +31,7 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks run --help
 
 report: .venv/bench
-	$(BIN)/python -m benchmarks report benchmarks/results/*.json --out benchmarks/results --into README.md --into docs/results.md --into docs/training.md --into docs/archives.md
+	$(BIN)/python -m benchmarks report benchmarks/results/*.json --out benchmarks/results --into README.md --into docs/results.md --into docs/training.md --into docs/paper.md --into docs/archives.md
 
 .venv/%: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -18,7 +18,7 @@ from benchmarks.programs import graphics as drawn
 from benchmarks.programs import report as reports
 from benchmarks.programs import runner
 from benchmarks.programs.compare import compared
-from benchmarks.programs.sheet import contact_sheet
+from benchmarks.programs.sheet import contact_sheet, stored_sheet
 from benchmarks.suites import SUITES
 from benchmarks.suites.spacings import FIGURE_2, measure_checkpoint
 from crayoncodec import CrayError
@@ -230,12 +230,19 @@ def graphics(folder: Path) -> None:
 @click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--model", default=checkpoints.DEFAULT, show_default=True)
-def sheet(picture: Path, out: Path, model: str) -> None:
+@click.option(
+    "--stored", type=click.Choice(SUITES["samples"].settings["nested grids, guided"]),
+    help="Instead: its colour stored in the ways of the suite samples, each in about as many bytes.",
+)  # fmt: skip
+def sheet(picture: Path, out: Path, model: str, stored: str | None) -> None:
     """Draw one picture over the spacings of the paper's Figure 2, decoded with a network."""
     try:
         rgb = dataset.read(picture.parent, picture.name, 0)
     except (CrayError, OSError) as error:
         raise click.ClickException(f"{picture}: {error}") from error
+    if stored is not None:
+        stored_sheet(rgb, stored).save(out)
+        return
     contact_sheet(rgb, crayoncodec.Decoder(color="neural", model=model)).save(out)
 
 

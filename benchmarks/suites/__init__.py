@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.codecs import CODECS
 from benchmarks.measuring.results import Values
-from benchmarks.suites import choices, curves, equal, spacings, speed, stages, worth
+from benchmarks.suites import choices, curves, equal, samples, spacings, speed, stages, worth
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ SUITES: dict[str, Suite] = {
         Suite("colors", curves.COLORS, curves.measure_color),
         Suite("equal", equal.SETTINGS, equal.measure),
         Suite("grids", spacings.SETTINGS, spacings.measure, spacings.versions),
+        Suite("samples", samples.SETTINGS, samples.measure, samples.versions),
         Suite("choices", choices.SETTINGS, choices.measure, choices.versions),
         Suite("painting", worth.SETTINGS, worth.measure, worth.versions),
         Suite("times", curves.FILES, speed.measure_setting, timed=True),

@@ -24,6 +24,8 @@ from crayoncodec.painting.recolorize import back_projected, painter, predict, wh
 
 FIGURE_2 = (6, 15, 20, 40, 50, 60, 80, 100)
 """The spacings of the paper's Figure 2."""
+STEP = 1.0
+"""Quantiser step of the samples, in CIELAB units: the default."""
 SPACINGS = (2, 4, 6, 10, 15, 20, 40, 50, 60, 80, 100)
 LIGHTNESS = "lossless lightness"
 FLOORS = ("bilinear, points", "bicubic, points", "bicubic, means", "guided, means", "guided, points")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.measuring.results import Results
-from benchmarks.tables import color_bytes, decisions, one_grid, seconds, trained, whole_files
+from benchmarks.tables import color_bytes, decisions, one_grid, seconds, stored_samples, trained, whole_files
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ TABLES: dict[str, Table] = {
     "figure2": Table("grids", "The paper's Figure 2", one_grid.figure2),
     "grids": Table("grids", "One grid beside exact lightness", one_grid.grids),
     "pictures": Table("grids", "The compact network, picture by picture", one_grid.pictures),
+    "samples": Table("samples", "Colour stored in other ways", stored_samples.rates),
+    "worth": Table("samples", "What samples are worth", stored_samples.worth),
+    "equation1": Table("samples", "Equation 1 in bytes", stored_samples.sizes),
+    "stored": Table("samples", "All settings of these", stored_samples.settings),
     "choices": Table("choices", "What the defaults were chosen by", decisions.choices),
     "painting": Table("painting", "Where the network pays", decisions.painting),
     "times": Table("times", "Time and memory of every setting", seconds.times),

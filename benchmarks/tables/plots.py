@@ -15,6 +15,8 @@ from pathlib import Path
 
 from benchmarks.codecs.ours import GUIDED
 from benchmarks.measuring.results import Results
+from benchmarks.suites.samples import NO_COLOR, ONE_GRID
+from benchmarks.tables import stored_samples
 from benchmarks.tables.cells import gain
 from benchmarks.tables.one_grid import decoders, relative_sizes
 
@@ -86,6 +88,23 @@ def _figure2(found: Results) -> list[Panel]:
     return [*panels, Panel("spacing n", "bytes, of raw", _without_holes(sizes))]
 
 
+def _samples(found: Results) -> list[Panel]:
+    shown = [codec for codec in found.codecs("samples") if codec != NO_COLOR]
+    axes = {"ab_mse": "AB MSE", "ciede2000_mean": "mean CIEDE2000"}
+    return [
+        Panel("colour, bits per pixel", name, _lines(found, "samples", shown, "color_bpp", measure), "xy")
+        for measure, name in axes.items()
+    ]
+
+
+def _equation1(found: Results) -> list[Panel]:
+    sizes: dict[str, list[tuple[float, float | None]]] = {}
+    for setting in found.settings("samples", ONE_GRID):
+        for label, size in stored_samples.relative_sizes(found, setting).items():
+            sizes.setdefault(label, []).append((_spacing(setting), size))
+    return [Panel("spacing n", "bytes, of raw", _without_holes(sizes), "xy")]
+
+
 def _speed(found: Results) -> list[Panel]:
     panels = []
     axes = {"encode_startup_s": "encoding with start-up, s", "decode_startup_s": "decoding with start-up, s",
@@ -117,6 +136,8 @@ FIGURES: dict[str, Figure] = {
     "files": Figure("files", "Whole files", _files),
     "colors": Figure("colors", "The colour alone", _colors),
     "figure2": Figure("grids", "The paper's Figure 2", _figure2),
+    "samples": Figure("samples", "Colour stored in other ways", _samples),
+    "equation1": Figure("samples", "Equation 1 of the paper, and bytes", _equation1),
     "speed": Figure("speed", "Time and memory by size", _speed),
     "sizes": Figure("sizes", "Networks of several sizes", _sizes),
 }

@@ -9,13 +9,14 @@ from torch import nn
 
 from crayoncodec.networks.compact import Compact
 from crayoncodec.networks.crayon import Crayon
+from crayoncodec.networks.xiao import XiaoNet
 
 ARCHITECTURES: Final[dict[str, type[nn.Module]]] = {
-    network.architecture: network for network in (Compact, Crayon)
+    network.architecture: network for network in (Compact, Crayon, XiaoNet)
 }
 """The names that model cards use."""
 
-__all__ = ["ARCHITECTURES", "Compact", "Crayon", "build", "check_weights"]
+__all__ = ["ARCHITECTURES", "Compact", "Crayon", "XiaoNet", "build", "check_weights"]
 
 
 def build(architecture: str, config: dict[str, Any]) -> nn.Module:

@@ -34,6 +34,8 @@ from crayoncodec.training.runs import Run
 from crayoncodec.training.widening import widen
 
 _EPSILON: Final = 0.01
+_HUBER: Final = 128.0
+"""Units of AB."""
 _SAMPLES: Final = 4
 """Validation pictures that are shown at each evaluation."""
 
@@ -116,7 +118,7 @@ class Learner:
         if recipe.start:
             _start(network, recipe.start)
         self.network = network.to(process.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average: nn.Module = copy.deepcopy(self.network).requires_grad_(False)
+        self.average: nn.Module = copy.deepcopy(self.network).requires_grad_(False).eval()
         kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
         self.optimizer = kind(
             network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay,
@@ -279,6 +281,8 @@ def _error(recipe: Recipe, counted: list[tuple[float, Tensor]], truth: Tensor) -
 def _loss(recipe: Recipe, predicted: Tensor, truth: Tensor) -> Tensor:
     if recipe.loss == "mae":
         return (predicted - truth).abs().mean()
+    if recipe.loss == "huber":
+        return nn.functional.huber_loss(predicted, truth, delta=_HUBER)
     squared = (predicted - truth).square().mean(dim=(1, 2, 3))
     if recipe.loss == "mse":
         return squared.mean()
@@ -296,6 +300,8 @@ def follow(average: nn.Module, network: nn.Module, decay: float | Tensor) -> Non
     with torch.no_grad():
         for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
+        for kept, seen in zip(average.buffers(), network.buffers(), strict=True):
+            kept.copy_(seen)  # statistics of batches are averages already
 
 
 def _whole(

@@ -18,7 +18,7 @@ from crayoncodec.format.nested import COARSEST
 from crayoncodec.networks import ARCHITECTURES, build
 
 _CHOICES: Final = (
-    ("loss", ("rmse", "mse", "mae", "log")),
+    ("loss", ("rmse", "mse", "mae", "log", "huber")),
     ("optimizer", ("adamw", "adam")),
     ("schedule", ("cosine", "constant")),
     ("precision", ("bfloat16", "float32")),
@@ -75,7 +75,8 @@ class Recipe:
     """How much of the loss is the error behind the decoder's back projection; the rest is before it."""
     loss: str = "rmse"
     """rmse: mean over pictures of the root of their mean squared error; mse: the mean squared error; mae: the
-    mean absolute error; log: mean over pictures of the logarithm of their mean squared error."""
+    mean absolute error; log: mean over pictures of the logarithm of their mean squared error; huber: half the
+    squared error up to a distance of 128, where AB in -1..1 has 1, and linear beyond."""
     teacher: str = ""
     """Checkpoint whose output is a second truth (distillation), a name or a path; none if empty."""
     teacher_weight: float = 0.5

@@ -115,12 +115,28 @@ class TestTraining:
 
     @pytest.mark.parametrize(("loss", "expected"), [
         ("mse", (4 + 36) / 2), ("mae", (2 + 6) / 2), ("rmse", (2 + 6) / 2), ("log", np.log(2 * 6)),
+        ("huber", (4 + 36) / 4),
     ])  # fmt: skip
     def test_losses_of_an_easy_and_a_difficult_picture(self, loss, expected):
         truth = torch.zeros(2, 2, 4, 4)
         predicted = torch.tensor([2.0, -6.0]).view(2, 1, 1, 1).expand_as(truth)
         found = loop._loss(recipes.load("compact", [f"loss={loss}"]), predicted, truth)
         assert float(found) == pytest.approx(expected, rel=2e-3)
+
+    def test_huber_is_linear_where_colours_are_a_whole_unit_of_their_range_away(self):
+        truth, recipe = torch.zeros(1, 2, 4, 4), recipes.load("xiaonet")
+        far, farther = (float(loop._loss(recipe, truth + away, truth)) for away in (200.0, 300.0))
+        assert (farther - far) / 100 == pytest.approx(128)
+
+    def test_statistics_of_batches_are_kept_and_not_those_of_evaluation(self, dataset, tmp_path):
+        overrides = ("architecture=xiaonet", "network={width=2}", "projected=0.0", "sampling=point")
+        network = trained(tmp_path / "run", dataset, *overrides)
+        assert not network.training
+        kept = dict(network.named_buffers())
+        assert kept
+        assert all((statistics != statistics.round()).any() for statistics in kept.values())
+        again, _ = Run.open(tmp_path / "run").network()
+        assert all(torch.equal(kept[name], buffer) for name, buffer in again.named_buffers())
 
     @pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 1.0)])
     def test_learning_rates(self, schedule, last):

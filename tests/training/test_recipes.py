@@ -40,7 +40,7 @@ class TestRecipes:
         ("steps=many", "steps is 'many', expected something like 60000"),
         ("steps=0", "steps is 0, expected more than 0"),
         ("flips=1", "flips is 1, expected something like True"),
-        ("loss=lpips", "loss is 'lpips', expected one of rmse, mse, mae, log"),
+        ("loss=lpips", "loss is 'lpips', expected one of rmse, mse, mae, log, huber"),
         ("evaluated=[1.5]", "evaluated is (1.5,)"),
         ("spacings=[0]", "spacings is (0,), expected 1 to 65535"),
         ("spacing_range=[9, 3]", "spacing_range is (9, 3), expected least and largest value"),
