@@ -23,13 +23,13 @@ async function kept() {
   await Promise.all(NETWORKS.map(either));
 }
 
-async function answered(request) {
+async function answered(request, file) {
   try {
     const answer = await fetch(request);
-    if (answer.ok) await (await caches.open(CACHE)).put(request, answer.clone());
+    if (answer.ok) await (await caches.open(CACHE)).put(file, answer.clone());
     return answer;
   } catch (error) {
-    const found = await caches.match(request);
+    const found = await caches.match(file);
     if (found) return found;
     throw error;
   }
@@ -38,7 +38,7 @@ async function answered(request) {
 self.addEventListener("install", (event) => event.waitUntil(kept().then(() => self.skipWaiting())));
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", (event) => {
-  const { method, url } = event.request;
-  const own = files.includes(url) || url.startsWith(spare) || folders.some((folder) => url.startsWith(folder));
-  if (method === "GET" && own) event.respondWith(answered(event.request));
+  const file = event.request.url.replace(/[?#].*/, "");
+  const own = files.includes(file) || file.startsWith(spare) || folders.some((folder) => file.startsWith(folder));
+  if (event.request.method === "GET" && own) event.respondWith(answered(event.request, file));
 });

@@ -264,8 +264,8 @@ addEventListener("keydown", (event) => {
   if (!own && viewer.key(key)) event.preventDefault();
 });
 addEventListener("pagehide", forget);
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("offline.js").catch(() => {}); // not everywhere, and not needed
 theme();
 close();
 const given = new URLSearchParams(location.search).get("open");
 if (given) load(new URL(given, location.href));
+else if ("serviceWorker" in navigator) navigator.serviceWorker.register("offline.js").catch(() => {}); // not everywhere, and not needed

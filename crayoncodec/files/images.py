@@ -52,13 +52,16 @@ def from_any(image: Any, limits: Limits = DEFAULT_LIMITS) -> Picture:
     return Picture(array[..., :3], array[..., 3] if array.shape[2] == 4 else None)
 
 
-def open_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Picture:
+def open_picture(data: bytes, limits: Limits = DEFAULT_LIMITS, *, least: int = 0) -> Picture:
     """Read any format that Pillow or an installed plugin of it reads, from a file's bytes.
 
-    ``limits`` take the place of Pillow's own. Raises ImageError, LimitError.
+    ``limits`` take the place of Pillow's own. least: pixels that suffice along each side, where the format
+    can be decoded reduced (JPEG); 0 for all. Raises ImageError, LimitError.
     """
     with _decoding(), formats.opened(data) as image:
         _check_size(image.width, image.height, limits)
+        if least:
+            image.draft("RGB", (least, least))
         formats.allocate(image)
         return from_pil(image, limits)
 

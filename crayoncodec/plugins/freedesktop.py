@@ -177,7 +177,9 @@ def _update_mime_database(share: Path) -> str | None:
     if program is None:
         return "update-mime-database is not installed, expected the package shared-mime-info"
     done = subprocess.run([program, share / "mime"], capture_output=True, text=True, check=False)
-    return " ".join(done.stderr.split()) if done.returncode else None
+    if done.returncode == 0:
+        return None
+    return " ".join(done.stderr.split()) or f"update-mime-database ended with {done.returncode}"
 
 
 def _thumbnailer() -> str:

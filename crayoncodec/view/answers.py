@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from crayoncodec import codec
 from crayoncodec.encoding.parameters import DEFAULT_EFFORT, DEFAULT_QUALITY
@@ -27,7 +27,7 @@ from crayoncodec.files import images
 from crayoncodec.format import residuals
 from crayoncodec.view import comparison, gallery
 from crayoncodec.view.comparison import Coded, Work
-from crayoncodec.view.given import NotShownError, Pictures
+from crayoncodec.view.given import NotShownError, Pictures, readable
 from crayoncodec.view.kept import Kept
 
 U8 = NDArray[np.uint8]
@@ -86,11 +86,14 @@ class Answers:
     async def files(self, request: Request) -> Response:
         """All pictures, and the folders they are in."""
         found = await _in(self._quick, self._pictures.files)
-        return JSONResponse({"files": found, "given": [str(each.path) for each in self._pictures.given]})
+        return JSONResponse(
+            {"files": found, "given": [readable(str(each.path)) for each in self._pictures.given]}
+        )
 
     async def file(self, request: Request) -> Response:
         """A picture's file as it is."""
-        return FileResponse(self._pictures.find(_address(request)), media_type="application/octet-stream")
+        path = self._pictures.find(_address(request))
+        return Response(await _in(self._quick, path.read_bytes), media_type="application/octet-stream")
 
     async def thumbnail(self, request: Request) -> Response:
         """A WebP picture of it."""
@@ -131,15 +134,17 @@ class Answers:
         address, asked = _address(request), Asked.of(request)
         stamp = (address,) if address.startswith(_UPLOAD) else _stamp(self._pictures.find(address))
         area = request.query_params.get("area", "")
+        if area not in {"", *comparison.AREAS}:
+            raise CrayError(f"area is {area}, expected {', '.join(comparison.AREAS)}")
         return _json_lines(request, self._compared(address, (stamp, area), area, asked))
 
     async def estimate(self, request: Request) -> Response:
         """JSON Lines: some of a folder's pictures as .cray, then what all of them may come to."""
         number, asked = request.path_params["number"], Asked.of(request)
         count = _number(request, "count", 5, 1, _SAMPLES)
-        if number >= len(self._pictures.given):
+        if number not in map(str, range(len(self._pictures.given))):
             raise NotShownError("not one of the folders that are shown")
-        return _json_lines(request, self._estimated(number, count, asked))
+        return _json_lines(request, self._estimated(int(number), count, asked))
 
     async def _compared(self, address: str, key: Any, area: str, asked: Asked) -> AsyncGenerator[Line, None]:
         slow = partial(_in, self._slow, _tried)
@@ -159,9 +164,12 @@ class Answers:
 
             return comparison.rival(name, work.rgb, len(ours.data), asked.effort, sized)
 
-        async for name, coded in self._each(comparison.RIVALS, rival):
-            found[name] = coded
-            yield self._line(name, coded)
+        async for name, coded in self._each(comparison.RIVALS, _or_error(rival)):
+            if isinstance(coded, CrayError):  # of this codec alone: WebP ends at 16383 pixels
+                yield {"codec": name, "failed": one_line(coded)}
+            else:
+                found[name] = coded
+                yield self._line(name, coded)
         async for name, map_ in self._each(
             found, lambda name: comparison.differences(work.rgb, found[name].rgb)
         ):
@@ -220,7 +228,7 @@ class Answers:
 
     def _named(self, pixels: U8) -> int:
         number = next(self._numbers)
-        self._pixels.put(number, pixels)
+        self._pixels.put(str(number), pixels)
         return number
 
     def _read(self, address: str) -> bytes:
@@ -246,6 +254,18 @@ def _tried(function: Callable[[], Result]) -> Result:
     except Exception as error:
         give_way(error)
         raise CrayError(one_line(error)) from error
+
+
+def _or_error(make: Callable[[str], Result]) -> Callable[[str], Result | CrayError]:
+    """What is made for a name, or why it cannot be made."""
+
+    def tried(name: str) -> Result | CrayError:
+        try:
+            return _tried(partial(make, name))
+        except (CrayError, OSError) as error:
+            return CrayError(one_line(error))
+
+    return tried
 
 
 def _json_lines(request: Request, lines: AsyncGenerator[Line, None]) -> Response:
@@ -280,7 +300,7 @@ def _address(request: Request) -> str:
 
 def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and least <= int(text[:9]) <= most):
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
         raise CrayError(f"{name} is {text}, expected {least} to {most}")
     return int(text)
 
@@ -305,6 +325,5 @@ def _encoded_size(path: Path, asked: Asked) -> int:
 def _batch_line(folder: Path, asked: Asked) -> str:
     """What encodes all of a folder as its samples were."""
     target = f"{folder.resolve().name or 'pictures'}-cray"
-    return shlex.join(
-        ["cray", "batch", "encode", str(folder), target, "-q", str(asked.quality), "-e", str(asked.effort)]
-    )
+    options = ["-q", str(asked.quality), "-e", str(asked.effort)]
+    return shlex.join(["cray", "batch", "encode", *options, "--", readable(str(folder)), target])

@@ -17,7 +17,7 @@ from crayoncodec.color.cielab import rgb_to_lab
 from crayoncodec.encoding import metrics, targets
 from crayoncodec.files import formats, images
 from crayoncodec.files.picture import Picture, in_srgb, upright
-from crayoncodec.view.gallery import LIMITS, decoded, drafted
+from crayoncodec.view.gallery import LIMITS, decoded, is_cray
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -67,14 +67,14 @@ class Coded(NamedTuple):
     """What it decodes to, u8[H,W,3]."""
 
 
-def areas(width: int, height: int, is_cray: bool) -> tuple[Area, ...]:
+def areas(width: int, height: int, ours: bool) -> tuple[Area, ...]:
     """What can be worked on of a picture of this size; the first by default."""
     pixels = width * height
     if pixels <= WORKED:
         return ("whole", "small") if pixels > _SMALL else ("whole",)
     if pixels <= _WHOLE:
         return ("small", "centre", "reduced", "whole")
-    return ("reduced",) if is_cray and pixels > _PAINTED else ("small", "centre", "reduced")
+    return ("reduced",) if ours and pixels > _PAINTED else ("small", "centre", "reduced")
 
 
 def work(data: bytes, asked: str) -> Work:
@@ -82,19 +82,19 @@ def work(data: bytes, asked: str) -> Work:
 
     Alpha is left out. Raises CrayError.
     """
-    is_cray = codec.is_cray(data)
-    width, height = _size(data, is_cray)
-    offered = areas(width, height, is_cray)
+    ours = is_cray(data)
+    width, height = _size(data, ours)
+    offered = areas(width, height, ours)
     area = next((each for each in offered if each == asked), offered[0])
     if area == "reduced":
         side = round(max(width, height) * math.sqrt(WORKED / (width * height)))
         reduction = max(width, height) // side
-        picture = decoded(data, reduction, LIMITS) if is_cray else drafted(data, side)
+        picture = decoded(data, reduction, LIMITS) if ours else images.open_picture(data, LIMITS, least=side)
         image = Image.fromarray(picture.rgb)
         image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
         rgb = np.asarray(image)
     else:
-        picture = codec.Decoder(limits=LIMITS).picture(data) if is_cray else images.open_picture(data, LIMITS)
+        picture = codec.Decoder(limits=LIMITS).picture(data) if ours else images.open_picture(data, LIMITS)
         rgb = picture.rgb
         if area != "whole":
             rgb = _centre(rgb, _SMALL if area == "small" else WORKED)
@@ -151,8 +151,8 @@ def ssimulacra2(first: U8, second: U8) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def _size(data: bytes, is_cray: bool) -> tuple[int, int]:
-    if is_cray:
+def _size(data: bytes, ours: bool) -> tuple[int, int]:
+    if ours:
         found = codec.info(data, LIMITS)
         return found.width, found.height
     with formats.opened(data) as image:

@@ -62,7 +62,7 @@ class Entrance:
         if not (secrets.compare_digest(token, self._token) and slash):
             await PlainTextResponse("Not found.", 404)(scope, receive, told)
             return
-        path = "/" + scope["path"].split("/", 2)[2]
+        path = "/" + rest.decode("ascii", "replace")  # still quoted: names may have any byte
         await self._inside({**scope, "path": path, "raw_path": b"/" + rest}, receive, told)
 
     def _is_own(self, headers: Headers) -> bool:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from crayoncodec import codec
 from crayoncodec.color.geometry import SCALES
-from crayoncodec.files import formats, images
+from crayoncodec.errors import ImageError
+from crayoncodec.files import images
 from crayoncodec.files.picture import Picture, in_srgb, stripped, to_pil, upright
 from crayoncodec.format.limits import DEFAULT_LIMITS, Limits
 
@@ -27,10 +28,17 @@ def thumbnail(data: bytes) -> bytes:
 
     Raises CrayError, and what Pillow raises.
     """
-    image = of_cray(data, SIDE, LIMITS) if codec.is_cray(data) else _of_other(data, SIDE)
+    image = of_cray(data, SIDE, LIMITS) if is_cray(data) else _of_other(data, SIDE)
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=_QUALITY, method=1)
     return stream.getvalue()
+
+
+def is_cray(data: bytes) -> bool:
+    """Whether a file is .cray and no other picture. Raises ImageError for an empty one."""
+    if not data:
+        raise ImageError("file is empty")
+    return codec.is_cray(data)
 
 
 def of_cray(data: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
@@ -48,16 +56,8 @@ def decoded(data: bytes, reduction: int, limits: Limits) -> Picture:
     return codec.Decoder(color="guided", scale=scale, limits=limits).picture(data)
 
 
-def drafted(data: bytes, size: int) -> Picture:
-    """Any other picture; of one that its coder decodes reduced (JPEG) at least size x size pixels."""
-    with formats.opened(data) as image:
-        LIMITS.check_size(image.width, image.height)
-        image.draft("RGB", (size, size))
-        return images.from_pil(image, LIMITS)
-
-
 def _of_other(data: bytes, size: int) -> Image.Image:
-    picture = drafted(data, size)
+    picture = images.open_picture(data, LIMITS, least=size)
     image = Image.fromarray(picture.array())
     image.thumbnail((size, size), reducing_gap=2)
     small = replace(images.from_any(np.asarray(image)), metadata=picture.metadata)

@@ -38,6 +38,8 @@ class Given:
     def named(cls, name: str) -> Given:
         """Raises OSError for a path where nothing is, NotShownError for what is no picture by its name."""
         found = cls(Path(name), Path(name).resolve(strict=True))
+        if not found.is_folder and not found.real.is_file():
+            raise NotShownError("neither a folder nor a file")
         if not found.is_folder and not is_picture(found.path):
             raise NotShownError(f"extension {found.path.suffix!r} is no format that is read")
         return found
@@ -65,11 +67,9 @@ class Pictures:
         """The file that an address stands for. Raises NotShownError."""
         number, _, rest = address.partition("/")
         name = os.fsdecode(unquote_to_bytes(rest))
-        if not number.isdecimal() or not number.isascii() or int(number) >= len(self.given):
-            raise NotShownError("not one of the pictures that are shown")
-        given = self.given[int(number)]
-        parts = name.split("/")
-        if "\0" in name or "\\" in name or not {"", ".", ".."}.isdisjoint(parts) or ":" in parts[0]:
+        given = next((each for k, each in enumerate(self.given) if str(k) == number), None)
+        strange = "\0\\:" if os.name == "nt" else "\0"
+        if given is None or not {"", ".", ".."}.isdisjoint(name.split("/")) or {*strange} & {*name}:
             raise NotShownError("not one of the pictures that are shown")
         path = given.path / name if given.is_folder else given.path
         is_own = given.is_folder or name == given.path.name
@@ -86,7 +86,7 @@ class Pictures:
         root = str(given.path)
         for found in jobs.walk(root):
             if found.error is not None:
-                yield {"name": _readable(found.path), "error": found.error}
+                yield {"name": readable(found.path), "error": found.error}
             elif shown(os.path.splitext(found.path)[1]) and not found.is_clutter:  # noqa: PTH122
                 # Of ten thousand files Paths would take longer than the file system.
                 path = os.path.join(root, found.path)  # noqa: PTH118
@@ -108,7 +108,7 @@ def is_picture(path: Path) -> bool:
 
 def _file(number: int, name: str, status: os.stat_result) -> dict[str, Any]:
     return {
-        "address": f"{number}/{quote_from_bytes(os.fsencode(name))}", "name": _readable(name),
+        "address": f"{number}/{quote_from_bytes(os.fsencode(name))}", "name": readable(name),
         "size": status.st_size, "changed": str(status.st_mtime_ns), "cray": name.lower().endswith(CRAY),
     }  # fmt: skip
 
@@ -121,5 +121,6 @@ def _is_within(path: Path, real: Path) -> bool:
     return found.is_file() and found.is_relative_to(real)
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
+    """A file's name as text, whatever bytes it has."""
     return os.fsencode(name).decode("utf-8", "replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -25,6 +26,7 @@ from crayoncodec.view.entrance import Entrance
 from crayoncodec.view.given import NotShownError, Pictures
 
 HOST: Final = "127.0.0.1"
+_HTTP: Final = 80
 _PAGES: Final = {
     "web": ("*.js", "*.css", "index.html", "kernels.wasm", "view/*", "vendor/*/*.js", "vendor/*/codec/dec/*"),
     "models": ("*.safetensors",),
@@ -78,8 +80,8 @@ def application(pictures: Pictures, host: str, token: str) -> ASGIApp:
         Route("/api/uploads", answers.upload, methods=["POST"]),
         Route("/api/comparison/{address:path}", answers.comparison),
         Route("/api/zstd", answers.unpacked, methods=["POST"]),
-        Route("/api/pixels/{key:int}", answers.pixels),
-        Route("/api/estimate/{number:int}", answers.estimate),
+        Route("/api/pixels/{key}", answers.pixels),
+        Route("/api/estimate/{number}", answers.estimate),
         Route("/{path:path}", page),
     ]
     app = Starlette(
@@ -100,6 +102,8 @@ def listening(port: int) -> socket.socket:
     """A socket of this machine alone; port 0 for one that is free. Raises OSError."""
     found = socket.socket()
     try:
+        if os.name == "posix":  # elsewhere it means another thing; here a port can be had again at once
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((HOST, port))
         found.listen(128)
     except OSError:
@@ -114,7 +118,9 @@ def run(pictures: Pictures, port: int, ready: Callable[[str], None]) -> None:
     Raises OSError for a port that cannot be had.
     """
     with listening(port) as found:
-        host, token = f"{HOST}:{found.getsockname()[1]}", secrets.token_urlsafe(24)
+        bound = found.getsockname()[1]
+        host = HOST if bound == _HTTP else f"{HOST}:{bound}"  # as browsers say it
+        token = secrets.token_urlsafe(24)
         config = uvicorn.Config(
             application(pictures, host, token), log_config=None, access_log=False, ws="none",
             proxy_headers=False, server_header=False, timeout_graceful_shutdown=1,

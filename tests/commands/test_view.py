@@ -66,6 +66,17 @@ def test_a_port_may_be_chosen_and_only_this_machine_is_listened_to(folder):
         assert status(f"{address}api/thumbnails/0/photo.cray") == 404
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another thing there")
+def test_a_port_can_be_had_again_at_once(folder):
+    with running("--no-browser") as (process, address):
+        port = address.split("/")[2].rpartition(":")[2]
+        assert status(address) == 200
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    with running("--no-browser", "--port", port) as (_, address):
+        assert status(address) == 200
+
+
 def test_tokens_are_long_and_never_the_same(folder, monkeypatch):
     from crayoncodec.view import server
 

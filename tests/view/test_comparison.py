@@ -138,6 +138,34 @@ def test_what_is_wrong_is_a_line(client):
     assert client.get("api/pixels/12345").status_code == 404
 
 
+def test_a_codec_that_cannot_have_it_does_not_end_the_others(asking, tmp_path):
+    """WebP ends at 16383 pixels."""
+    Image.fromarray(np.tile(PHOTO[:8], (1, 274, 1))).save(tmp_path / "wide.png")
+    found = {}
+    for line in lines(asking(tmp_path).get("api/comparison/0/wide.png?effort=1")):
+        found.setdefault(line.get("codec"), {}).update(line)
+    assert "16383" in found["WebP"]["failed"]
+    for codec in ("cray", "AVIF", "JPEG"):
+        assert found[codec]["ciede2000"] > 0, codec
+        assert found[codec]["ssimulacra2"] is None or found[codec]["ssimulacra2"] <= 100
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        (f"comparison/0/photo.png?quality={'0' * 5000}", 422),
+        ("comparison/0/photo.png?quality=0000000001000", 422),
+        ("comparison/0/photo.png?area=none", 422), (f"pixels/{'9' * 5000}", 404), ("pixels/x", 404),
+        (f"estimate/{'9' * 5000}", 404), ("estimate/-1", 404), (f"files/{'9' * 5000}/photo.png", 404),
+    ],
+    ids=lambda value: str(value)[:24],
+)  # fmt: skip
+def test_strange_questions_have_a_line(client, address, status):
+    answer = client.get(f"api/{address}")
+    assert answer.status_code == status
+    assert "\n" not in answer.json()["error"]
+
+
 def test_an_estimate_of_a_folder(asking, tmp_path):
     folder = tmp_path / "my photos"
     folder.mkdir()
@@ -149,7 +177,7 @@ def test_an_estimate_of_a_folder(asking, tmp_path):
     first, *samples, last = lines(client.get("api/estimate/0?quality=40&effort=2&count=5"))
     assert first["files"] == 5
     typed = shlex.split(first["line"])
-    assert typed == ["cray", "batch", "encode", str(folder), "my photos-cray", "-q", "40", "-e", "2"]
+    assert typed == ["cray", "batch", "encode", "-q", "40", "-e", "2", "--", str(folder), "my photos-cray"]
     assert [line["name"] for line in samples] == ["0.png", "1.png", "2.png", "3.png", "broken.png"]
     sizes = [len(crayoncodec.encode(photo(30, 40, k), quality=40, effort=2)) for k in range(4)]
     assert [line["cray"] for line in samples[:4]] == sizes

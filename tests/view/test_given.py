@@ -41,6 +41,41 @@ def test_all_pictures_are_listed_and_found(tree):
     assert files["below/two ü.JPG"]["address"] == "0/below/two%20%C3%BC.JPG"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no file has such a name there")
+@pytest.mark.parametrize(
+    "name", [b"12:30:00.png", b"back\\slash.png", b"new\nline.png", b"2024: trip/a.png", b"\xff/a.png"]
+)
+def test_whatever_a_file_is_called_it_is_shown(name, tmp_path, asking):
+    path = tmp_path / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(PHOTO).save(path)
+    for place in (tmp_path, path.parent, path):
+        client = asking(place)
+        (file,) = client.get("api/files").json()["files"]
+        assert client.get(f"api/files/{file['address']}").content == path.read_bytes()
+        assert client.get(f"api/thumbnails/{file['address']}").status_code == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none")
+def test_what_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(NotShownError, match="neither a folder nor a file"):
+        Given.named(str(tmp_path / "pipe.png"))
+
+
+def test_a_file_that_cannot_be_read_is_an_error(asking, tmp_path, monkeypatch):
+    Image.fromarray(PHOTO).save(tmp_path / "one.png")
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refused)
+    client = asking(tmp_path)
+    for kind in ("files", "thumbnails"):
+        answer = client.get(f"api/{kind}/0/one.png")
+        assert (answer.status_code, answer.json()) == (422, {"error": "Permission denied"})
+
+
 def status(client, rest):
     """What a request gets whose path is as it is written here."""
     raw, sent = f"{client.base_url.path}{rest}", []

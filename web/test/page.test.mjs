@@ -133,7 +133,8 @@ for (const [name, options] of Object.entries(BROWSERS))
       const fetched = () => page.evaluate(() => fetch("test/cases/portrait.cray").then(() => "there", (error) => error.name));
       assert.equal(await fetched(), "there");
       host.close();
-      await page.reload();
+      await page.goto(`${host.address}web/index.html?from=afar`);
+      await page.goto(`${host.address}web/`);
       for (const file of ["nested-told", "lossless-zstd"]) {
         await choose(golden(file));
         await says(`${file}.cray: `);

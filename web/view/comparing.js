@@ -103,7 +103,7 @@ function begun(facts) {
 
 /** Something of a codec has come. */
 function measured({ codec, ...facts }) {
-  const known = "bytes" in facts ? {} : found.codecs.get(codec);
+  const known = "bytes" in facts || "failed" in facts ? {} : found.codecs.get(codec);
   found.codecs.set(codec, { ...known, ...facts });
   fill(row(codec));
   if (codec === "cray" && "bytes" in facts) nameQuality();
@@ -117,10 +117,11 @@ function row(codec) {
   line.dataset.codec = codec;
   const title = make("th", "", codec);
   title.scope = "row";
-  const { quality: own, bytes, ciede2000, ssimulacra2 } = found.codecs.get(codec) ?? {};
+  const { quality: own, bytes, ciede2000, ssimulacra2, failed = "" } = found.codecs.get(codec) ?? {};
   const largest = found.codecs.get("cray")?.bytes ?? Infinity;
   const cells = [own, bytes && digits(bytes) + (bytes > largest ? " (least)" : ""), ciede2000?.toFixed(2), ssimulacra2?.toFixed(1)];
-  const none = codec === ORIGINAL ? "" : "…";
+  const none = codec === ORIGINAL ? "" : failed ? "–" : "…";
+  line.title = failed;
   line.append(title, ...cells.map((text) => make("td", "number", String(text ?? none))));
   return line;
 }
