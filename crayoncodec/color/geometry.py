@@ -21,6 +21,11 @@ def grid_shape(height: int, width: int, spacing: int) -> tuple[int, int]:
     return -(-height // spacing), -(-width // spacing)
 
 
+def scale_within(reduction: int) -> int:
+    """The largest of SCALES that makes a picture smaller no more than so many times; 1 if none does."""
+    return max((scale for scale in SCALES if scale <= reduction), default=1)
+
+
 def level_step(step: int, spacing: int) -> int:
     """Quantiser step of a nested level's cells, from that of a cell of one pixel, both in 1/256 of a unit."""
     return max(1, step // spacing)

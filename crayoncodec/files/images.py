@@ -66,6 +66,12 @@ def open_picture(data: bytes, limits: Limits = DEFAULT_LIMITS, *, least: int = 0
         return from_pil(image, limits)
 
 
+def open_size(data: bytes) -> tuple[int, int]:
+    """Width and height as they are stored; pixels are not decoded. Raises ImageError, LimitError."""
+    with _decoding(), formats.opened(data) as image:
+        return image.size
+
+
 def open_rgb(data: bytes) -> U8:
     """The pixels alone, u8[H,W,3]: what a Picture has besides them is left out without a warning.
 

@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 from PIL import Image, ImageFile
 
 from crayoncodec.codec import Color, Decoder, encode, is_cray
-from crayoncodec.color.geometry import SCALES
+from crayoncodec.color.geometry import scale_within
 from crayoncodec.errors import CrayError
 from crayoncodec.files import metadata as meta
 from crayoncodec.files.picture import pil_mode, to_pil
@@ -93,7 +93,7 @@ class CrayImageFile(ImageFile.ImageFile):
         with self._turn:
             width, height = self.size
             most = min(width // max(1, size[0]), height // max(1, size[1]))
-            scale = max(each for each in SCALES if each <= max(1, most))
+            scale = scale_within(most)
             if scale == 1 or self._scale > 1 or not self._encoded:
                 return None
             self._scale = scale

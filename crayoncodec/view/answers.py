@@ -198,10 +198,8 @@ class Answers:
 
     async def _estimated(self, number: int, count: int, asked: Asked) -> AsyncGenerator[Line, None]:
         given = self._pictures.given[number]
-        all_ = await _in(self._slow, self._pictures.files)
-        files = [
-            each for each in all_ if each.get("address", "").startswith(f"{number}/") and not each["cray"]
-        ]
+        found = await _in(self._slow, self._pictures.files, number)
+        files = [each for each in found if "address" in each and not each["cray"]]
         total = sum(each["size"] for each in files)
         yield {"files": len(files), "size": total, "line": _batch_line(given.path, asked)}
         before = after = 0

@@ -15,7 +15,7 @@ from PIL import Image
 from crayoncodec import codec
 from crayoncodec.color.cielab import rgb_to_lab
 from crayoncodec.encoding import metrics, targets
-from crayoncodec.files import formats, images
+from crayoncodec.files import images
 from crayoncodec.files.picture import Picture, in_srgb, upright
 from crayoncodec.view.gallery import LIMITS, decoded, is_cray
 
@@ -155,8 +155,7 @@ def _size(data: bytes, ours: bool) -> tuple[int, int]:
     if ours:
         found = codec.info(data, LIMITS)
         return found.width, found.height
-    with formats.opened(data) as image:
-        return image.size
+    return images.open_size(data)
 
 
 def _centre(rgb: U8, pixels: int) -> U8:

@@ -10,9 +10,8 @@ import numpy as np
 from PIL import Image
 
 from crayoncodec import codec
-from crayoncodec.color.geometry import SCALES
+from crayoncodec.color import geometry
 from crayoncodec.errors import ImageError
-from crayoncodec.files import images
 from crayoncodec.files.picture import Picture, in_srgb, stripped, to_pil, upright
 from crayoncodec.format.limits import DEFAULT_LIMITS, Limits
 
@@ -52,11 +51,13 @@ def of_cray(data: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Image.Im
 
 def decoded(data: bytes, reduction: int, limits: Limits) -> Picture:
     """A .cray file, without a network, at the smallest of the scales that is not below 1 / ``reduction``."""
-    scale = max((scale for scale in SCALES if scale <= reduction), default=1)
+    scale = geometry.scale_within(reduction)
     return codec.Decoder(color="guided", scale=scale, limits=limits).picture(data)
 
 
 def _of_other(data: bytes, size: int) -> Image.Image:
+    from crayoncodec.files import images  # and OpenCV, which `cray thumbnail` does without
+
     picture = images.open_picture(data, LIMITS, least=size)
     image = Image.fromarray(picture.array())
     image.thumbnail((size, size), reducing_gap=2)

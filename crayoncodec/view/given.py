@@ -55,13 +55,14 @@ class Pictures:
         """Nothing is looked up yet."""
         self.given = given
 
-    def files(self) -> list[dict[str, Any]]:
-        """Of all: address, name, bytes, time of the last change in nanoseconds, whether it is .cray.
+    def files(self, only: int | None = None) -> list[dict[str, Any]]:
+        """Of all given, or of one: address, name, bytes, last change in nanoseconds, whether it is .cray.
 
         A folder that cannot be listed has a name and an error. Links that lead out of what was given are left
         out.
         """
-        return [file for number in range(len(self.given)) for file in self._files(number)]
+        numbers = range(len(self.given)) if only is None else [only]
+        return [file for number in numbers for file in self._files(number)]
 
     def find(self, address: str) -> Path:
         """The file that an address stands for. Raises NotShownError."""

@@ -114,6 +114,14 @@ def test_frames_are_unpacked_and_no_others(client):
     assert client.get("web/vendor/fzstd/index.mjs").content == client.get("web/view/zstd.js").content
 
 
+def test_what_is_too_large_is_refused_in_the_words_of_the_command_line(client):
+    """Pillow looks at a GIF's size itself where its frame is larger than its screen."""
+    huge = b"GIF89a" + b"\xff" * 4 + b"\0\0\0" + b",\0\0\x2a\x04" + b"\xff" * 4 + b"\0" + b"\2\2L\1\0;"
+    place = client.post("api/uploads", content=huge).json()["address"]
+    (line,) = lines(client.get(f"api/comparison/{place}"))
+    assert line["error"].startswith("Image size (4364696535 pixels) exceeds limit")
+
+
 def test_what_is_dropped_is_compared_and_kept_within_a_bound(client, monkeypatch):
     place = client.post("api/uploads", content=png(PHOTO)).json()["address"]
     assert lines(client.get(f"api/comparison/{place}?effort=1"))[0]["of"] == [60, 40]
