@@ -5,7 +5,7 @@ import { orientationOf, upright } from "./orientation.js";
 import { png } from "./png.js";
 import { digits, metadata, sizeOf, structure } from "./structure.js";
 import { theme } from "./theme.js";
-import { Viewer } from "./viewing.js";
+import { Viewer, controls } from "./viewing.js";
 
 /** @param {string} id @returns {HTMLElement} */
 const element = (id) => document.getElementById(id);
@@ -230,18 +230,11 @@ file.addEventListener("change", () => {
   file.value = ""; // so that the same file can be chosen again
 });
 on("save", save);
-on("in", () => viewer.key("+"));
-on("out", () => viewer.key("-"));
-on("fit", () => viewer.fit());
-on("single", () => viewer.to(1));
+controls(viewer);
 on("whole", () => {
   looking.abort();
   opened.restart(1);
   decoding();
-});
-on("details", ({ currentTarget: button }) => {
-  element("panel").hidden = !element("panel").hidden;
-  button.setAttribute("aria-expanded", !element("panel").hidden);
 });
 for (const input of document.querySelectorAll("[name=view]")) input.addEventListener("change", look);
 level.addEventListener("input", look);

@@ -164,3 +164,14 @@ export class Viewer {
     if (this.pointers.size === 0) this.stage.classList.remove("moving");
   }
 }
+
+/** What the buttons around a picture do on every page: they zoom, and hide what is beside it. @param {Viewer} viewer */
+export function controls(viewer) {
+  const [details, panel] = ["details", "panel"].map((id) => document.getElementById(id));
+  const actions = { in: () => viewer.key("+"), out: () => viewer.key("-"), fit: () => viewer.fit(), single: () => viewer.to(1) };
+  for (const [id, action] of Object.entries(actions)) document.getElementById(id).addEventListener("click", action);
+  details.addEventListener("click", () => {
+    panel.hidden = !panel.hidden;
+    details.setAttribute("aria-expanded", !panel.hidden);
+  });
+}

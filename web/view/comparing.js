@@ -1,7 +1,7 @@
 /** The comparison: one picture in several codecs at the same bytes, encoded anew whenever the slider moves. */
 import { digits, sizeOf } from "../structure.js";
 import { theme } from "../theme.js";
-import { Viewer } from "../viewing.js";
+import { Viewer, controls } from "../viewing.js";
 import { Estimate } from "./estimate.js";
 import { address, ask, lines, make } from "./server.js";
 import { Wipe } from "./wipe.js";
@@ -204,19 +204,12 @@ for (const id of ["effort", "area"]) element(id).addEventListener("change", run)
 
 const on = (id, listener) => element(id).addEventListener("click", listener);
 for (const id of ["open", "choose"]) on(id, () => file.click());
-on("in", () => viewer.key("+"));
-on("out", () => viewer.key("-"));
-on("fit", () => viewer.fit());
-on("single", () => viewer.to(1));
+controls(viewer);
 on("difference", ({ currentTarget: button }) => {
   const pressed = button.getAttribute("aria-pressed") !== "true";
   button.setAttribute("aria-pressed", pressed);
   say(pressed && found.facts ? `CIEDE2000 of each pixel: black is none, white ${found.facts.white} and more.` : "");
   show();
-});
-on("details", ({ currentTarget: button }) => {
-  element("panel").hidden = !element("panel").hidden;
-  button.setAttribute("aria-expanded", !element("panel").hidden);
 });
 on("estimate", () => estimate.make(picture, quality.value, element("effort").value));
 file.addEventListener("change", () => {
