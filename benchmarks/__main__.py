@@ -21,6 +21,7 @@ from benchmarks.programs.compare import compared
 from benchmarks.programs.sheet import contact_sheet, stored_sheet
 from benchmarks.suites import SUITES
 from benchmarks.suites.spacings import FIGURE_2, measure_checkpoint
+from benchmarks.tables.trained import LEARNT
 from crayoncodec import CrayError
 from crayoncodec.codec import COLORS
 from crayoncodec.color.geometry import SAMPLINGS, Sampling
@@ -31,6 +32,13 @@ _INTERRUPTED = 130
 _CODECS = list(dict.fromkeys(codec for suite in SUITES.values() for codec in suite.settings))
 _WITH_QUALITY = [codec.name for codec in RIVALS if any("quality" in options for options in codec.files)]
 _FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
+_CROP = click.option(
+    "--crop", default=0, type=click.IntRange(0), help="Pixels to cut from each side of every picture."
+)
+_JOBS = click.option(
+    "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes, timings excepted."
+)
 _OUT = click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results, as JSON."
 )
@@ -52,12 +60,8 @@ def main() -> None:
     help="What to measure; by default everything.",
 )
 @click.option("--codec", "codecs", multiple=True, type=click.Choice(_CODECS), help="By default all.")
-@click.option(
-    "--crop", default=0, type=click.IntRange(0), help="Pixels to cut from each side of every picture."
-)
-@click.option(
-    "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes, timings excepted."
-)
+@_CROP
+@_JOBS
 @click.option(
     "--timed", default=3, show_default=True, type=click.IntRange(1), help="Pictures that are timed."
 )
@@ -179,6 +183,39 @@ def checkpoint(
     except (CrayError, OtherResults) as error:
         raise click.ClickException(str(error)) from error
     results.save(found, out)
+
+
+@main.command(
+    epilog="Example: python -m benchmarks learnt sets/ --name 'network 2' --pictures 192000 397848 "
+    "--predictor predictor-2.safetensors --out training.json"
+)
+@_FOLDER
+@click.option("--name", required=True, help="What the tables call it.")
+@click.option(
+    "--pictures", required=True, type=(click.IntRange(1), click.IntRange(1)), metavar="LOOP BEHIND",
+    help="That the networks in the loop, and the one behind them, learnt from.",
+)  # fmt: skip
+@click.option("--predictor", type=_WEIGHTS, help="Networks in the loop, by default those that ship.")
+@click.option("--refiner", type=_WEIGHTS, help="The network behind them, likewise.")
+@_CROP
+@_JOBS
+@_OUT
+def learnt(
+    folder: Path, name: str, pictures: tuple[int, int], predictor: Path | None, refiner: Path | None,
+    crop: int, jobs: int, out: Path,
+) -> None:  # fmt: skip
+    """Measure any weights of nested grids' networks, as the suite colors does, beside AVIF tune=psnr.
+
+    Each folder within FOLDER is a set of pictures of its own. Rows are added to those of OUT.
+    """
+    from benchmarks.programs.learnt import Weights, measure
+
+    weights = Weights.of(predictor, refiner)
+    facts = dict(zip(LEARNT.values(), map(str, pictures), strict=True))
+    try:
+        measure(Dataset.scan(folder, crop), weights, name, facts, out, jobs, _say)
+    except (CrayError, OtherResults, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command(epilog="Example: python -m benchmarks report benchmarks/results/kodak.json")

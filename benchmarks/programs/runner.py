@@ -199,7 +199,7 @@ def in_processes(tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
     left, suspects = deque(tasks), []
     while left:
         running: dict[Future[list[Row]], Task] = {}
-        with _workers(jobs) as pool:
+        with workers(jobs) as pool:
             try:
                 while left or running:
                     while left and len(running) < jobs:
@@ -211,7 +211,7 @@ def in_processes(tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
             except BrokenProcessPool:
                 suspects += running.values()
     for task in suspects:
-        with _workers(1) as pool:
+        with workers(1) as pool:
             try:
                 yield pool.submit(task.rows).result()
             except BrokenProcessPool:
@@ -219,7 +219,7 @@ def in_processes(tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+def workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the block, whatever they are doing."""
     with _one_thread_each():
         pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _start_worker)

@@ -19,7 +19,7 @@ from crayoncodec.encoding import metrics
 from crayoncodec.encoding.targets import least
 
 _QUALITIES = (35, 50, 65, 80)
-_OURS = ("cray, effort 7", "cray without a network")
+_OURS = ("cray", "cray, effort 7", "cray without a network")
 
 Point = tuple[int, float, float]
 

@@ -43,4 +43,5 @@ TABLES: dict[str, Table] = {
     "study": Table("study", "What helps", trained.study),
     "sizes": Table("sizes", "How large", trained.sizes),
     "nested-sizes": Table("nested-sizes", "How large behind nested grids", trained.nested_sizes),
+    "training": Table("training", "What more training brought", trained.training),
 }

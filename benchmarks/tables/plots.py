@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.codecs.ours import GUIDED
 from benchmarks.measuring.results import Results
 from benchmarks.suites.samples import NO_COLOR, ONE_GRID
-from benchmarks.tables import stored_samples
+from benchmarks.tables import stored_samples, trained
 from benchmarks.tables.cells import gain
 from benchmarks.tables.one_grid import decoders, relative_sizes
 
@@ -132,6 +132,13 @@ def _sizes(found: Results) -> list[Panel]:
     return [Panel("multiply-accumulates per pixel", "AB MSE against guided, %", lines)]
 
 
+def _training(found: Results) -> list[Panel]:
+    return [
+        Panel("pictures learnt from", f"BD-rate over {name}, %", trained.lines(found, measure))
+        for measure, name in trained.MEASURES.items()
+    ]
+
+
 FIGURES: dict[str, Figure] = {
     "files": Figure("files", "Whole files", _files),
     "colors": Figure("colors", "The colour alone", _colors),
@@ -140,6 +147,7 @@ FIGURES: dict[str, Figure] = {
     "equation1": Figure("samples", "Equation 1 of the paper, and bytes", _equation1),
     "speed": Figure("speed", "Time and memory by size", _speed),
     "sizes": Figure("sizes", "Networks of several sizes", _sizes),
+    "training": Figure("training", "What more training brought", _training),
 }
 
 
