@@ -18,7 +18,7 @@ from crayoncodec.encoding.parameters import DEFAULT_EFFORT, DEFAULT_QUALITY, che
 from crayoncodec.errors import CrayWarning, ImageError, LimitError
 from crayoncodec.files.atomic import atomic_write
 from crayoncodec.format import container
-from crayoncodec.format.chunks import GRID_FRAMING, CrayFile, GridChunk, Header, PlaneChunk, PlaneCoder
+from crayoncodec.format.chunks import NESTED_FRAMING, CrayFile, GridChunk, Header, PlaneChunk, PlaneCoder
 from crayoncodec.format.information import Info, info
 from crayoncodec.format.limits import DEFAULT_LIMITS, Limits, check_limits
 from crayoncodec.machine import process
@@ -172,7 +172,7 @@ def encode(
         if exact is not None and len(exact) <= target_size:
             return exact
         rest = len(whole(PlaneChunk("zstd", b""), (), "guided"))
-        qualities = targets.for_size(coder, int(target_size), rest, GRID_FRAMING)
+        qualities = targets.for_size(coder, int(target_size), rest, NESTED_FRAMING)
     plane = coder.lightness(qualities.lightness).chunk
     data = whole(plane, coder.nested_chunks(qualities), coder.painting(qualities))
     within = target_size or len(data) * drawn.EXACT_IS_WORTH

@@ -4,7 +4,7 @@ import { CrayError, check } from "./failure.js";
 const MAGIC = [0x89, 0x43, 0x52, 0x59, 0x0d, 0x0a, 0x1a, 0x0a];
 const ORDER = ["HEAD", "GRID", "LGHT", "ALPH", "CEND"];
 /** Bytes of fields that a chunk begins with. */
-const FIELDS = { HEAD: 13, GRID: 7, LGHT: 2, ALPH: 1, CEND: 0 };
+const FIELDS = { HEAD: 13, GRID: 1, LGHT: 2, ALPH: 1, CEND: 0 };
 /** Metadata chunks and what they are called in a picture. */
 const METADATA = { eXIf: "exif", iCCP: "icc_profile", xMPd: "xmp" };
 const FRAME = 12;
@@ -32,7 +32,7 @@ export function crc32(bytes) {
 
 /**
  * @typedef {{type: string, offset: number, size: number}} Chunk offset of its length field; size with framing
- * @typedef {{level: number, spacing: number, sampling: string, step: number, coder: string, network: number,
+ * @typedef {{spacing: number, sampling: string, step: number, coder: string, network: number,
  *   levels: number, payload: Uint8Array}} Grid step in 1/256 of a CIELAB unit
  * @typedef {{coder: string, quality: number | null, payload: Uint8Array}} Plane
  * @typedef {{width: number, height: number, minor: number, grids: Grid[], lightness: Plane, alpha: Plane | null,
@@ -144,25 +144,27 @@ function takeHead(file, fields, limits) {
   Object.assign(file, { width, height, minor: fields.getUint8(1), count });
 }
 
+/** Bytes of fields that a GRID chunk begins with, by its coder. */
+const GRID_FIELDS = { zstd: 6, webp: 6, nested: 5, palette: 3 };
+
 /** @returns {Grid} */
 function gridOf(payload, fields, where) {
-  const [level, spacing, step] = [payload[0], fields.getUint16(1), fields.getUint16(4)];
-  const sampling = named(payload[3], SAMPLINGS, `${where} sampling`);
-  const coder = named(payload[6], GRID_CODERS, `${where} coder`);
-  check(spacing > 0 && step > 0, `${where} spacing n is ${spacing} and step ${step}, expected 1 to 65535`);
-  const grid = { level, spacing, sampling, step, coder, network: 0, levels: 1, payload: payload.subarray(7) };
-  if (coder !== "nested") {
-    check(level === 0, `${where} level is ${level}, expected 0`);
-    const fits = coder !== "palette" || (spacing === 1 && sampling === "mean");
-    check(fits, `${where} palette of n = ${spacing}, sampling ${sampling}, expected n = 1 and mean`);
-    return grid;
+  const coder = named(payload[0], GRID_CODERS, `${where} coder`);
+  const size = GRID_FIELDS[coder];
+  check(payload.length >= size, `${where} ${coder} in ${payload.length} bytes, expected at least ${size}`);
+  const step = fields.getUint16(size - 2);
+  const grid = { spacing: 1, sampling: "mean", step, coder, network: 0, levels: 1, payload: payload.subarray(size) };
+  if (coder === "nested") {
+    const [, network, sizes] = payload;
+    Object.assign(grid, { network, spacing: 1 << (sizes >> 4), levels: 1 + (sizes & 15) });
+    const said = `${grid.levels} nested grids from n = ${grid.spacing}`;
+    check(grid.spacing >> (grid.levels - 1) >= 1, `${where} ${said}, expected none below n = 1`);
+  } else if (coder !== "palette") {
+    grid.spacing = fields.getUint16(1);
+    grid.sampling = named(payload[3], SAMPLINGS, `${where} sampling`);
   }
-  check(payload.length >= 9, `${where} nested grids in ${payload.length} bytes, expected at least 9`);
-  const [network, levels] = payload.subarray(7);
-  const halves = (spacing & (spacing - 1)) === 0 && levels >= 1 && spacing >> (levels - 1) >= 1;
-  check(halves, `${where} ${levels} nested grids from n = ${spacing}, expected powers of two down to 1`);
-  check(sampling === "mean", `${where} sampling of nested grids is ${sampling}, expected mean`);
-  return { ...grid, network, levels, payload: payload.subarray(9) };
+  check(grid.spacing > 0 && step > 0, `${where} spacing n is ${grid.spacing} and step ${step}, expected 1 to 65535`);
+  return grid;
 }
 
 function takeAncillary(file, type, payload, offset, rank, ancillary, limits) {
@@ -182,16 +184,15 @@ function takeAncillary(file, type, payload, offset, rank, ancillary, limits) {
 /** What a picture's grids are together: one, or levels that nest. */
 function checkGrids({ grids, count }) {
   check(grids.length === count, countOfGrids(grids.length, count));
-  let [level, spacing] = [0, grids[0]?.spacing];
+  let spacing = grids[0]?.spacing;
   for (const grid of grids) {
     const alike = grids.length === 1 || grid.coder === "nested";
     check(alike, `${grids.length} GRID chunks, one of them ${grid.coder}, expected nested ones only`);
-    if (grid.level !== level || grid.spacing !== spacing || grid.network !== grids[0].network)
+    if (grid.spacing !== spacing || grid.network !== grids[0].network)
       throw new CrayError(
-        `GRID of level ${grid.level}, n = ${grid.spacing}, network ${grid.network}, ` +
-          `expected level ${level}, n = ${spacing}, network ${grids[0].network}`,
+        `GRID of n = ${grid.spacing}, network ${grid.network}, ` +
+          `expected n = ${spacing}, network ${grids[0].network}`,
       );
-    level += grid.levels;
     spacing = Math.floor(grid.spacing / 2 ** grid.levels);
   }
 }

@@ -24,7 +24,7 @@ from crayoncodec.color import cielab, srgb
 from crayoncodec.color.grid import sample_grid
 from crayoncodec.color.guided import guided_upsample
 from crayoncodec.format import container, decoding, uniform
-from crayoncodec.format.chunks import FRAME, GRID_FRAMING, NESTED_FIELDS
+from crayoncodec.format.chunks import FRAME, ONE_GRID_FRAMING
 from crayoncodec.format.container import MAGIC
 from crayoncodec.painting.recolorize import painter, whole
 
@@ -33,8 +33,6 @@ CHOSEN = "one grid and chosen samples"
 _QUALITY = 80
 _BESIDE: Options = {"quality": _QUALITY, "lightness": "avif"}  # with which nothing is a drawing
 _AVIF = str(features.version("avif"))
-_FRAMING = GRID_FRAMING - NESTED_FIELDS
-"""Of the chunk of one grid: segments have the fields that it has."""
 _SPACINGS = (4, 6, 10, 15, 20, 40, 50, 60, 80, 100)
 """Those of the paper, and finer ones."""
 _COLOR_QUALITIES = (0, 15, 30, 45, 60)
@@ -92,7 +90,7 @@ def shown(codec: str, setting: str, rgb: np.ndarray) -> tuple[int, np.ndarray]:
         size, painted = _in_segments(ab, plane, options["side"], *_SEGMENTED[codec])
     else:
         grid = sample_grid(ab, options["n"])
-        size = _FRAMING + len(uniform.encode(grid.samples)[0])
+        size = ONE_GRID_FRAMING + len(uniform.encode(grid.samples)[0])
         backend = network_backend("compact") if codec == COMPACT else None
         painted = painter(plane, grid, backend)(whole(plane))
     return size, srgb.lab_to_rgb(plane, painted)
@@ -116,7 +114,7 @@ def _with_chosen(ab: np.ndarray, plane: np.ndarray, n: int, worth: int) -> tuple
     kernels = chosen.Kernels(plane, n)
     data = chosen.encode(chosen.choose(ab - base, kernels, worth), kernels.blocks)
     extra = chosen.decode(data, kernels.blocks)
-    size = _FRAMING + len(uniform.encode(grid.samples)[0]) + FRAME + len(data)
+    size = ONE_GRID_FRAMING + len(uniform.encode(grid.samples)[0]) + FRAME + len(data)
     return size, base + kernels.painted(extra)
 
 
@@ -126,7 +124,7 @@ def _in_segments(
     labels = _labels(plane.tobytes(), plane.shape, side, segmented)
     data, coder = segments.encode(segments.means(ab, labels), labels)
     painted = segments.flat(segments.decode(data, coder, labels), labels)
-    return _FRAMING + len(data), segments.filtered(painted, plane, side) if is_guided else painted
+    return ONE_GRID_FRAMING + len(data), segments.filtered(painted, plane, side) if is_guided else painted
 
 
 @lru_cache(len(_SIDES))

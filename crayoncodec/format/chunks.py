@@ -45,20 +45,25 @@ STRIPPABLE: Final = ("all", "gps", "exif", "xmp", "icc")
 """What of a picture's metadata can be left out."""
 
 _HEAD: Final = struct.Struct(">BBIIBBB")
-_GRID: Final = struct.Struct(">BHBHB")
-_NESTED: Final = struct.Struct(">BB")
-"""Follows _GRID in chunks of nested grids."""
-NESTED_FIELDS: Final = _NESTED.size
+_ONE_GRID: Final = struct.Struct(">HBH")
+_NESTED: Final = struct.Struct(">BBH")
+_PALETTE: Final = struct.Struct(">H")
+_GRID_FIELDS: Final = {
+    "zstd": _ONE_GRID, "webp": _ONE_GRID, NESTED: _NESTED, PALETTE: _PALETTE,
+}  # fmt: skip
+"""What follows the coder in GRID."""
 _LIGHTNESS: Final = struct.Struct(">BB")
 _ALPHA: Final = struct.Struct(">B")
 PREFIXES: Final = {
-    HEAD: _HEAD.size, GRID: _GRID.size, LIGHTNESS: _LIGHTNESS.size, ALPHA: _ALPHA.size, SHOWN: 1,
+    HEAD: _HEAD.size, GRID: 1, LIGHTNESS: _LIGHTNESS.size, ALPHA: _ALPHA.size, SHOWN: 1,
 }  # fmt: skip
-"""Bytes of fields that a chunk begins with."""
+"""Bytes of fields that a chunk begins with; ``grid_fields`` has the rest of GRID's."""
 FRAME: Final = 12
 """Bytes of a chunk besides its payload: size, type and CRC-32."""
-GRID_FRAMING: Final = FRAME + _GRID.size + _NESTED.size
+NESTED_FRAMING: Final = FRAME + 1 + _NESTED.size
 """Bytes of a chunk of nested grids besides its payload."""
+ONE_GRID_FRAMING: Final = FRAME + 1 + _ONE_GRID.size
+"""The same of one grid."""
 PAINTING_SIZE: Final = FRAME + 1
 """Bytes of a shoW chunk."""
 Name = TypeVar("Name", bound=str)
@@ -97,8 +102,6 @@ class GridChunk:
     """Quantiser step in 1/256 of a CIELAB unit; of nested grids that of a cell of one pixel."""
     coder: GridCoder
     payload: bytes
-    level: int = 0
-    """Of the first grid in it; 0 is the coarsest."""
     network: int = 0
     """Version of the network that predicts nested grids; 0 for a grid of its own."""
     levels: int = 1
@@ -198,38 +201,44 @@ def pack_head(header: Header) -> bytes:
     )  # fmt: skip
 
 
+def grid_fields(payload: bytes) -> int:
+    """How many bytes of fields a GRID chunk has behind the one given; 0 for a coder that is not known."""
+    return _GRID_FIELDS[GRID_CODERS[payload[0]]].size if payload and payload[0] < len(GRID_CODERS) else 0
+
+
 def pack_grid(grid: GridChunk) -> bytes:
     """The payload of GRID."""
-    sampling, coder = SAMPLINGS.index(grid.sampling), GRID_CODERS.index(grid.coder)
-    fields = _GRID.pack(grid.level, grid.spacing, sampling, grid.step, coder)
     if grid.coder == NESTED:
-        fields += _NESTED.pack(grid.network, grid.levels)
-    return fields + grid.payload
+        sizes = (grid.spacing.bit_length() - 1) << 4 | grid.levels - 1
+        fields = _NESTED.pack(grid.network, sizes, grid.step)
+    elif grid.coder == PALETTE:
+        fields = _PALETTE.pack(grid.step)
+    else:
+        fields = _ONE_GRID.pack(grid.spacing, SAMPLINGS.index(grid.sampling), grid.step)
+    return bytes([GRID_CODERS.index(grid.coder)]) + fields + grid.payload
 
 
 def parse_grid(payload: bytes, offset: int) -> GridChunk:
     """The payload of the GRID chunk at ``offset``, or its fields only. Raises Damage."""
-    level, spacing, sampling_number, step, coder_number = _GRID.unpack_from(payload)
     where = f"GRID at offset {offset}:"
+    coder = _named(payload[0], GRID_CODERS, f"{where} coder")
+    needed = 1 + grid_fields(payload)
+    if len(payload) < needed:
+        raise Damage(f"{where} {coder} in {len(payload)} bytes, expected at least {needed}")
+    spacing, sampling_number, network, levels = 1, 0, 0, 1
+    if coder == NESTED:
+        network, sizes, step = _NESTED.unpack_from(payload, 1)
+        spacing, levels = 1 << (sizes >> 4), 1 + (sizes & 15)
+        if levels > spacing.bit_length():
+            raise Damage(f"{where} {levels} nested grids from n = {spacing}, expected none below n = 1")
+    elif coder == PALETTE:
+        (step,) = _PALETTE.unpack_from(payload, 1)
+    else:
+        spacing, sampling_number, step = _ONE_GRID.unpack_from(payload, 1)
     sampling = _named(sampling_number, SAMPLINGS, f"{where} sampling")
-    coder = _named(coder_number, GRID_CODERS, f"{where} coder")
     if spacing < MIN_SPACING or step < 1:
         raise Damage(f"{where} spacing n is {spacing} and step {step}, expected 1 to 65535")
-    if coder != NESTED:
-        if level:
-            raise Damage(f"{where} level is {level}, expected 0")
-        if coder == PALETTE and (spacing, sampling) != (1, "mean"):
-            raise Damage(f"{where} palette of n = {spacing}, sampling {sampling}, expected n = 1 and mean")
-        return GridChunk(spacing, sampling, step, coder, payload[_GRID.size :])
-    needed = _GRID.size + _NESTED.size
-    if len(payload) < needed:
-        raise Damage(f"{where} nested grids in {len(payload)} bytes, expected at least {needed}")
-    network, levels = _NESTED.unpack_from(payload, _GRID.size)
-    if spacing & (spacing - 1) or not 1 <= levels <= spacing.bit_length():
-        raise Damage(f"{where} {levels} nested grids from n = {spacing}, expected powers of two down to 1")
-    if sampling != "mean":
-        raise Damage(f"{where} sampling of nested grids is {sampling}, expected mean")
-    return GridChunk(spacing, sampling, step, coder, payload[needed:], level, network, levels)
+    return GridChunk(spacing, sampling, step, coder, payload[needed:], network, levels)
 
 
 def pack_painting(painting: Painting) -> bytes:

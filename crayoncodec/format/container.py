@@ -14,12 +14,10 @@ from crayoncodec.format.chunks import (
     END,
     FRAME,
     GRID,
-    GRID_CODERS,
     HEAD,
     LIGHTNESS,
     METADATA,
     NESTED,
-    NESTED_FIELDS,
     PREFIXES,
     SHOWN,
     ChunkInfo,
@@ -110,8 +108,8 @@ def scan(stream: IO[bytes], limits: Limits = DEFAULT_LIMITS) -> tuple[CrayFile, 
         stream.seek(start + position)
         kind, size = _frame(stream.read(8), position, length)
         fields = stream.read(min(size, PREFIXES.get(kind, 0)))
-        if kind == GRID and fields[-1:] == bytes([GRID_CODERS.index(NESTED)]):
-            fields += stream.read(min(size - len(fields), NESTED_FIELDS))
+        if kind == GRID:
+            fields += stream.read(min(size - len(fields), chunks.grid_fields(fields)))
         reader.take(kind, fields, position, size)
         found.append(ChunkInfo(kind.decode("ascii"), position, size + FRAME))
         position += size + FRAME
@@ -263,16 +261,16 @@ def _misfit(header: Header, grids: list[GridChunk]) -> str:
     """What is wrong with a picture's grids together; empty if they are one, or nest."""
     if len(grids) != header.grids:
         return _grid_count(len(grids), header)
-    level, spacing = 0, grids[0].spacing if grids else 0
+    spacing = grids[0].spacing if grids else 0
     for grid in grids:
         if len(grids) > 1 and grid.coder != NESTED:
             return f"{len(grids)} GRID chunks, one of them {grid.coder}, expected {NESTED} ones only"
-        if (grid.level, grid.spacing, grid.network) != (level, spacing, grids[0].network):
+        if (grid.spacing, grid.network) != (spacing, grids[0].network):
             return (
-                f"GRID of level {grid.level}, n = {grid.spacing}, network {grid.network}, "
-                f"expected level {level}, n = {spacing}, network {grids[0].network}"
+                f"GRID of n = {grid.spacing}, network {grid.network}, "
+                f"expected n = {spacing}, network {grids[0].network}"
             )
-        level, spacing = level + grid.levels, grid.finest // 2
+        spacing = grid.finest // 2
     return ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from constriction import stream
@@ -20,6 +20,8 @@ from crayoncodec.machine import kernels, symbol_kernels, threads
 TOTAL: Final = 2**24
 """Sum of a table's frequencies."""
 MAX_SYMBOL: Final = 32767
+_WORD: Final = 32
+"""Bits."""
 _ESCAPED: Final = 2 * (MAX_SYMBOL + 1)
 
 Integers = NDArray[np.integer[Any]]
@@ -95,9 +97,19 @@ class Encoder:
         return int(self._coder.num_bits()) // 8
 
     def finish(self) -> bytes:
-        """All of it; zeros at the end are not kept."""
+        """All of it; zeros at the end are not kept.
+
+        Any point of the last interval does: the library takes the first that ends a word.
+        """
         words: U32 = self._coder.get_compressed()
-        return words.astype(">u4").tobytes().rstrip(b"\0")
+        before, (lower, length) = cast("tuple[int, tuple[int, int]]", self._coder.pos())
+        whole = int.from_bytes(words[: before + 1].astype(">u4").tobytes()) << _WORD
+        low = whole - (whole - lower) % (1 << 2 * _WORD)  # which words are carried to is known by now
+        for bits in range(2 * _WORD, _WORD - 1, -8):
+            point = -(-low >> bits) << bits
+            if point < low + length:
+                break
+        return point.to_bytes(4 * (before + 2)).rstrip(b"\0")
 
 
 class Decoder:

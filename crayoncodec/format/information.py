@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -113,6 +114,7 @@ def info(
 
 def _grids(file: CrayFile, chunks: list[ChunkInfo]) -> Iterator[GridInfo]:
     sizes = [chunk.size for chunk in chunks if chunk.type == GRID.decode()]
+    levels = count()
     for grid, size in zip(file.grids, sizes, strict=True):
         for k in range(grid.levels):
             n = grid.spacing >> k
@@ -120,5 +122,5 @@ def _grids(file: CrayFile, chunks: list[ChunkInfo]) -> Iterator[GridInfo]:
             shape = grid_shape(*file.header.shape, n)
             last = k + 1 == grid.levels
             yield GridInfo(
-                grid.level + k, n, grid.sampling, step / STEP_UNIT, grid.coder, *shape, size if last else None
+                next(levels), n, grid.sampling, step / STEP_UNIT, grid.coder, *shape, size if last else None
             )

@@ -213,7 +213,6 @@ class _Means:
 class _Open:
     """A chunk that is being written."""
 
-    level: int
     spacing: int
     coder: entropy.Encoder
     prefix: bytes = b""
@@ -222,9 +221,7 @@ class _Open:
     def closed(self, step: int) -> GridChunk:
         """The chunk."""
         payload = self.prefix + self.coder.finish()
-        return GridChunk(
-            self.spacing, "mean", step, NESTED, payload, self.level, predictor.VERSION, self.levels
-        )  # fmt: skip
+        return GridChunk(self.spacing, "mean", step, NESTED, payload, predictor.VERSION, self.levels)
 
 
 class _Writer:
@@ -233,7 +230,7 @@ class _Writer:
     def __init__(self, tables: entropy.Tables, coarsest: int) -> None:
         self._tables = tables
         self._bits = np.rint(tables.bits.T.astype(np.float64) * _BITS_UNIT)
-        self._chunks = [_Open(0, coarsest, entropy.Encoder(tables))]
+        self._chunks = [_Open(coarsest, entropy.Encoder(tables))]
         self.offset = self._told = 0
         """Of all spreads in a chunk: the next stage's, and the last one's."""
 
@@ -257,7 +254,7 @@ class _Writer:
             if chunk.coder.size() < _CHUNK:
                 chunk.levels += 1
             else:
-                chunk = _Open(chunk.level + chunk.levels, spacing, entropy.Encoder(self._tables))
+                chunk = _Open(spacing, entropy.Encoder(self._tables))
                 self._chunks.append(chunk)
                 self.offset = self._told = 0
 

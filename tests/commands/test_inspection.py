@@ -73,7 +73,7 @@ class TestInfo:
         assert sizes[0] > 0  # the next ones are of one cell: nothing differs
         assert min(sizes[4:]) > 0
         # Framing, the coder's last word, and three bytes before the first symbol.
-        assert sum(sizes) == pytest.approx(chunk["size"] - chunks.GRID_FRAMING - 3, abs=8)
+        assert sum(sizes) == pytest.approx(chunk["size"] - chunks.NESTED_FRAMING - 3, abs=8)
         text = cray("info", "photo.cray", "--levels").stdout
         assert f"nested, {sizes[6]:,.1f} bytes of symbols, {chunk['size']:,} bytes" in text
         assert json.loads(cray("info", "grid.cray", "--levels", "--json").stdout)["level_bytes"] == []

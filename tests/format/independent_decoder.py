@@ -23,7 +23,7 @@ U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
 
 MAX_PIXELS, MAX_METADATA = 178_956_970, 64 << 20  # §8
-FIXED = {"HEAD": 13, "GRID": 7, "LGHT": 2, "ALPH": 1, "CEND": 0}  # §1: bytes before the codestream
+FIXED = {"HEAD": 13, "GRID": 1, "LGHT": 2, "ALPH": 1, "CEND": 0}  # §1: bytes before the codestream
 METADATA = ("eXIf", "iCCP", "xMPd")  # §1
 RGB_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # §2
 WHITE = np.array([0.9505, 1.0, 1.0890])
@@ -89,19 +89,24 @@ def decode(
     check(coder <= 2 and (quality <= 100 or quality == 255), "LGHT: field")
     lightness = decode_plane(coder, chunks["LGHT"][2:], height, width)
     grids = [chunks[name] for name in chunks if name.startswith("GRID")]
-    if grids and grids[0][6] == 2:
+    if grids and grids[0][0] == 2:
         decoded = independent_nested.first_levels(grids, levels)
         samples, spacing = independent_nested.decode(decoded, lightness, lambda r: restore(r, bits=16), note)
-        step, nested_step = 1, int.from_bytes(grids[-1][4:6])
+        step, nested_step = 1, int.from_bytes(grids[-1][3:5])
     elif grids:
         check(len(grids) == 1, "number of GRID")
-        level, spacing, sampling, step, coder = struct.unpack(">BHBHB", grids[0][:7])
-        check(level == 0 and spacing > 0 and sampling <= 1 and step > 0 and coder in (0, 1, 3), "GRID: field")
+        coder, fields = grids[0][0], grids[0][1:]
+        check(coder in (0, 1, 3), "GRID: coder")
         if coder == 3:
-            check(spacing == 1 and sampling == 0, "GRID: palette of another grid")
-            samples = decode_palette(grids[0][7:], lightness)
+            check(len(fields) >= 2, "GRID is too short")
+            spacing, step = 1, int.from_bytes(fields[:2])
+            samples = decode_palette(fields[2:], lightness)
         else:
-            samples = decode_grid(coder, grids[0][7:], -(-height // spacing), -(-width // spacing))
+            check(len(fields) >= 5, "GRID is too short")
+            spacing, sampling, step = struct.unpack(">HBH", fields[:5])
+            check(spacing > 0 and sampling <= 1, "GRID: field")
+            samples = decode_grid(coder, fields[5:], -(-height // spacing), -(-width // spacing))
+        check(step > 0, "GRID: step")
     if "ALPH" in chunks:
         check(chunks["ALPH"][0] <= 1, "ALPH: field")
         alpha = decode_plane(chunks["ALPH"][0], chunks["ALPH"][1:], height, width)

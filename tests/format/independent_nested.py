@@ -260,10 +260,11 @@ def first_levels(chunks: list[bytes], levels: int) -> list[bytes]:
     """Payloads of the GRID chunks without the levels that are not wanted, whose data are left over."""
     kept = []
     for chunk in chunks:
-        check(len(chunk) >= 9, "GRID is too short")
+        check(len(chunk) >= 5, "GRID is too short")
+        octave, more = divmod(chunk[2], 16)
         if levels > 0:
-            kept.append(chunk[:8] + bytes([min(chunk[8], levels)]) + chunk[9:])
-        levels -= chunk[8]
+            kept.append(chunk[:2] + bytes([16 * octave + min(more, levels - 1)]) + chunk[3:])
+        levels -= more + 1
     return kept
 
 
@@ -275,19 +276,20 @@ def decode(
 
     restore: residuals of two planes -> their samples, by §6. note: is told what comes out on the way.
     """
-    level, expected, cells, light = 0, None, None, {}
+    expected, cells, light = None, None, {}
     n = turn = 0
     for chunk in chunks:
-        first, n, sampling, step, coder, network, levels = struct.unpack(">BHBHBBB", chunk[:9])
-        check(n > 0 and n & (n - 1) == 0 and 1 <= levels <= n.bit_length(), "spacing or number of levels")
-        check(step > 0 and coder == 2 and sampling == 0, "GRID: field")
+        coder, network, sizes, step = struct.unpack(">BBBH", chunk[:5])
+        n, levels = 2 ** (sizes // 16), 1 + sizes % 16
+        check(levels <= n.bit_length(), "number of levels")
+        check(step > 0 and coder == 2, "GRID: field")
         check(network == VERSION, "network")
-        check(first == level and expected in (None, n), "levels do not nest")
-        start = 9
+        check(expected in (None, n), "levels do not nest")
+        start = 5
         if cells is None:
-            check(len(chunk) >= 12 and max(chunk[9:12]) <= 63, "turn or spread")
-            turn, *spreads = chunk[9:12]
-            start = 12
+            check(len(chunk) >= 8 and max(chunk[5:8]) <= 63, "turn or spread")
+            turn, *spreads = chunk[5:8]
+            start = 8
         data = RangeDecoder(chunk[start:], ALPHABETS)
         for _ in range(levels):
             s = max(1, step // n)
@@ -302,7 +304,7 @@ def decode(
             else:
                 cells, symbols = decode_level(cells, symbols, light, n, s, data, note)
             n //= 2
-        level, expected = level + levels, n
+        expected = n
     assert cells is not None
     c, d = (round(16384 * f(math.pi * turn / 64)) for f in (math.cos, math.sin))
     x, y = cells

@@ -7,7 +7,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from framing import END, alpha, chunk, grid, head, lightness, nested
+from framing import END, alpha, chunk, grid, head, lightness, nested, palette
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +76,7 @@ def test_a_file_with_everything_byte_for_byte():
         "00 00 00 01 78 4d 50 64 58 6e 63 85 26"
         "00 00 00 01 73 68 6f 57 01 47 b4 c5 f6"
         "00 00 00 01 74 65 53 74 3f 55 47 b7 05"
-        "00 00 00 08 47 52 49 44 00 00 14 01 01 00 01 47 12 15 69 be"
+        "00 00 00 07 47 52 49 44 01 00 14 01 01 00 47 94 22 71 29"
         "00 00 00 03 4c 47 48 54 02 50 4c e6 23 f5 5b"
         "00 00 00 02 41 4c 50 48 01 41 45 81 5e bf"
         "00 00 00 00 43 45 4e 44 c1 ff 80 e6"
@@ -103,7 +103,7 @@ def files(draw):
         network = draw(st.integers(0, 255))
         chunks = [
             GridChunk(2 ** (15 - sum(counts[:k])), "mean", draw(step), NESTED, draw(payload),
-                      sum(counts[:k]), network, count)
+                      network, count)
             for k, count in enumerate(counts)
         ]  # fmt: skip
     else:
@@ -226,25 +226,23 @@ def test_a_damaged_byte_anywhere_is_found(mask):
         (MAGIC + head(color=2), "colour transform 2"),
         (MAGIC + head(depth=16), "lightness depth 16"),
         (MAGIC + head(grids=17), "17 colour grids, expected 0 to 16"),
-        (MAGIC + head() + grid(level=1), "level is 1"),
         (MAGIC + head() + grid(spacing=0), "spacing n is 0"),
         (MAGIC + head() + grid(step=0), "step 0"),
         (MAGIC + head() + grid(sampling=2), "sampling is 2"),
         (MAGIC + head() + grid(coder=4), "coder is 4"),
-        (MAGIC + head() + grid(coder=3), "palette of n = 2, sampling mean"),
-        (MAGIC + head() + grid(coder=3, spacing=1, sampling=1), "palette of n = 1, sampling point"),
-        (MAGIC + head() + grid(coder=2)[:-5], "GRID at offset 33"),
-        (MAGIC + head() + nested(sampling=1), "sampling of nested grids is point"),
-        (MAGIC + head() + nested(spacing=96), "1 nested grids from n = 96, expected powers of two"),
-        (MAGIC + head() + nested(levels=0), "0 nested grids from n = 128"),
-        (MAGIC + head() + nested(levels=9), "9 nested grids from n = 128"),
+        (MAGIC + head() + palette(step=0), "step 0"),
+        (MAGIC + head() + nested(levels=9), "9 nested grids from n = 128, expected none below n = 1"),
         (MAGIC + head() + nested(step=0), "step 0"),
-        (MAGIC + head() + nested(level=1) + lightness() + END, "network 4, expected level 0"),
         (MAGIC + head(grids=2) + nested() + grid() + lightness() + END, "one of them zstd"),
-        (MAGIC + head(grids=2) + nested() + nested(1, 32) + lightness() + END, "n = 32, network 4"),
-        (MAGIC + head(grids=2) + nested() + nested(2, 64) + lightness() + END, "level 2, n = 64"),
-        (MAGIC + head(grids=2) + nested() + nested(1, 64, network=5) + lightness() + END, "network 5"),
-        (MAGIC + head() + chunk(b"GRID", b"\0" * 6), "GRID at offset 33 has 6 bytes"),
+        (MAGIC + head(grids=2) + nested() + palette() + lightness() + END, "one of them palette"),
+        (MAGIC + head(grids=2) + nested() + nested(5) + lightness() + END, "n = 32, network 4"),
+        (MAGIC + head(grids=2) + nested() + nested(7) + lightness() + END, "n = 128, network 4"),
+        (MAGIC + head(grids=2) + nested() + nested(6, network=5) + lightness() + END, "network 5"),
+        (MAGIC + head() + chunk(b"GRID"), "GRID at offset 33 has 0 bytes"),
+        (MAGIC + head() + chunk(b"GRID", b"\0" * 5), "zstd in 5 bytes, expected at least 6"),
+        (MAGIC + head() + chunk(b"GRID", b"\1" * 5), "webp in 5 bytes, expected at least 6"),
+        (MAGIC + head() + chunk(b"GRID", b"\2" * 4), "nested in 4 bytes, expected at least 5"),
+        (MAGIC + head() + chunk(b"GRID", b"\3" * 2), "palette in 2 bytes, expected at least 3"),
         (MAGIC + head() + lightness(coder=3), "coder is 3"),
         (MAGIC + head() + lightness(quality=101), "quality is 101"),
         (MAGIC + head() + lightness(quality=254), "quality is 254"),

@@ -242,8 +242,8 @@ def test_other_networks(version):
     start = data.index(b"GRID")
     (size,) = struct.unpack(">I", data[start - 4 : start])
     payload = bytearray(data[start + 4 : start + 4 + size])
-    assert payload[7] == 4
-    payload[7] = version
+    assert payload[1] == 4
+    payload[1] = version
     data = data[: start - 4] + chunk(b"GRID", bytes(payload)) + data[start + 8 + size :]
     with pytest.raises(ValueError, match=r"^network$"):
         decode(data)

@@ -1,8 +1,8 @@
 """For every "must" of sections 11 to 13 a decoder that gets it wrong, and a golden file that notices.
 
 A line of mutants.tsv has the golden file, what is wrong, what stands in independent_nested.py, and what is
-put in its place. What no file can show has none: variances are not negative, shifts of network 4 end at
-194, and letters do not depend on bytes that are missing at the end.
+put in its place. What no file can show has none: variances are not negative, and shifts of network 4 end
+at 194.
 """
 
 from __future__ import annotations

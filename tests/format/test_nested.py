@@ -50,6 +50,22 @@ class TestEntropy:
         assert len(data) == pytest.approx(self.tables.costs(spreads, symbols).sum() / 8, rel=1e-3, abs=8)
         assert abs(coder.size() - len(data)) <= 8
 
+    @pytest.mark.parametrize("count", [1, 2, 3, 20])
+    def test_no_byte_less_would_do(self, count):
+        rng = np.random.default_rng(count)
+        for _ in range(30):
+            spreads, symbols = rng.integers(0, 64, count), rng.integers(-9, 10, count)
+            coder = entropy.Encoder(self.tables)
+            coder.put(symbols, spreads)
+            data = coder.finish()
+            assert data[-1:] != b"\0"
+            cut = int.from_bytes(data[:-1])
+            for near in (cut, cut + 1):
+                if data and near < 256 ** (len(data) - 1):
+                    shorter = near.to_bytes(len(data) - 1)
+                    decoder = entropy.Decoder(self.tables, shorter, "test")
+                    assert not np.array_equal(decoder.get(spreads), symbols)
+
     def test_counts_are_of_the_letters_that_are_coded(self, arithmetic, monkeypatch):
         monkeypatch.setattr("crayoncodec.machine.threads._PART", 100)
         rng = np.random.default_rng(1)
@@ -137,9 +153,8 @@ class TestCodestream:
     def test_large_levels_get_chunks_of_their_own(self):
         plane, _, grid = coded(150, 200, 1, 60, 0)
         assert len(grid.chunks) > 2
-        assert [chunk.level for chunk in grid.chunks] == np.cumsum(
-            [0, *(chunk.levels for chunk in grid.chunks[:-1])]
-        ).tolist()
+        before = np.cumsum([0, *(chunk.levels for chunk in grid.chunks[:-1])])
+        assert [chunk.spacing for chunk in grid.chunks] == (128 >> before).tolist()
         assert all(len(chunk.payload) >= 2048 for chunk in grid.chunks[:-1])
         assert np.array_equal(codestream.decode(grid.chunks, plane)[0], grid.samples)
 

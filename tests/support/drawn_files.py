@@ -6,7 +6,6 @@ many cells.
 
 from __future__ import annotations
 
-import struct
 from unittest import mock
 
 import framing
@@ -51,11 +50,10 @@ def drawn(shape, levels, *, turn=11, spreads=(20, 33), largest=6.0, escapes=0.0,
             self.coder.put(found, np.array(given))
             return found.tolist()
 
-    grids, level = [], 0
+    grids: list[bytes] = []
     for spacing, count, step in levels:
-        fields = struct.pack(">BHBHBBB", level, spacing, 0, step, 2, predictor.VERSION, count)
-        grids.append(fields + (b"" if level else bytes([turn, *spreads])))
-        level += count
+        fields = framing.nested_fields(spacing.bit_length() - 1, count, step, predictor.VERSION)
+        grids.append(fields + (b"" if grids else bytes([turn, *spreads])))
     with mock.patch.object(independent_nested, "RangeDecoder", Drawing):
         independent_nested.decode(grids, plane, lambda residuals: independent_decoder.restore(residuals, 16))
     return b"".join(

@@ -14,13 +14,21 @@ def head(major=1, minor=0, width=5, height=3, color=1, depth=8, grids=1):
     return chunk(b"HEAD", struct.pack(">BBIIBBB", major, minor, width, height, color, depth, grids))
 
 
-def grid(level=0, spacing=2, sampling=0, step=256, coder=0):
-    return chunk(b"GRID", struct.pack(">BHBHB", level, spacing, sampling, step, coder) + b"grid")
+def grid(spacing=2, sampling=0, step=256, coder=0):
+    return chunk(b"GRID", struct.pack(">BHBH", coder, spacing, sampling, step) + b"grid")
 
 
-def nested(level=0, spacing=128, sampling=0, step=256, network=4, levels=1):
-    fields = struct.pack(">BHBHBBB", level, spacing, sampling, step, 2, network, levels)
-    return chunk(b"GRID", fields + b"grid")
+def nested(octave=7, levels=1, step=256, network=4):
+    return chunk(b"GRID", nested_fields(octave, levels, step, network) + b"grid")
+
+
+def nested_fields(octave, levels, step, network):
+    """octave: log2 of the first level's spacing."""
+    return struct.pack(">BBBH", 2, network, 16 * octave + levels - 1, step)
+
+
+def palette(step=256):
+    return chunk(b"GRID", struct.pack(">BH", 3, step) + b"palette")
 
 
 def lightness(coder=0, quality=255):
