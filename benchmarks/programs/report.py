@@ -2,7 +2,7 @@
 
 A document has ``<!-- results: FILE TABLE -->`` before and ``<!-- end of results -->`` after a table; FILE is
 one of ``benchmarks/results``, TABLE a name of ``tables.TABLES``, or ``archive``, or ``summary``, which is of
-three files with commas between them.
+four files with commas between them.
 """
 
 from __future__ import annotations

@@ -23,14 +23,16 @@ _ROWS = {
 _SIZE = "12 MP"
 
 
-def summary(whole: Results, cropped: Results, others: Results) -> str:
+def summary(whole: Results, present: Results, cropped: Results, others: Results) -> str:
     """BD-rates against AVIF, mean / worst picture: of files, and of the colour alone over CIEDE2000.
 
-    Seconds are those of whole processes, start-up included. ``whole`` has the files and the seconds.
+    Seconds are those of whole processes, start-up included. ``whole`` has the files and the seconds,
+    ``present`` files of the same pictures by codecs that have changed since.
     """
     rows = []
     for codec, color in _ROWS.items():
-        cells = [_files(whole, codec, "ssimulacra2", pos), _files(whole, codec, "ciede2000_mean", neg)]
+        files = present if codec in present.codecs("files") else whole
+        cells = [_files(files, codec, "ssimulacra2", pos), _files(files, codec, "ciede2000_mean", neg)]
         rows.append([codec, *cells, _colors(cropped, color), _colors(others, color), _seconds(whole, codec)])
     head = ["file, equal SSIMULACRA2", "file, equal CIEDE2000"]
     head += [f"colour, {found.dataset['folder']}" for found in (cropped, others)]

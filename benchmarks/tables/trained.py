@@ -43,10 +43,7 @@ def nested_sizes(found: Results) -> str:
 
 
 def training(found: Results) -> str:
-    """What more training brought: BD-rates of colour bytes against AVIF 4:2:0 tune=psnr, AB MSE / CIEDE2000.
-
-    Means over the pictures of each set that have a figure in every row.
-    """
+    """BD-rates over AB MSE / CIEDE2000 against AVIF tune=psnr, of pictures that have one in every row."""
     figures = [gains(found, measure) for measure in MEASURES]
     sets = list(dict.fromkeys(of for one in figures for of in one))
     rows = []

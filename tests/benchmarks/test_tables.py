@@ -54,12 +54,19 @@ def test_table_of_nested_grids_has_each_rivals_worst_picture():
 
 def test_the_summary_has_mean_and_worst_picture_and_seconds():
     """Ours takes half of AVIF's bytes on one picture, four fifths on the other, which the last set lacks."""
-    whole, cropped, others = (Results({"folder": name, "pictures": ["a", "b"]}, {}, {}) for name in "xyz")
+    whole, present, cropped, others = (
+        Results({"folder": name, "pictures": ["a", "b"]}, {}, {}) for name in "wxyz"
+    )
     for picture, factor in (("a", 0.5), ("b", 0.8)):
         for codec, color, size in (("AVIF 4:2:0", "AVIF 4:2:0", 1.0), ("cray", "cray nested", factor)):
             for setting, error in (("1", 9.0), ("2", 6.0), ("3", 3.0)):
                 values = {"bpp": size / error, "ssimulacra2": 90 - error, "ciede2000_mean": error}
-                whole.add([Row("files", codec, setting, picture, values)])
+                present.add([Row("files", codec, setting, picture, values)])
+                before = values if codec == "AVIF 4:2:0" else values | {"bpp": 2 / error}
+                whole.add(
+                    Row("files", name, setting, picture, before)
+                    for name in ([codec, "WebP"] if codec == "cray" else [codec])
+                )
                 values = {"color_bpp": size / error, "ciede2000_mean": error}
                 cropped.add([Row("colors", color, setting, picture, values)])
                 if picture == "a":
@@ -68,11 +75,14 @@ def test_the_summary_has_mean_and_worst_picture_and_seconds():
                     others.add([Row("colors", color, setting, picture, {"color_bpp": size})])
     seconds = {"encode_startup_s": 4.449, "decode_startup_s": 6.3}
     whole.add([Row("speed", "cray", "quality=80", "12 MP", seconds)])
-    rows = {line.split(" | ")[0]: line for line in summary.summary(whole, cropped, others).splitlines()}
+    rows = {
+        line.split(" | ")[0]: line for line in summary.summary(whole, present, cropped, others).splitlines()
+    }
     shares = "−35.0 % / −20.0 %"
     assert rows["| cray"] == (
         f"| cray | {shares} | {shares} | {shares} | −50.0 % / −50.0 % (1 of 2) | 4.4 / 6.3 |"
     )
+    assert rows["| WebP"] == "| WebP | +100.0 % / +100.0 % | +100.0 % / +100.0 % | — | — | — |"
     assert rows["| JPEG XL"] == "| JPEG XL | — | — | — | — | — |"
 
 
