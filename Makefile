@@ -8,7 +8,7 @@ demo: .venv/demo
 	$(BIN)/python -m benchmarks.demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n logical --dist worksteal
+	$(BIN)/python -m pytest
 
 check: .venv/dev
 	$(BIN)/ruff check .
