@@ -177,8 +177,7 @@ def checkpoint(
     try:
         found = results.load(out)
         pictures = Dataset.scan(folder, found.dataset["crop"])
-        if pictures.sha256 != found.dataset["sha256"]:
-            raise OtherResults(f"{out} is of other pictures than those in {folder}")
+        found.check_pictures(pictures, out)
         measure_checkpoint(found, pictures, model, name, spacings, sampling)
     except (CrayError, OtherResults) as error:
         raise click.ClickException(str(error)) from error

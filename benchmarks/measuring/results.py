@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.measuring.dataset import Dataset
 from crayoncodec.files.atomic import atomic_write
 
 SCHEMA = 1
@@ -103,6 +104,11 @@ class Results:
             values.append(row.values.get(measure, math.inf))
         return sum(values) / len(values) if values else None
 
+    def check_pictures(self, pictures: Dataset, path: Path) -> None:
+        """Refuse (OtherResults) to add what is measured on other pictures to those of the file ``path``."""
+        if (self.dataset["crop"], self.dataset["sha256"]) != (pictures.crop, pictures.sha256):
+            raise OtherResults(f"{path} is of other pictures than those in {pictures.folder}")
+
     def holes(self, suite: str) -> Iterator[Row]:
         """The rows without values."""
         return (row for row in self._of(suite) if row.values is None)
@@ -148,6 +154,15 @@ def save(results: Results, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as stream:
         stream.write(text.encode("utf-8"))
+
+
+def begun(path: Path, pictures: Dataset) -> Results:
+    """What a file has of these pictures, or nothing yet. Raises OtherResults, OSError."""
+    if not path.exists():
+        return Results(pictures.describe(), environment())
+    found = load(path)
+    found.check_pictures(pictures, path)
+    return found
 
 
 def load(path: Path) -> Results:

@@ -19,7 +19,7 @@ from benchmarks.codecs.adapter import label
 from benchmarks.codecs.ours import AUTO, NESTED
 from benchmarks.measuring import results
 from benchmarks.measuring.dataset import Dataset, read
-from benchmarks.measuring.results import OtherResults, Results, Row
+from benchmarks.measuring.results import Results, Row
 from benchmarks.programs import Say, runner
 from benchmarks.suites import curves
 from benchmarks.tables.trained import ANCHOR, TRAINING
@@ -58,9 +58,7 @@ def measure(
 
     facts: what is to be known of the training. Raises CheckpointError, OSError, OtherResults.
     """
-    found = results.load(out) if out.exists() else Results(pictures.describe(), results.environment(), {})
-    if found.dataset["sha256"] != pictures.sha256:
-        raise OtherResults(f"{out} is of other pictures than those in {pictures.folder}")
+    found = results.begun(out, pictures)
     versions = {
         ANCHOR: CODECS[ANCHOR].versions(),
         name: facts | CODECS[_CODEC].versions() | weights.versions(),

@@ -90,7 +90,7 @@ def run(pictures: Dataset, material: Material, out: Path, suite: str, steps: int
 
     Raises TrainingError, OSError, OtherResults.
     """
-    found = results.load(out) if out.exists() else Results(pictures.describe(), results.environment(), {})
+    found = results.begun(out, pictures)
     nested = suite == "nested-sizes"
     for name in (*(ANCHORS if nested else ()), GUIDED, *SUITES[suite]):
         if name in found.codecs(suite):

@@ -54,6 +54,8 @@ def test_other_weights_are_measured_in_place_of_those_that_ship(sets, tmp_path):
     assert found.versions["other"]["predictor"] != found.versions["ships"]["predictor"]
     done = invoke("learnt", sets, "--name", "ships", "--pictures", 20, 10, "--out", out)
     assert done.stderr == ""
+    done = invoke("learnt", sets, "--name", "x", "--pictures", 1, 1, "--crop", 1, "--out", out, code=1)
+    assert "is of other pictures than those in" in done.stderr
 
 
 @pytest.mark.parametrize("given", ["text", "refiner"])

@@ -46,6 +46,10 @@ def test_a_study_trains_and_measures_what_is_missing(photos, tmp_path, monkeypat
     again = results.load(out)
     assert again.codecs("study") == ["guided", *variants, "zoom"]
     assert all(again.rows[key] == row for key, row in found.rows.items())
+    (folder / "0.png").unlink()
+    done = invoke("study", folder, "--data", folder, "--validation", folder, "--out", out, "--runs", runs,
+                  code=1)  # fmt: skip
+    assert "is of other pictures than those in" in done.stderr
 
 
 def test_networks_behind_nested_grids_are_compared_by_cost(photos, tmp_path, monkeypatch):
